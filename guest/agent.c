@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The guest's agent, its PID 1 once guest/init is through: what a test can
+ * ask a guest to do, to show later that its memory survived.
+ *
+ *   agent PORT FILE
+ *
+ * On the console, every tick: "agent: tick N nonce X". N counts on and X is
+ * drawn once; both live in this process's memory only, so a restored guest
+ * is told from a rebooted one.
+ *
+ * On PORT (a serial line, raw): one command a line, one answer a line, "ok"
+ * and its results or "error" and why.
+ *
+ *   nonce              -> ok X
+ *   counter            -> ok N
+ *   tick MS            -> ok              a tick every MS ms (1 to 10000)
+ *   fill SEED MIB      -> ok              FILE := MIB MiB of stream(SEED)
+ *   verify SEED        -> ok PAGES        every word of FILE against the stream
+ *   probe SEED COUNT   -> ok COUNT        COUNT pages of FILE, in random order
+ *   sha256             -> ok DIGEST       of FILE
+ *   churn MIB          -> ok              keep rewriting MIB MiB, see churn()
+ *   churned            -> ok ROUNDS BAD   rounds done, pages found wrong
+ *   available          -> ok KIB          MemAvailable
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define PAGE 4096ul
+#define MIB (1ul << 20)
+#define WORDS_PER_PAGE (PAGE / sizeof(uint64_t))
+
+static const char *fill_path;
+static uint64_t nonce;
+static atomic_ullong counter;
+static atomic_uint tick_ms = 100;
+
+static void die(const char *what)
+{
+    printf("agent: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+/*
+ * Word @i of stream(@seed): splitmix64, which can be entered anywhere and
+ * doesn't compress. The host computes the same one (qtest/src/stream.rs).
+ */
+static inline uint64_t stream(uint64_t seed, uint64_t i)
+{
+    uint64_t z = seed + (i + 1) * 0x9e3779b97f4a7c15ull;
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return z ^ (z >> 31);
+}
+
+static void start(void *(*body)(void *), void *arg)
+{
+    pthread_t thread;
+
+    errno = pthread_create(&thread, NULL, body, arg);
+    if (errno) {
+        die("pthread_create");
+    }
+    pthread_detach(thread);
+}
+
+static void *tick(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        usleep(tick_ms * 1000);
+        printf("agent: tick %llu nonce %016" PRIx64 "\n", ++counter, nonce);
+    }
+    return NULL;
+}
+
+/* The fill file mapped, or NULL with errno set. *@words is its size. */
+static uint64_t *map_file(int flags, size_t new_size, size_t *words)
+{
+    int fd = open(fill_path, flags, 0600);
+    struct stat st;
+    void *data;
+
+    if (fd < 0 || (new_size && ftruncate(fd, new_size)) || fstat(fd, &st)) {
+        return NULL;
+    }
+    *words = st.st_size / sizeof(uint64_t);
+    data = mmap(NULL, st.st_size,
+                new_size ? PROT_READ | PROT_WRITE : PROT_READ,
+                MAP_SHARED, fd, 0);
+    close(fd);
+    return data == MAP_FAILED ? NULL : data;
+}
+
+static void fill(FILE *port, uint64_t seed, size_t mib)
+{
+    size_t words, i;
+    uint64_t *data = map_file(O_RDWR | O_CREAT | O_TRUNC, mib * MIB, &words);
+
+    if (!data) {
+        fprintf(port, "error fill: %s\n", strerror(errno));
+        return;
+    }
+    for (i = 0; i < words; i++) {
+        data[i] = stream(seed, i);
+    }
+    munmap(data, words * sizeof(uint64_t));
+    fprintf(port, "ok\n");
+}
+
+/* Compares one page; on a difference answers on @port and says false. */
+static int page_is_right(FILE *port, const uint64_t *data, uint64_t seed,
+                         size_t page)
+{
+    size_t i;
+
+    for (i = page * WORDS_PER_PAGE; i < (page + 1) * WORDS_PER_PAGE; i++) {
+        if (data[i] != stream(seed, i)) {
+            fprintf(port, "error byte %zu (page %zu) is %016" PRIx64
+                    ", not %016" PRIx64 "\n", i * sizeof(uint64_t), page,
+                    data[i], stream(seed, i));
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Compares @count random pages, or every page in order when @count is 0. */
+static void compare(FILE *port, uint64_t seed, size_t count)
+{
+    size_t words, pages, todo, i;
+    uint64_t *data = map_file(O_RDONLY, 0, &words);
+
+    if (!data) {
+        fprintf(port, "error no filled file: %s\n", strerror(errno));
+        return;
+    }
+    pages = words / WORDS_PER_PAGE;
+    todo = count ? count : pages;
+    for (i = 0; i < todo; i++) {
+        size_t page = count ? stream(~seed, i) % pages : i;
+
+        if (!page_is_right(port, data, seed, page)) {
+            break;
+        }
+    }
+    munmap(data, words * sizeof(uint64_t));
+    if (i == todo) {
+        fprintf(port, "ok %zu\n", todo);
+    }
+}
+
+/* The output of shell @command up to the first blank, as the answer. */
+static void answer_from(FILE *port, const char *command)
+{
+    char word[128] = "";
+    FILE *pipe = popen(command, "r");
+
+    if (pipe && fscanf(pipe, "%127s", word) == 1) {
+        fprintf(port, "ok %s\n", word);
+    } else {
+        fprintf(port, "error %s: no output\n", command);
+    }
+    if (pipe) {
+        pclose(pipe);
+    }
+}
+
+/*
+ * Keeps rewriting its pages, data in odd rounds and zeros in even ones, and
+ * checks in each round what the round before left: a page of a live snapshot
+ * that was data, was written out, and is zero by the end of the save must
+ * come back zero.
+ */
+static atomic_ullong churn_rounds, churn_bad;
+
+static void *churn(void *arg)
+{
+    size_t pages = (size_t)arg * MIB / PAGE, page, i;
+    uint64_t (*data)[WORDS_PER_PAGE] = mmap(NULL, pages * PAGE,
+                                            PROT_READ | PROT_WRITE,
+                                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (data == MAP_FAILED) {
+        die("churn: mmap");
+    }
+    for (;;) {
+        uint64_t round = churn_rounds + 1;
+
+        for (page = 0; page < pages; page++) {
+            int bad = 0;
+
+            for (i = 0; i < WORDS_PER_PAGE; i++) {
+                uint64_t old = round % 2 ? 0 : stream(round - 1, i + page);
+
+                bad |= data[page][i] != old;
+                data[page][i] = round % 2 ? stream(round, i + page) : 0;
+            }
+            churn_bad += bad;
+            if (page % 16 == 0) {
+                usleep(1000); /* or no live save would ever catch up */
+            }
+        }
+        churn_rounds = round;
+    }
+    return NULL;
+}
+
+static void obey(FILE *port, const char *line)
+{
+    unsigned long long a, b;
+
+    if (!strcmp(line, "nonce\n")) {
+        fprintf(port, "ok %016" PRIx64 "\n", nonce);
+    } else if (!strcmp(line, "counter\n")) {
+        fprintf(port, "ok %llu\n", counter);
+    } else if (sscanf(line, "tick %llu", &a) == 1 && a && a <= 10000) {
+        tick_ms = a;
+        fprintf(port, "ok\n");
+    } else if (sscanf(line, "fill %llu %llu", &a, &b) == 2 && b) {
+        fill(port, a, b);
+    } else if (sscanf(line, "verify %llu", &a) == 1) {
+        compare(port, a, 0);
+    } else if (sscanf(line, "probe %llu %llu", &a, &b) == 2 && b) {
+        compare(port, a, b);
+    } else if (!strcmp(line, "sha256\n")) {
+        char command[128];
+
+        snprintf(command, sizeof(command), "sha256sum %s", fill_path);
+        answer_from(port, command);
+    } else if (sscanf(line, "churn %llu", &a) == 1 && a) {
+        start(churn, (void *)(size_t)a);
+        fprintf(port, "ok\n");
+    } else if (!strcmp(line, "churned\n")) {
+        fprintf(port, "ok %llu %llu\n", churn_rounds, churn_bad);
+    } else if (!strcmp(line, "available\n")) {
+        answer_from(port, "awk '/^MemAvailable/ { print $2 }' /proc/meminfo");
+    } else {
+        fprintf(port, "error what is: %s%s", line,
+                strchr(line, '\n') ? "" : "\n");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct termios raw;
+    char line[128];
+    FILE *in, *out;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc != 3) {
+        printf("usage: agent PORT FILE\n");
+        return 1;
+    }
+    fill_path = argv[2];
+    in = fopen(argv[1], "r");
+    out = fopen(argv[1], "w");
+    if (!in || !out || tcgetattr(fileno(in), &raw)) {
+        die(argv[1]);
+    }
+    cfmakeraw(&raw);
+    if (tcsetattr(fileno(in), TCSANOW, &raw)) {
+        die(argv[1]);
+    }
+    setvbuf(out, NULL, _IOLBF, 0);
+    if (getrandom(&nonce, sizeof(nonce), 0) != sizeof(nonce)) {
+        die("getrandom");
+    }
+    start(tick, NULL);
+    printf("agent: ready\n");
+    while (fgets(line, sizeof(line), in)) {
+        obey(out, line);
+    }
+    die("the port closed");
+}
