@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The wall that panics don't pass. Every exported function whose body could
+//! panic runs it under one of the two functions here.
+
+use std::any::Any;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+use crate::error::{AnnexError, BoxError};
+
+/// Runs `body`; an error or a panic is stored in `*err`, and `failed` returned.
+///
+/// State that `body` shares with later calls must stay usable after a panic in
+/// it: take locks that poison, or leave nothing half done.
+///
+/// # Safety
+/// `err` is null or valid for writing a pointer.
+pub unsafe fn fallible<T>(
+    err: *mut *mut AnnexError,
+    failed: T,
+    body: impl FnOnce() -> Result<T, BoxError>,
+) -> T {
+    let error = match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(value)) => return value,
+        Ok(Err(error)) => AnnexError::from(error),
+        Err(panic) => AnnexError::new(&format!("internal error: panic: {}", words(&*panic))),
+    };
+    // SAFETY: passed on from the caller.
+    unsafe { error.store(err) };
+    failed
+}
+
+/// Runs `body`; a panic is logged as an error in function `name`, and
+/// `panicked` returned. For functions that have no way to return an error.
+pub fn infallible<T>(name: &str, panicked: T, body: impl FnOnce() -> T) -> T {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(value) => value,
+        Err(panic) => {
+            log::error!("{name}: internal error: panic: {}", words(&*panic));
+            panicked
+        }
+    }
+}
+
+/// What a panic said.
+pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no message)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{annex_error_free, annex_error_message};
+    use std::ffi::CStr;
+    use std::ptr;
+
+    /// Runs `body` as a C caller would and gives back its result and message.
+    fn call(body: impl FnOnce() -> Result<bool, BoxError>) -> (bool, Option<String>) {
+        let mut err = ptr::null_mut();
+        // SAFETY: `err` is a local; a stored error is read, then freed once.
+        unsafe {
+            let ok = fallible(&mut err, false, body);
+            if err.is_null() {
+                return (ok, None);
+            }
+            let message = CStr::from_ptr(annex_error_message(err));
+            let message = message.to_str().unwrap().to_owned();
+            annex_error_free(err);
+            (ok, Some(message))
+        }
+    }
+
+    #[test]
+    fn success_stores_nothing() {
+        assert_eq!(call(|| Ok(true)), (true, None));
+    }
+
+    #[test]
+    fn an_error_is_stored() {
+        assert_eq!(call(|| Err("no".into())), (false, Some("no".into())));
+    }
+
+    #[test]
+    fn a_panic_is_stored() {
+        let page = 7;
+        let (ok, message) = call(|| panic!("page {page}"));
+        assert!(!ok);
+        assert_eq!(message.unwrap(), "internal error: panic: page 7");
+    }
+
+    #[test]
+    fn a_caller_without_err_gets_the_return_value() {
+        // SAFETY: null is allowed.
+        let value = unsafe { fallible(ptr::null_mut(), -1, || panic!("static")) };
+        assert_eq!(value, -1);
+    }
+
+    #[test]
+    fn infallible_returns_the_named_value() {
+        assert_eq!(infallible("f", 3, || 4), 4);
+        assert_eq!(infallible("f", 3, || std::panic::panic_any(9_u8)), 3);
+    }
+}
