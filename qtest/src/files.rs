@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Where things are: the repository, what is to be tested, a test's own files.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::error::MachineFailure;
+
+/// The repository's root.
+pub fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("qtest/ is in the repository")
+}
+
+/// What the environment variable names, else `built` under build/.
+fn wanted(variable: &str, built: &str, made_by: &str) -> Result<PathBuf> {
+    let path = match env::var_os(variable) {
+        Some(path) => PathBuf::from(path),
+        None => top().join("build").join(built),
+    };
+    if !path.exists() {
+        let path = path.display();
+        return Err(MachineFailure(format!(
+            "{path} is missing: {made_by} makes it, or set {variable}"
+        ))
+        .into());
+    }
+    Ok(path)
+}
+
+/// The QEMU to test: `ANNEX_QEMU`, else the one built here.
+pub fn qemu() -> Result<PathBuf> {
+    wanted("ANNEX_QEMU", "qemu/qemu-system-x86_64", "make")
+}
+
+/// An unpatched QEMU of the same version, if `ANNEX_BASE_QEMU` names one.
+pub fn base_qemu() -> Option<PathBuf> {
+    env::var_os("ANNEX_BASE_QEMU").map(PathBuf::from)
+}
+
+/// The guest's kernel: `ANNEX_KERNEL`, else what scripts/guest made.
+pub fn kernel() -> Result<PathBuf> {
+    wanted("ANNEX_KERNEL", "guest/vmlinuz", "scripts/guest")
+}
+
+/// The guest's initramfs: `ANNEX_INITRAMFS`, else what scripts/guest made.
+pub fn initramfs() -> Result<PathBuf> {
+    wanted("ANNEX_INITRAMFS", "guest/initramfs.cpio.gz", "scripts/guest")
+}
+
+/// One test's directory: its log, and those of the machines it starts.
+pub struct Dir {
+    path: PathBuf,
+    log: Mutex<File>,
+    start: Instant,
+}
+
+impl Dir {
+    /// An empty directory build/test/`name`.
+    pub fn for_test(name: &str) -> Result<Self> {
+        let path = top().join("build/test").join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path).with_context(|| format!("emptying {}", path.display()))?;
+        }
+        Self::at(path)
+    }
+
+    /// A directory that keeps what is already in it but the log.
+    pub fn at(path: PathBuf) -> Result<Self> {
+        fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
+        let log = File::create(path.join("test.log"))?;
+        Ok(Self { path, log: Mutex::new(log), start: Instant::now() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// A line in the test's own log, with the seconds since the test began.
+    pub fn log(&self, line: impl AsRef<str>) {
+        let mut log = self.log.lock().expect("no panic while logging");
+        // A full disk must not turn into a test's verdict here.
+        let _ = writeln!(log, "{:8.3} {}", self.start.elapsed().as_secs_f64(), line.as_ref());
+    }
+
+    /// The ends of all logs in it, under their names.
+    pub fn log_tails(&self) -> String {
+        let mut logs: Vec<PathBuf> = fs::read_dir(&self.path)
+            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+            .unwrap_or_default();
+        logs.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+        logs.sort();
+        logs.iter().map(|path| format!("--- {}\n{}", path.display(), tail(path, 12))).collect()
+    }
+
+    /// Removes the big files of a test that passed; the logs stay.
+    pub fn keep_only_logs(&self) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_file() && path.extension().is_none_or(|extension| extension != "log") {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+}
+
+/// The last `count` lines of a text file.
+fn tail(path: &Path, count: usize) -> String {
+    let mut bytes = Vec::new();
+    if let Err(error) = File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
+        return format!("({error})\n");
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_are_told_apart_and_shortened() {
+        let dir = Dir::for_test("unit/files").unwrap();
+        dir.log("hello");
+        let numbers: String = (0..100).map(|number| format!("{number}\n")).collect();
+        fs::write(dir.file("vm.qemu.log"), numbers).unwrap();
+        fs::write(dir.file("snapshot"), "big").unwrap();
+        dir.keep_only_logs();
+        let tails = dir.log_tails();
+        assert!(tails.contains("hello") && tails.contains("vm.qemu.log\n88\n"), "{tails}");
+        assert!(!dir.file("snapshot").exists());
+    }
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Boots real guests in QEMU and looks at them from outside.
+//!
+//! [`qemu`] starts a machine and ends it; [`qmp`], [`console`] and [`agent`]
+//! are the three ways to talk to one; [`snapshot`] saves and loads; [`trial`]
+//! makes tests of functions. `README.md` leads from the whole suite to one
+//! test.
+
+pub mod accel;
+pub mod agent;
+pub mod console;
+pub mod error;
+pub mod files;
+pub mod lines;
+pub mod memory;
+pub mod qemu;
+pub mod qmp;
+pub mod snapshot;
+pub mod stream;
+pub mod trial;
+pub mod wait;

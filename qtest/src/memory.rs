@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The kinds of host memory a guest's RAM can be made of.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+
+use anyhow::{Context, Result};
+
+use crate::error::Skip;
+
+/// What backs the guest's main RAM. The block's name is the same in all, so
+/// that a snapshot saved from one loads into another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backing {
+    /// Private anonymous memory, QEMU's default.
+    Anon,
+    /// A shared memfd.
+    Memfd,
+    /// A shared memfd of 2 MiB huge pages.
+    Hugetlb,
+    /// A shared file in /dev/shm.
+    FileOnShm,
+}
+
+impl Backing {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Anon, Self::Memfd, Self::Hugetlb, Self::FileOnShm];
+
+    /// QEMU's arguments for `mib` MiB of it, `-m` aside.
+    pub fn args(self, mib: u64) -> Vec<String> {
+        let object = match self {
+            Self::Anon => return vec!["-machine".into(), "pc".into()],
+            Self::Memfd => "memory-backend-memfd",
+            Self::Hugetlb => "memory-backend-memfd,hugetlb=on,hugetlbsize=2M",
+            // Given a directory, QEMU makes a file there and unlinks it at once.
+            Self::FileOnShm => "memory-backend-file,mem-path=/dev/shm",
+        };
+        vec![
+            "-machine".into(),
+            "pc,memory-backend=pc.ram".into(),
+            "-object".into(),
+            format!("{object},id=pc.ram,size={mib}M,share=on"),
+        ]
+    }
+}
+
+impl fmt::Display for Backing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Anon => "anon",
+            Self::Memfd => "memfd",
+            Self::Hugetlb => "hugetlb",
+            Self::FileOnShm => "file-on-shm",
+        })
+    }
+}
+
+const HUGE_PAGES: &str = "/proc/sys/vm/nr_hugepages";
+static HUGE_PAGES_USER: Mutex<()> = Mutex::new(());
+
+/// Reserved 2 MiB pages, given back on drop. One holder at a time.
+pub struct HugePages {
+    before: u64,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl HugePages {
+    /// Reserves `mib` MiB, or says why the test must be skipped.
+    pub fn reserve(mib: u64) -> Result<Self> {
+        // A holder that failed has still given its pages back.
+        let alone = HUGE_PAGES_USER.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if !Path::new("/sys/kernel/mm/hugepages/hugepages-2048kB").exists() {
+            return Err(Skip("this host has no 2 MiB huge pages".into()).into());
+        }
+        let before = count()?;
+        let pages = Self { before, _alone: alone };
+        let wanted = before + mib / 2;
+        let refused = fs::write(HUGE_PAGES, wanted.to_string()).err();
+        let got = count()?;
+        if got < wanted {
+            let why = refused.map(|error| format!(" ({error})")).unwrap_or_default();
+            return Err(Skip(format!(
+                "needs {wanted} huge pages, got {got}{why}: write the number to {HUGE_PAGES}"
+            ))
+            .into());
+        }
+        Ok(pages)
+    }
+}
+
+impl Drop for HugePages {
+    fn drop(&mut self) {
+        let _ = fs::write(HUGE_PAGES, self.before.to_string());
+    }
+}
+
+fn count() -> Result<u64> {
+    let text = fs::read_to_string(HUGE_PAGES).context(HUGE_PAGES)?;
+    text.trim().parse().context(HUGE_PAGES)
+}

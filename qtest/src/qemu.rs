@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A QEMU of one's own: started with three sockets, killed when dropped.
+
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use command_fds::{CommandFdExt, FdMapping};
+use serde_json::json;
+
+use crate::accel::Accel;
+use crate::agent::Agent;
+use crate::console::Console;
+use crate::error::MachineFailure;
+use crate::files::{self, Dir};
+use crate::memory::Backing;
+use crate::qmp::Qmp;
+use crate::wait;
+
+/// A guest boots in seconds; beside other tests under TCG it may take longer.
+pub const BOOT_LIMIT: Duration = Duration::from_secs(120);
+
+/// What to start. Two machines made alike understand each other's snapshots.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// QEMU's binary.
+    pub qemu: PathBuf,
+    /// The accelerator.
+    pub accel: Accel,
+    /// MiB of RAM.
+    pub mib: u64,
+    /// What the RAM is made of.
+    pub backing: Backing,
+    /// Whether to wait for a snapshot instead of booting.
+    pub incoming: bool,
+    /// More arguments for QEMU.
+    pub args: Vec<String>,
+    /// A command that runs the rest of its command line, or nothing.
+    pub wrapper: Vec<String>,
+}
+
+impl Config {
+    /// A machine with `mib` MiB of anonymous RAM that boots the test guest in
+    /// the QEMU under test, with the accelerator asked for.
+    pub fn new(mib: u64) -> Result<Self> {
+        Ok(Self {
+            qemu: files::qemu()?,
+            accel: Accel::wanted()?,
+            mib,
+            backing: Backing::Anon,
+            incoming: false,
+            args: Vec::new(),
+            wrapper: Vec::new(),
+        })
+    }
+
+    /// The same machine waiting for `migrate-incoming`.
+    pub fn incoming(&self) -> Self {
+        Self { incoming: true, ..self.clone() }
+    }
+
+    /// The same machine with another kind of RAM.
+    pub fn backed_by(&self, backing: Backing) -> Self {
+        Self { backing, ..self.clone() }
+    }
+
+    /// The same machine with more arguments.
+    pub fn with<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut config = self.clone();
+        config.args.extend(args.into_iter().map(str::to_owned));
+        config
+    }
+
+    /// QEMU's command line; the sockets are descriptors 3, 4 and 5.
+    fn command_line(&self, name: &str, dir: &Dir) -> Result<Vec<String>> {
+        let path = |path: &Path| {
+            path.to_str().map(str::to_owned).ok_or_else(|| {
+                MachineFailure(format!("QEMU's options can't hold the path {}", path.display()))
+            })
+        };
+        // A comma ends an option's value unless doubled.
+        let log = path(&dir.file(&format!("{name}.console.log")))?.replace(',', ",,");
+        let mut line = self.wrapper.clone();
+        line.push(path(&self.qemu)?);
+        line.extend(["-nodefaults", "-display", "none", "-no-reboot"].map(str::to_owned));
+        line.extend(["-accel".into(), self.accel.to_string(), "-smp".into(), "2".into()]);
+        line.extend(["-m".into(), format!("{}M,slots=2,maxmem=32G", self.mib)]);
+        line.extend(self.backing.args(self.mib));
+        line.extend(["-kernel".into(), path(&files::kernel()?)?]);
+        line.extend(["-initrd".into(), path(&files::initramfs()?)?]);
+        line.extend(["-append".into(), "console=ttyS0 panic=-1".into()]);
+        for arg in ["socket,id=qmp,fd=3", &format!("socket,id=console,fd=4,logfile={log}")] {
+            line.extend(["-chardev".into(), arg.to_owned()]);
+        }
+        line.extend(["-chardev", "socket,id=agent,fd=5"].map(str::to_owned));
+        line.extend(["-mon", "chardev=qmp,mode=control"].map(str::to_owned));
+        line.extend(["-serial", "chardev:console", "-serial", "chardev:agent"].map(str::to_owned));
+        line.extend(["-device", "VGA", "-device", "virtio-balloon,id=balloon"].map(str::to_owned));
+        line.extend(["-device", "virtio-rng,id=rng"].map(str::to_owned));
+        line.extend(self.args.iter().cloned());
+        if self.incoming {
+            line.extend(["-incoming", "defer"].map(str::to_owned));
+        }
+        Ok(line)
+    }
+
+    /// Starts it. Its logs are `name`.qemu.log and `name`.console.log in `dir`.
+    pub fn start(&self, name: &str, dir: &Dir) -> Result<Vm> {
+        let line = self.command_line(name, dir)?;
+        dir.log(format!("{name}: {}", line.join(" ")));
+        let log_path = dir.file(&format!("{name}.qemu.log"));
+        let log = File::create(&log_path)?;
+        let (qmp, qmp_end) = UnixStream::pair()?;
+        let (console, console_end) = UnixStream::pair()?;
+        let (agent, agent_end) = UnixStream::pair()?;
+        let mut command = Command::new(&line[0]);
+        command.args(&line[1..]).stdin(Stdio::null());
+        command.stdout(log.try_clone()?).stderr(log);
+        command.fd_mappings(
+            [qmp_end, console_end, agent_end]
+                .into_iter()
+                .zip(3..)
+                .map(|(end, child_fd)| FdMapping { parent_fd: OwnedFd::from(end), child_fd })
+                .collect(),
+        )?;
+        let child = command
+            .spawn()
+            .map_err(|error| MachineFailure(format!("can't start {}: {error}", line[0])))?;
+        // The command holds QEMU's ends: with them open here, QEMU's end
+        // would go unseen.
+        drop(command);
+        let child = Running(child);
+        let qmp = Qmp::over(qmp).map_err(|error| {
+            let said = fs::read_to_string(&log_path).unwrap_or_default();
+            MachineFailure(format!("{name} didn't start: {error}\n{}", said.trim_end()))
+        })?;
+        let (console, agent) = (Console::over(console), Agent::over(agent)?);
+        Ok(Vm { name: name.into(), config: self.clone(), qmp, console, agent, child })
+    }
+
+    /// Starts it and waits for the agent.
+    pub fn boot(&self, name: &str, dir: &Dir) -> Result<Vm> {
+        let vm = self.start(name, dir)?;
+        vm.console.wait_ready(BOOT_LIMIT)?;
+        dir.log(format!("{name}: the guest is up"));
+        Ok(vm)
+    }
+}
+
+/// A running QEMU and the three ways to talk to it.
+pub struct Vm {
+    /// What its logs are called.
+    pub name: String,
+    /// What was started.
+    pub config: Config,
+    /// The monitor.
+    pub qmp: Qmp,
+    /// The guest's output.
+    pub console: Console,
+    /// The guest's obedience.
+    pub agent: Agent,
+    child: Running,
+}
+
+impl Vm {
+    /// QEMU's process id.
+    pub fn pid(&self) -> u32 {
+        self.child.0.id()
+    }
+
+    /// The run state, as query-status names it.
+    pub fn run_state(&self) -> Result<String> {
+        let status = self.qmp.execute("query-status", json!({}))?;
+        Ok(status["status"].as_str().context("query-status has a status")?.to_owned())
+    }
+
+    /// Waits until the VM is in run state `wanted`.
+    pub fn wait_run_state(&self, wanted: &str, limit: Duration) -> Result<()> {
+        wait::until(&format!("{} to be in run state {wanted}", self.name), limit, || {
+            Ok((self.run_state()? == wanted).then_some(()))
+        })
+    }
+
+    /// Resident memory of the QEMU process in KiB, shared memory included.
+    pub fn resident_kib(&self) -> Result<u64> {
+        let path = format!("/proc/{}/smaps_rollup", self.pid());
+        let text = fs::read_to_string(&path).with_context(|| path.clone())?;
+        text.lines()
+            .find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix(" kB")?.parse().ok())
+            .with_context(|| format!("no Rss in {path}"))
+    }
+
+    /// SIGKILL, and how QEMU ended.
+    pub fn kill(mut self) -> Result<ExitStatus> {
+        self.child.0.kill()?;
+        Ok(self.child.0.wait()?)
+    }
+
+    /// Asks QEMU to quit, and waits until it has.
+    pub fn quit(mut self) -> Result<()> {
+        self.qmp.execute("quit", json!({}))?;
+        let name = self.name.clone();
+        let child = &mut self.child.0;
+        let limit = Duration::from_secs(30);
+        let status = wait::until(&format!("{name} to quit"), limit, || Ok(child.try_wait()?))?;
+        if !status.success() {
+            return Err(MachineFailure(format!("{name} quit with {status}")).into());
+        }
+        Ok(())
+    }
+}
+
+/// A process that doesn't outlive its owner.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

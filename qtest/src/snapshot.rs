@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Saving a machine to a mapped-ram file and loading it, each way there is.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{bail, Context, Result};
+use serde_json::{json, Value};
+
+use crate::files::Dir;
+use crate::qemu::{Config, Vm};
+use crate::qmp::{Event, Qmp};
+
+/// Saving or loading gigabytes beside other tests takes this at worst.
+pub const LIMIT: Duration = Duration::from_secs(300);
+
+/// How RAM comes back from the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Read whole by one thread before the VM runs.
+    Eager,
+    /// Read whole by this many threads before the VM runs.
+    Multifd(u8),
+    /// The VM runs at once, pages come when touched and in the background.
+    OnDemand,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Eager => f.write_str("eager"),
+            Self::Multifd(channels) => write!(f, "eager, multifd × {channels}"),
+            Self::OnDemand => f.write_str("on demand"),
+        }
+    }
+}
+
+/// Sets migration capabilities.
+pub fn enable(qmp: &Qmp, capabilities: &[&str]) -> Result<()> {
+    let list: Vec<Value> = capabilities
+        .iter()
+        .map(|capability| json!({ "capability": capability, "state": true }))
+        .collect();
+    qmp.execute("migrate-set-capabilities", json!({ "capabilities": list })).map(drop)
+}
+
+/// The migration URI of a file.
+pub fn uri(path: &Path) -> String {
+    format!("file:{}", path.display())
+}
+
+/// Saves the machine, running or not, and leaves it stopped (state
+/// "postmigrate").
+pub fn save(vm: &Vm, path: &Path) -> Result<()> {
+    enable(&vm.qmp, &["mapped-ram", "events"])?;
+    // As fast as the disk: a test waits.
+    let parameters = json!({ "max-bandwidth": 0, "downtime-limit": 2000 });
+    vm.qmp.execute("migrate-set-parameters", parameters)?;
+    let from = vm.qmp.now();
+    vm.qmp.execute("migrate", json!({ "uri": uri(path) }))?;
+    wait_migration(&vm.qmp, from, "completed").context("saving").map(drop)
+}
+
+/// A load that was begun.
+pub struct Loading<'a> {
+    vm: &'a Vm,
+    from: usize,
+}
+
+/// Prepares `vm`, started with [`Config::incoming`], for a load in `mode`.
+pub fn prepare(vm: &Vm, mode: Mode) -> Result<()> {
+    match mode {
+        Mode::Eager => enable(&vm.qmp, &["events", "mapped-ram"]),
+        Mode::OnDemand => enable(&vm.qmp, &["events", "mapped-ram", "postcopy-ram"]),
+        Mode::Multifd(channels) => {
+            enable(&vm.qmp, &["events", "mapped-ram", "multifd"])?;
+            let parameters = json!({ "multifd-channels": channels });
+            vm.qmp.execute("migrate-set-parameters", parameters).map(drop)
+        }
+    }
+}
+
+/// Begins to load; QEMU agreed to it when this returns.
+pub fn begin<'a>(vm: &'a Vm, path: &Path) -> Result<Loading<'a>> {
+    let from = vm.qmp.now();
+    // QEMU would exit on a failed load, and take its reason with it.
+    let arguments = json!({ "uri": uri(path), "exit-on-error": false });
+    vm.qmp.execute("migrate-incoming", arguments)?;
+    Ok(Loading { vm, from })
+}
+
+impl Loading<'_> {
+    /// Waits until the guest runs; the event that said so.
+    pub fn wait_running(&self) -> Result<Event> {
+        self.wait_event("RESUME")
+    }
+
+    /// Waits for event `name`; a load that fails before it is an error.
+    pub fn wait_event(&self, name: &str) -> Result<Event> {
+        wait_unless_failed(&self.vm.qmp, self.from, &format!("event {name}"), |seen, _| {
+            seen == name
+        })
+    }
+
+    /// Waits until all of the file is in memory; the event that said so.
+    pub fn wait_loaded(&self) -> Result<Event> {
+        wait_migration(&self.vm.qmp, self.from, "completed")
+    }
+
+    /// Waits until the load is refused or gives up; QEMU's words.
+    pub fn wait_failed(&self) -> Result<String> {
+        self.vm.qmp.wait(self.from, "the load to fail", LIMIT, |name, event| {
+            (name == "MIGRATION" && event.data["status"] == "failed").then_some(())
+        })?;
+        let info = query(&self.vm.qmp)?;
+        Ok(info["error-desc"].as_str().context("a failed load says why")?.to_owned())
+    }
+}
+
+/// Starts a machine like `config` and loads `path` into it, to the end.
+pub fn load_whole(config: &Config, name: &str, dir: &Dir, path: &Path, mode: Mode) -> Result<Vm> {
+    let vm = config.incoming().start(name, dir)?;
+    prepare(&vm, mode)?;
+    begin(&vm, path)?.wait_loaded()?;
+    dir.log(format!("{name}: loaded {mode}"));
+    Ok(vm)
+}
+
+/// The `mapped-ram-load` figures of a load on demand, so far.
+pub fn figures(vm: &Vm) -> Result<Value> {
+    let mut info = query(&vm.qmp)?;
+    match info["mapped-ram-load"].take() {
+        Value::Null => bail!("query-migrate has no mapped-ram-load: {info}"),
+        figures => Ok(figures),
+    }
+}
+
+/// What `query-migrate` says.
+pub fn query(qmp: &Qmp) -> Result<Value> {
+    qmp.execute("query-migrate", json!({}))
+}
+
+/// The first event, told by its name and data, that `fits`; an error if the
+/// migration fails before. `what` completes "waited for".
+fn wait_unless_failed(
+    qmp: &Qmp,
+    from: usize,
+    what: &str,
+    fits: impl Fn(&str, &Value) -> bool,
+) -> Result<Event> {
+    let event = qmp.wait(from, what, LIMIT, |name, event| {
+        let failed = name == "MIGRATION" && event.data["status"] == "failed";
+        (failed || fits(name, &event.data)).then_some((failed, event))
+    })?;
+    match event {
+        (false, event) => Ok(event),
+        (true, _) => bail!("the migration failed: {}", query(qmp)?["error-desc"]),
+    }
+}
+
+fn wait_migration(qmp: &Qmp, from: usize, status: &str) -> Result<Event> {
+    wait_unless_failed(qmp, from, &format!("migration status {status}"), |name, data| {
+        name == "MIGRATION" && data["status"] == status
+    })
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A guest boots, and its agent tells the truth.
+
+use std::time::Duration;
+
+use annex_qtest::accel::{kvm_works, Accel};
+use annex_qtest::error::Skip;
+use annex_qtest::files::Dir;
+use annex_qtest::qemu::Config;
+use annex_qtest::stream;
+use annex_qtest::trial::Family;
+use anyhow::{ensure, Result};
+
+inventory::submit! { Family(|add| {
+    add("boot/tcg".into(), Box::new(|dir| boots(dir, Accel::Tcg)));
+    add("boot/kvm".into(), Box::new(|dir| {
+        kvm_works().map_err(Skip)?;
+        boots(dir, Accel::Kvm)
+    }));
+}) }
+
+fn boots(dir: &Dir, accel: Accel) -> Result<()> {
+    let config = Config { accel, ..Config::new(512)? };
+    let vm = config.boot("vm", dir)?;
+
+    let limit = Duration::from_secs(10);
+    let tick = vm.console.wait_tick(0, limit)?;
+    let later = vm.console.wait_tick(vm.console.now(), limit)?;
+    ensure!(later.number > tick.number, "{later:?} comes after {tick:?}");
+    ensure!(later.nonce == tick.nonce, "one boot, two nonces: {tick:?}, {later:?}");
+    ensure!(vm.agent.nonce()? == tick.nonce);
+    ensure!(vm.agent.counter()? >= later.number);
+
+    vm.agent.fill(1, 16)?;
+    ensure!(vm.agent.sha256()? == stream::sha256(1, 16), "the guest's stream isn't the host's");
+    vm.agent.verify(1)?;
+    let wrong = vm.agent.verify(2).expect_err("stream(2) isn't in the file").to_string();
+    ensure!(wrong.contains("byte 0 (page 0)"), "no place in {wrong:?}");
+
+    vm.agent.ask("churn 4")?;
+    annex_qtest::wait::until("4 rounds of churn", Duration::from_secs(30), || {
+        Ok((vm.agent.churned()? >= 4).then_some(()))
+    })?;
+    vm.quit()
+}

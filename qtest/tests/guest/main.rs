@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The guest tests. Each file registers its own.
+
+mod boot;
+mod fixture;
+mod on_demand;
+mod snapshot_eager;
+
+fn main() -> std::process::ExitCode {
+    annex_qtest::trial::main()
+}
