@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The series tool on small repositories, each made to have one fault."""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from annex import apply, check, export, series  # noqa: E402
+from annex.git import Failure, Git  # noqa: E402
+
+# Complains about the word BAD in an added line, as the real one might.
+CHECKPATCH = r"""
+open my $patch, '<', $ARGV[-1] or die;
+while (<$patch>) { print "WARNING: bad\n" if /^\+.*BAD/ }
+"""
+
+IDENTITY = {f'GIT_{who}_{what}': value
+            for who in ('AUTHOR', 'COMMITTER')
+            for what, value in (('NAME', 'A Hacker'), ('EMAIL', 'a@localhost'))}
+
+
+class SeriesTest(unittest.TestCase):
+    """A base with one file of 40 lines, and a series of two patches in two
+    folders, exported from the branch annex."""
+
+    def setUp(self):
+        scrap = tempfile.TemporaryDirectory()
+        self.addCleanup(scrap.cleanup)
+        os.environ.update(IDENTITY)
+        self.top = Path(scrap.name)
+        self.patches = self.top / 'patches'
+        tree = self.top / 'build/qemu-src'
+        self.git = Git(tree)
+        self.file = tree / 'file.c'
+        (tree / 'scripts').mkdir(parents=True)
+        for folder in 'core', 'feature':
+            (self.patches / folder).mkdir(parents=True)
+            (self.patches / folder / 'README.md').touch()
+        (self.patches / 'BASE').write_text('tag = v1\n')
+        (self.patches / 'series').touch()
+
+        subprocess.run(['git', 'init', '-q', '-b', 'base', tree], check=True)
+        (tree / 'scripts/checkpatch.pl').write_text(CHECKPATCH)
+        self.file.write_text(''.join(f'line {n}\n' for n in range(40)))
+        self.commit('base')
+        self.git('tag', 'annex-base')
+        self.git('checkout', '-q', '-b', 'annex')
+        self.edit(10, 'ten')
+        self.commit('file: make ten')
+        self.export('core')
+        self.edit(30, 'thirty')
+        self.commit('file: make thirty')
+        self.export('feature')
+
+    def edit(self, number, text):
+        lines = self.file.read_text().splitlines()
+        lines[number] = text
+        self.file.write_text(''.join(f'{line}\n' for line in lines))
+
+    def commit(self, message):
+        self.git('add', '-A')
+        self.git('commit', '-q', '-m', message)
+
+    def quietly(self, call, *args, **options):
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            result = call(*args, **options)
+        return result, said.getvalue()
+
+    def export(self, folder=None):
+        return self.quietly(export.export, self.git.path, self.patches, folder)
+
+    def check(self):
+        """What the checker says about the tests that fail."""
+        code, said = self.quietly(check.check, self.patches, None, self.top,
+                                  compile_too=False)
+        failed = [line.partition(' - ')[2] for line in said.splitlines()
+                  if line.startswith('not ok')]
+        self.assertEqual(code, 1 if failed else 0)
+        return failed
+
+    def patch(self, name):
+        path, = self.patches.glob(name)
+        return path
+
+    def replace(self, path, old, new):
+        text = path.read_text()
+        self.assertIn(old, text)
+        path.write_text(text.replace(old, new))
+
+
+class Check(SeriesTest):
+    def test_a_good_series_passes(self):
+        self.assertEqual(series.listed(self.patches), [
+            'core/0001-file-make-ten.patch', 'feature/0001-file-make-thirty.patch'])
+        self.assertEqual(self.check(), [])
+
+    def test_a_patch_listed_twice(self):
+        with (self.patches / 'series').open('a') as file:
+            file.write('feature/0001-file-make-thirty.patch\n')
+        self.assertEqual(self.check(), ['every patch is listed once'])
+
+    def test_a_file_not_listed(self):
+        (self.patches / 'feature/0002-more.patch').touch()
+        self.assertEqual(self.check(), ['every patch is listed once'])
+
+    def test_a_listed_file_not_there(self):
+        self.patch('feature/*.patch').unlink()
+        self.assertEqual(self.check(), ['every patch is listed once'])
+
+    def test_folders_interleaved(self):
+        with (self.patches / 'series').open('a') as file:
+            file.write('core/0002-again.patch\n')
+        (self.patches / 'core/0002-again.patch').touch()
+        self.assertEqual(self.check(), ['every patch is listed once'])
+
+    def test_a_folder_without_readme(self):
+        (self.patches / 'feature/README.md').unlink()
+        self.assertEqual(self.check(), ['every patch is listed once'])
+
+    def test_context_that_differs(self):
+        self.replace(self.patch('core/*.patch'), '\n line 9\n', '\n line nine\n')
+        self.assertEqual(self.check(),
+                         ['core/0001-file-make-ten.patch applies, no line off'])
+
+    def test_lines_that_moved(self):
+        self.replace(self.patch('core/*.patch'), '@@ -8,7 +8,7 @@', '@@ -9,7 +9,7 @@')
+        self.assertEqual(self.check(),
+                         ['core/0001-file-make-ten.patch applies, no line off'])
+
+    def test_a_patch_that_comes_back_otherwise(self):
+        with self.patch('feature/*.patch').open('a') as file:
+            file.write('-- \n2.39.5\n')
+        self.assertEqual(
+            self.check(),
+            ['feature/0001-file-make-thirty.patch comes back byte for byte'])
+
+    def test_a_subject_that_comes_back_otherwise(self):
+        self.replace(self.patch('feature/*.patch'),
+                     'Subject: [PATCH] file', 'Subject: [PATCH v2] file')
+        self.assertEqual(self.check(), ['the export has every patch'])
+
+    def test_a_file_name_that_is_not_the_subject(self):
+        old = self.patch('core/*.patch')
+        old.rename(old.with_name('0001-other.patch'))
+        self.replace(self.patches / 'series', old.name, '0001-other.patch')
+        self.assertEqual(self.check(), ['series comes back byte for byte',
+                                        'core/0001-other.patch comes back byte for byte'])
+
+    def test_bad_style(self):
+        self.edit(20, 'BAD')
+        self.commit('file: make twenty bad')
+        self.export('feature')
+        self.assertEqual(self.check(),
+                         ['feature/0002-file-make-twenty-bad.patch passes checkpatch'])
+
+
+class Export(SeriesTest):
+    def test_a_new_commit_needs_a_folder(self):
+        self.edit(20, 'twenty')
+        self.commit('file: make twenty')
+        with self.assertRaisesRegex(Failure, 'file: make twenty'):
+            self.export()
+        self.assertEqual(len(series.listed(self.patches)), 2)
+
+    def test_a_known_commit_keeps_its_folder(self):
+        self.edit(30, 'XXX')
+        self.git('add', '-A')
+        self.git('commit', '-q', '--amend', '--no-edit')
+        self.export()
+        self.assertIn('+XXX', self.patch('feature/*.patch').read_text())
+
+    def test_a_commit_that_is_gone_takes_its_patch_along(self):
+        self.git('reset', '-q', '--hard', 'HEAD^')
+        self.export()
+        self.assertEqual(series.listed(self.patches),
+                         ['core/0001-file-make-ten.patch'])
+        self.assertEqual(list(self.patches.glob('feature/*.patch')), [])
+
+    def test_two_commits_of_one_subject(self):
+        self.edit(20, 'twenty')
+        self.commit('file: make thirty')
+        with self.assertRaisesRegex(Failure, 'two commits have the subject'):
+            self.export()
+
+    def test_a_users_configuration_changes_nothing(self):
+        before = self.patch('core/*.patch').read_bytes()
+        for key, value in {'diff.noprefix': 'true', 'diff.context': '9',
+                           'format.signature': 'me', 'format.signOff': 'true',
+                           'core.abbrev': '7', 'format.subjectPrefix': 'X',
+                           'format.suffix': '.txt'}.items():
+            self.git('config', key, value)
+        self.export()
+        self.assertEqual(self.patch('core/*.patch').read_bytes(), before)
+
+
+class Apply(SeriesTest):
+    def test_the_branch_comes_back(self):
+        content = self.file.read_text()
+        self.git('checkout', '-q', 'base')
+        self.git('branch', '-q', '-D', 'annex')
+        self.quietly(apply.apply, self.patches, None, self.top)
+        self.assertEqual(self.file.read_text(), content)
+
+    def test_unchanged_files_keep_their_time(self):
+        self.quietly(apply.apply, self.patches, None, self.top)
+        before = self.file.stat().st_mtime_ns
+        self.git('checkout', '-q', '-b', 'elsewhere')
+        self.quietly(apply.apply, self.patches, None, self.top)
+        self.assertEqual(self.file.stat().st_mtime_ns, before)
+
+    def test_work_that_was_not_exported_is_kept(self):
+        self.edit(20, 'twenty')
+        self.commit('file: make twenty')
+        with self.assertRaisesRegex(Failure, 'make export'):
+            apply.apply(self.patches, None, self.top)
+
+    def test_changes_that_were_not_committed_are_kept(self):
+        self.edit(20, 'twenty')
+        with self.assertRaisesRegex(Failure, 'not committed'):
+            apply.apply(self.patches, None, self.top)
+
+    def checkout(self):
+        """Somebody's checkout of the base."""
+        path = self.top / 'checkout'
+        self.git('clone', '-q', '-b', 'base', self.git.path, path)
+        (path / 'subprojects').mkdir()
+        git = Git(path)
+        git('tag', 'v1')
+        return git
+
+    def test_a_users_checkout_gets_a_branch_and_a_link(self):
+        git = self.checkout()
+        self.quietly(apply.apply, self.patches, git.path, self.top)
+        self.assertEqual(git('rev-parse', '--abbrev-ref', 'HEAD'), 'annex')
+        self.assertEqual((git.path / 'file.c').read_text(), self.file.read_text())
+        self.assertEqual((git.path / 'subprojects/qemu-annex').resolve(),
+                         self.top.resolve())
+        with self.assertRaisesRegex(Failure, 'a branch annex already'):
+            apply.apply(self.patches, git.path, self.top)
+
+    def test_a_users_checkout_is_as_before_if_a_patch_fails(self):
+        git = self.checkout()
+        self.replace(self.patch('feature/*.patch'), '\n line 29\n', '\n line X\n')
+        with self.assertRaisesRegex(Failure, 'feature/.* does not apply'):
+            apply.apply(self.patches, git.path, self.top)
+        self.assertEqual(git('rev-parse', '--abbrev-ref', 'HEAD'), 'base')
+        self.assertIsNone(git.commit('annex'))
+
+
+if __name__ == '__main__':
+    unittest.main()
