@@ -16,7 +16,7 @@ def apply(patches, path, top):
     """Apply onto the checkout at `path`, or, if None, onto build/qemu-src."""
     if path:
         return apply_to_checkout(patches, Git(path), top)
-    return apply_to_own(patches, Git(top / 'build/qemu-src'))
+    return apply_to_own(patches, Git(top / 'build/qemu-src'), top)
 
 
 def files(patches):
@@ -27,9 +27,12 @@ def files(patches):
     return [patches / name for name in series.listed(patches)]
 
 
-def apply_to_own(patches, git):
-    """Bring the branch `annex` up to patches/, touching only what changes."""
-    todo = files(patches)
+def saved(top):
+    """Stop if build/qemu-src holds work that patches/ doesn't know."""
+    tree = top / 'build/qemu-src'
+    if not tree.exists():
+        return 0
+    git = Git(tree)
     branch = git.commit('annex')
     if branch and branch != git.commit(SAVED):
         raise Failure(
@@ -37,22 +40,44 @@ def apply_to_own(patches, git):
             'not have: `make export` saves them, `git branch -D annex` drops them')
     if git('status', '--porcelain', '--untracked-files=no'):
         raise Failure('build/qemu-src has changes that are not committed')
-    # In a work tree aside, so that an unchanged file keeps its time and is not
-    # compiled again.
-    with tempfile.TemporaryDirectory(dir=git.path.parent) as scrap:
-        aside = Git(Path(scrap) / 'tree')
-        git('worktree', 'prune')
-        git('worktree', 'add', '--quiet', '--detach', aside.path, 'annex-base')
-        try:
-            for patch in todo:
-                aside.am(patch)
-            tip = aside.commit('HEAD')
-        finally:
-            git('worktree', 'remove', '--force', aside.path)
-    if branch != tip or git('rev-parse', '--abbrev-ref', 'HEAD') != 'annex':
+    return 0
+
+
+def apply_to_own(patches, git, top):
+    """Bring the branch `annex` up to patches/, touching only what changes."""
+    todo = files(patches)
+    saved(top)
+    tip = commit_aside(git, todo)
+    if git.commit('annex') != tip or git('rev-parse', '--abbrev-ref', 'HEAD') != 'annex':
         git('checkout', '--quiet', '-B', 'annex', tip)
         print(f'series: {len(todo)} patches applied to build/qemu-src')
     git('update-ref', SAVED, tip)
+    return 0
+
+
+def commit_aside(git, todo):
+    """The commit that the patches `todo` make of the base.
+
+    Made in a work tree aside, which holds just the files that they touch: an
+    unchanged file keeps its time and isn't compiled again.
+    """
+    touched = set()
+    for patch in todo:
+        for line in git('apply', '--numstat', '-z', patch.resolve()).split('\0'):
+            touched.add('/' + line.rpartition('\t')[2])
+    with tempfile.TemporaryDirectory(dir=git.path.parent) as scrap:
+        aside = Git(Path(scrap) / 'tree')
+        git('worktree', 'prune')
+        git('worktree', 'add', '--quiet', '--no-checkout', '--detach', aside.path,
+            'annex-base')
+        try:
+            aside('sparse-checkout', 'set', '--no-cone', '--', *sorted(touched))
+            aside('checkout', '--quiet')
+            for patch in todo:
+                aside.am(patch)
+            return aside.commit('HEAD')
+        finally:
+            git('worktree', 'remove', '--force', aside.path)
 
 
 def apply_to_checkout(patches, git, top):
@@ -78,3 +103,4 @@ def apply_to_checkout(patches, git, top):
         link.symlink_to(top)
     print(f'series: {len(todo)} patches applied to {git.path} on the branch annex, '
           'and subprojects/qemu-annex links here; now ./configure --enable-annex')
+    return 0

@@ -15,7 +15,7 @@ from .git import Failure, Git
 
 FORMAT = ['format-patch', '-1', '--zero-commit', '--no-signature',
           '--no-numbered', '--full-index', '--no-renames', '--stat=72',
-          '--subject-prefix=PATCH', '--no-cover-letter', '--no-thread',
+          '--subject-prefix=PATCH', '--no-attach', '--no-cover-letter', '--no-thread',
           '--no-to', '--no-cc', '--no-add-header']
 
 

@@ -23,7 +23,6 @@ OVERRIDES = {
     'diff.mnemonicPrefix': 'false',
     'diff.noPrefix': 'false',
     'diff.orderFile': '/dev/null',
-    'format.attach': 'false',
     'format.encodeEmailHeaders': 'true',
     'format.from': 'false',
     'format.notes': 'false',

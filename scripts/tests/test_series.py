@@ -194,7 +194,7 @@ class Export(SeriesTest):
         for key, value in {'diff.noprefix': 'true', 'diff.context': '9',
                            'format.signature': 'me', 'format.signOff': 'true',
                            'core.abbrev': '7', 'format.subjectPrefix': 'X',
-                           'format.suffix': '.txt'}.items():
+                           'format.suffix': '.txt', 'format.attach': 'x'}.items():
             self.git('config', key, value)
         self.export()
         self.assertEqual(self.patch('core/*.patch').read_bytes(), before)
@@ -220,6 +220,13 @@ class Apply(SeriesTest):
         self.commit('file: make twenty')
         with self.assertRaisesRegex(Failure, 'make export'):
             apply.apply(self.patches, None, self.top)
+
+    def test_what_is_saved(self):
+        self.assertEqual(apply.saved(self.top), 0)
+        self.edit(20, 'twenty')
+        self.commit('file: make twenty')
+        with self.assertRaisesRegex(Failure, 'make export'):
+            apply.saved(self.top)
 
     def test_changes_that_were_not_committed_are_kept(self):
         self.edit(20, 'twenty')

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The one entry. Every target does what it needs first, goes on where it was
+# cut off, and leaves what it makes in build/.
+
+.PHONY: all prepare guest demo check check-qtest bench bench-snapshot export header help clean
+
+all: prepare ## build QEMU with the annex
+	scripts/build
+
+prepare: ## install packages, get QEMU, apply the series
+	scripts/deps
+	scripts/base
+	scripts/series apply
+
+guest: prepare ## make the test guest
+	scripts/guest
+
+demo: all guest ## start a real guest from a snapshot, eagerly and on demand
+	scripts/demo
+
+check: ## run every test
+	scripts/check
+
+check-qtest: all ## run QEMU's own qtest suite
+	scripts/check-qtest
+
+bench: bench-snapshot ## run every bench
+
+bench-snapshot: all guest ## measure starting from a snapshot; writes into docs/
+	scripts/bench-snapshot
+
+export: ## write the branch annex of build/qemu-src into patches/ [FOLDER=for new commits]
+	scripts/series export $(if $(FOLDER),--folder $(FOLDER))
+
+header: ## write include/qemu-annex.h from rust/qemu-annex
+	cd rust && cargo run --quiet --locked --package header
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+clean: ## remove build/, with the branch annex and what was downloaded
+	@scripts/series saved || { echo "then, or to drop them: rm -rf build"; exit 1; }
+	rm -rf build
