@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! QEMU's mapped-ram snapshots, loaded while the machine already runs.
+//!
+//! | module | what it does | I/O |
+//! |---|---|---|
+//! | [`format`] | the headers and page bitmaps of a snapshot file, checked | none |
+//! | [`bitmap`] | one bit per page | none |
+//! | [`plan`] | what to load, in which batches and order, what to register | none |
+//! | [`source`] | where pages come from | `pread(2)` |
+//! | [`uffd`] | the kernel's userfaultfd calls | `ioctl(2)` |
+//! | [`memory`] | putting pages into guest memory | `ioctl(2)` |
+//! | [`service`] | the threads that answer faults and load the rest | all of it |
+//!
+//! A caller makes a [`service::RamLoad`], gives it the blocks with their headers, starts it, loads
+//! the device state, and calls [`service::RamLoad::run`] when the machine starts.
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+compile_error!("mapped-ram needs userfaultfd(2) and 64-bit bitmap words: build for 64-bit Linux");
+
+pub mod bitmap;
+mod buffer;
+pub mod format;
+pub mod memory;
+pub mod plan;
+pub mod service;
+pub mod source;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod thread;
+pub mod uffd;

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Bringing everything that nobody waits for, in file order, and what follows when all is there.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use rustix::io::Errno;
+
+use super::block::Block;
+use super::buffers::Bulk;
+use super::failure::Phase;
+use super::fault::Handler;
+use super::lock;
+use super::observer::BatchTrace;
+use super::shared::{For, Shared};
+use crate::memory::populate;
+use crate::plan::Batch;
+
+/// The file is read ahead by this many batches in front of the one being loaded.
+const READ_AHEAD: usize = 8;
+
+/// Memory is populated in pieces of this size, so that a stop isn't kept waiting.
+const POPULATE: u64 = 64 << 20;
+
+impl Shared {
+    /// The life of a background thread.
+    pub fn load_in_background(&self) {
+        let (mut handler, mut bulk) = (Handler::default(), Bulk::default());
+        while let Some(number) = self.next_batch() {
+            let batch = &self.plan.batches[number];
+            self.read_ahead(number);
+            let begun = Instant::now();
+            let block = &self.blocks[batch.block];
+            let result = self.bring(block, batch.pages.clone(), batch.whole, &mut bulk, || {
+                while self.answer_pending(&mut handler, 1) {}
+                !self.ending()
+            });
+            match result {
+                Ok(()) => self.trace_batch(batch, begun),
+                Err(lost) => self.fail(batch.block, For::Background, &lost),
+            }
+        }
+        self.finish_when_complete();
+    }
+
+    /// Takes the next batch; waits while pages are failed; nothing when there is none or the load
+    /// is ending.
+    fn next_batch(&self) -> Option<usize> {
+        if self.halt.load(Ordering::Acquire) {
+            let mut control = lock(&self.control);
+            while !control.may_load() {
+                if control.ended() {
+                    return None;
+                }
+                control = super::wait(&self.changed, control);
+            }
+        }
+        let number = self.cursor.fetch_add(1, Ordering::Relaxed);
+        (number < self.plan.batches.len()).then_some(number)
+    }
+
+    fn read_ahead(&self, number: usize) {
+        let ahead = match number {
+            0 => 1..READ_AHEAD + 1,
+            _ => number + READ_AHEAD..number + READ_AHEAD + 1,
+        };
+        for batch in ahead.filter_map(|number| self.plan.batches.get(number)) {
+            let block = &self.blocks[batch.block];
+            self.source
+                .will_need(block.image.file_range(block.offsets(&batch.pages)));
+        }
+    }
+
+    fn trace_batch(&self, batch: &Batch, begun: Instant) {
+        let block = &self.blocks[batch.block];
+        let offsets = block.offsets(&batch.pages);
+        self.observer.trace_batch(&BatchTrace {
+            block: block.name(),
+            ram_offset: offsets.start,
+            length: offsets.end - offsets.start,
+            duration_ns: begun.elapsed().as_nanos() as u64,
+        });
+    }
+
+    /// Whether threads should drop what they do.
+    pub fn ending(&self) -> bool {
+        self.halt.load(Ordering::Acquire) && lock(&self.control).ended()
+    }
+
+    /// Waits until all is in place and the machine runs; the first to see it finishes the load.
+    fn finish_when_complete(&self) {
+        let mut control = lock(&self.control);
+        loop {
+            if control.ended() {
+                return;
+            }
+            let complete = self.remaining.load(Ordering::Acquire) == 0
+                && control.failures.is_empty()
+                && matches!(control.phase, Phase::Running);
+            if complete {
+                control.phase = Phase::Finished;
+                break;
+            }
+            control = super::wait(&self.changed, control);
+        }
+        self.halt.store(true, Ordering::Release);
+        drop(control);
+        self.changed.notify_all();
+        self.unwatch();
+        self.counters.finish();
+        self.end_fault_threads();
+        for block in self.blocks.iter().filter(|block| block.spec.populate) {
+            self.make_resident(block);
+        }
+        self.observer.finished();
+    }
+
+    /// Stops watching all memory: whoever still waits goes on.
+    pub fn unwatch(&self) {
+        for block in &self.blocks {
+            let memory = block.memory();
+            // Fails where the memory is gone already, which is as good.
+            if let Err(errno) = self
+                .uffd
+                .unregister(memory.start, memory.end - memory.start)
+            {
+                log::debug!("RAM block '{}': unregistering: {errno}", block.image.name);
+            }
+        }
+    }
+
+    pub fn end_fault_threads(&self) {
+        // A counter that is never read stays readable, for all of them.
+        let told = rustix::io::write(&self.quit, &1u64.to_ne_bytes());
+        debug_assert!(told.is_ok());
+    }
+
+    fn make_resident(&self, block: &Block) {
+        let memory = block.memory();
+        for start in memory.clone().step_by(POPULATE as usize) {
+            let len = POPULATE.min(memory.end - start);
+            let mut result = populate(start, len);
+            while matches!(result, Err(Errno::INTR | Errno::AGAIN)) && !self.stopping() {
+                result = populate(start, len);
+            }
+            if let Err(errno) = result {
+                log::warn!(
+                    "RAM block '{}': populating its memory: {errno}",
+                    block.image.name
+                );
+                return;
+            }
+            if self.stopping() {
+                return;
+            }
+        }
+    }
+
+    fn stopping(&self) -> bool {
+        matches!(lock(&self.control).phase, Phase::Stopped)
+    }
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Answering faults. Any thread of a load can: the fault threads do nothing else, and background
+//! threads do between chunks, as on a busy machine a fault thread may have to wait for a core.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+
+use super::buffers::Single;
+use super::error::{Cause, RequestError};
+use super::failure::RETRY_INTERVAL;
+use super::observer::{FaultBegin, FaultKind, FaultTrace};
+use super::shared::{For, Lost, Shared};
+use crate::memory::populate;
+use crate::uffd::Fault;
+
+/// Faults that a fault thread takes at once: the waking up is paid once for all of them.
+const BURST: usize = 8;
+
+/// A fault handler's buffers.
+#[derive(Debug, Default)]
+pub(super) struct Handler {
+    faults: Vec<Fault>,
+    single: Single,
+}
+
+impl Shared {
+    /// The life of a fault thread.
+    pub fn answer_faults(&self) {
+        let mut handler = Handler::default();
+        while self.await_fault().is_continue() {
+            self.answer_pending(&mut handler, BURST);
+            self.retry_unacknowledged(&mut handler.single);
+        }
+    }
+
+    /// Waits for a fault, at most for [`RETRY_INTERVAL`]; breaks when the thread must end.
+    fn await_fault(&self) -> ControlFlow<()> {
+        let mut fds = [
+            PollFd::new(&self.uffd, PollFlags::IN),
+            PollFd::new(&self.quit, PollFlags::IN),
+        ];
+        let timeout = Timespec {
+            tv_sec: RETRY_INTERVAL.as_secs() as i64,
+            tv_nsec: 0,
+        };
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => {
+                log::error!("waiting for page faults: {errno}");
+                std::thread::sleep(RETRY_INTERVAL);
+            }
+        }
+        if fds[1].revents().is_empty() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    }
+
+    /// Answers up to `limit` faults if there are any. Returns whether there were.
+    pub fn answer_pending(&self, handler: &mut Handler, limit: usize) -> bool {
+        if let Err(errno) = self.uffd.read(&mut handler.faults, limit) {
+            log::error!("reading page faults: {errno}");
+            std::thread::sleep(RETRY_INTERVAL);
+        }
+        if handler.faults.is_empty() {
+            return false;
+        }
+        let read = Instant::now();
+        for index in 0..handler.faults.len() {
+            self.answer(handler.faults[index], read, &mut handler.single);
+        }
+        true
+    }
+
+    fn answer(&self, fault: Fault, read: Instant, single: &mut Single) {
+        let Some((index, page)) = self.find(fault.address) else {
+            log::error!(
+                "a page fault at {:#x}, which is in no RAM block",
+                fault.address
+            );
+            return;
+        };
+        self.counters.faults.fetch_add(1, Ordering::Relaxed);
+        let Some(kind) = self.answer_page(index, page, fault.tid, single) else {
+            return;
+        };
+        let latency_ns = read.elapsed().as_nanos() as u64;
+        if kind == FaultKind::Data {
+            self.counters.latency.record(latency_ns);
+        }
+        let block = &self.blocks[index];
+        self.observer.trace_fault(&FaultTrace {
+            block: block.name(),
+            ram_offset: page * block.page(),
+            tid: fault.tid,
+            latency_ns,
+            kind,
+        });
+    }
+
+    /// Brings the page at an offset of a block on behalf of someone whose faults don't come here.
+    pub fn request(
+        &self,
+        index: usize,
+        page: u64,
+        single: &mut Single,
+    ) -> Result<(), RequestError> {
+        let block = &self.blocks[index];
+        if !block.data.get(page) {
+            return self.request_zeros(index, page);
+        }
+        while !block.placed.get(page) {
+            if block.claims.set(page) {
+                let brought = self.bring_page(block, page, single, For::Demand);
+                return brought.map(drop).map_err(|error| {
+                    let story = error.story();
+                    block.claims.clear(page);
+                    let pages = page..page + 1;
+                    self.fail(index, For::Demand, &Lost { pages, error });
+                    RequestError::Failed(story)
+                });
+            }
+            if self.ending() {
+                return Err(RequestError::Ended);
+            }
+            // Someone else is at it; that takes one read.
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        Ok(())
+    }
+
+    /// Makes a page that isn't in the file resident, so that others who map it find it.
+    fn request_zeros(&self, index: usize, page: u64) -> Result<(), RequestError> {
+        let block = &self.blocks[index];
+        let addresses = block.addresses(&(page..page + 1));
+        // Where faults are watched this one goes to a fault thread.
+        populate(addresses.start, addresses.end - addresses.start).map_err(|errno| {
+            let offset = page * block.page();
+            RequestError::Failed(block.error(offset, Cause::from_place(errno)).story())
+        })
+    }
+
+    /// Nothing when the page is lost for now.
+    fn answer_page(
+        &self,
+        index: usize,
+        page: u64,
+        tid: u32,
+        single: &mut Single,
+    ) -> Option<FaultKind> {
+        let block = &self.blocks[index];
+        if block.placed.get(page) {
+            self.wake(block, page);
+            return Some(FaultKind::AlreadyThere);
+        }
+        let addresses = block.addresses(&(page..page + 1));
+        if let Some(tracker) = &self.tracker {
+            self.observer.fault_begin(&FaultBegin {
+                block: block.name(),
+                ram_offset: page * block.page(),
+                address: addresses.start,
+                tid,
+            });
+            tracker.begin(addresses.start);
+            if block.placed.get(page) {
+                self.end_waits(addresses);
+                self.wake(block, page);
+                return Some(FaultKind::AlreadyThere);
+            }
+        }
+        if self.is_lost(index, page) {
+            return None;
+        }
+        if !block.claims.set(page) && block.exclusive() && block.data.get(page) {
+            // Who brings it wakes all that wait for it.
+            return Some(FaultKind::AlreadyThere);
+        }
+        match self.bring_page(block, page, single, For::Demand) {
+            Ok(kind) => {
+                if kind == FaultKind::AlreadyThere {
+                    self.end_waits(addresses);
+                }
+                Some(kind)
+            }
+            Err(error) => {
+                block.claims.clear(page);
+                self.fail(
+                    index,
+                    For::Demand,
+                    &Lost {
+                        pages: page..page + 1,
+                        error,
+                    },
+                );
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The service that loads a snapshot under a machine that already runs.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`RamLoad`] here | the owner's handle: make, add blocks, start, run, stop |
+//! | `shared.rs` | what the threads share; bringing one page, bringing a batch |
+//! | `fault.rs` | fault threads |
+//! | `background.rs` | background threads, and the end of the load |
+//! | `failure.rs` | pages that can't be brought, and trying them again |
+//! | `block.rs`, `buffers.rs`, `tracker.rs`, `stats.rs` | the parts of these |
+//!
+//! Order of calls: [`RamLoad::new`], [`RamLoad::add_block`] for each block, then, all of RAM being
+//! discarded, [`RamLoad::start`]. From then on memory may be touched. When the device state is
+//! loaded, [`RamLoad::run`] and, if it succeeds, the machine runs.
+
+mod background;
+mod block;
+mod buffers;
+mod error;
+mod failure;
+mod fault;
+mod observer;
+mod shared;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod tracker;
+
+use std::ffi::CStr;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+
+use rustix::event::{eventfd, EventfdFlags};
+
+pub use block::BlockSpec;
+pub use error::{Cause, LoadError, RequestError, RunError, SetupError};
+pub use observer::{BatchTrace, FailureReport, FaultBegin, FaultKind, FaultTrace, Observer};
+pub use stats::{Latency, Stats};
+
+use crate::format::{BlockImage, MAX_BLOCKS};
+use crate::memory::{has_numa_policy, transparent_huge_pages, Kind};
+use crate::plan::Plan;
+use crate::source::PageSource;
+use crate::thread;
+use crate::uffd::{Features, Uffd};
+use block::Block;
+use buffers::Single;
+use failure::{Control, Phase};
+use shared::Shared;
+use stats::Counters;
+use tracker::Tracker;
+
+/// How a load works.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Threads that only answer faults.
+    pub fault_threads: NonZeroU32,
+    /// Threads that load what nobody waits for.
+    pub background_threads: NonZeroU32,
+    /// The target's page size in bytes, which is that of the snapshot.
+    pub target_page_size: u64,
+    /// Whether to call [`Observer::fault_begin`] and [`Observer::fault_end`].
+    pub track_faults: bool,
+}
+
+/// A snapshot being loaded. All methods may be called from any thread but the load's own.
+pub struct RamLoad {
+    config: Config,
+    source: Arc<dyn PageSource>,
+    observer: Arc<dyn Observer>,
+    file_size: u64,
+    /// The blocks, until the start takes them.
+    setup: Mutex<Option<Vec<Block>>>,
+    shared: OnceLock<Arc<Shared>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl RamLoad {
+    /// A load from `source`, with no blocks yet.
+    pub fn new(
+        source: Arc<dyn PageSource>,
+        config: Config,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, SetupError> {
+        let file_size = source.size().map_err(|source| SetupError::Read {
+            what: "size".into(),
+            source,
+        })?;
+        Ok(Self {
+            config,
+            source,
+            observer,
+            file_size,
+            setup: Mutex::new(Some(Vec::new())),
+            shared: OnceLock::new(),
+            threads: Mutex::default(),
+        })
+    }
+
+    /// How it works.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Adds a block with its header from the stream, and reads its bitmap. Returns where in the file
+    /// the stream goes on.
+    pub fn add_block(&self, spec: BlockSpec, header: &[u8]) -> Result<u64, SetupError> {
+        let mut setup = lock(&self.setup);
+        let blocks = setup.as_mut().ok_or(SetupError::Started)?;
+        if blocks.len() == MAX_BLOCKS {
+            return Err(SetupError::TooManyBlocks);
+        }
+        let name = spec.name.to_string_lossy().into_owned();
+        let image = BlockImage::parse(
+            &name,
+            spec.length,
+            self.config.target_page_size,
+            header,
+            self.file_size,
+        )?;
+        let mut bytes = vec![0; image.bitmap_bytes() as usize];
+        self.source
+            .read_at(&mut bytes, image.bitmap_offset)
+            .map_err(|source| SetupError::Read {
+                what: format!("page bitmap of RAM block '{name}'"),
+                source,
+            })?;
+        let bitmap = image.parse_bitmap(&bytes, self.file_size)?;
+        let next = image.next_offset();
+        let block = Block::new(spec, image, bitmap, rustix::param::page_size() as u64)?;
+        let fail = |problem| {
+            Err(SetupError::Block {
+                block: name.clone(),
+                problem,
+            })
+        };
+        if blocks.iter().any(|other| other.name() == block.name()) {
+            return fail("the snapshot has this block twice");
+        }
+        let memory = block.memory();
+        let overlaps =
+            |other: &Block| memory.start < other.memory().end && other.memory().start < memory.end;
+        if blocks.iter().any(overlaps) {
+            return fail("its memory overlaps another block's");
+        }
+        blocks.push(block);
+        Ok(next)
+    }
+
+    /// Watches the memory of all blocks, which must be empty, and starts the threads.
+    pub fn start(&self) -> Result<(), SetupError> {
+        let uffd = Uffd::open()?;
+        let blocks = lock(&self.setup).take().ok_or(SetupError::Started)?;
+        let features = uffd.features();
+        let huge_pages = features.moves() && transparent_huge_pages();
+        for block in &blocks {
+            check_support(block, features)?;
+            block.set_movable(
+                huge_pages && block.kind == Kind::Anonymous && !has_numa_policy(block.spec.address),
+            );
+        }
+        let plan = Plan::new(&blocks.iter().map(Block::plan).collect::<Vec<_>>());
+        let mut by_address: Vec<usize> = (0..blocks.len()).collect();
+        by_address.sort_by_key(|index| blocks[*index].spec.address);
+        let total = blocks.iter().map(|block| block.image.length).sum();
+        let data = blocks.iter().map(Block::all_data_bytes).sum();
+        let remaining = plan.batches.iter().map(|batch| batch.data_pages).sum();
+        let shared = Arc::new(Shared {
+            blocks,
+            by_address,
+            plan,
+            cursor: AtomicUsize::new(0),
+            uffd,
+            source: self.source.clone(),
+            observer: self.observer.clone(),
+            tracker: self.config.track_faults.then(Tracker::default),
+            counters: Counters::new(total, data),
+            remaining: AtomicU64::new(remaining),
+            control: Mutex::new(Control::new()),
+            changed: Condvar::new(),
+            retrying: Mutex::new(()),
+            halt: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
+            quit: eventfd(0, EventfdFlags::CLOEXEC).map_err(std::io::Error::from)?,
+        });
+        let started = watch(&shared).and_then(|()| self.spawn(&shared));
+        // From here on `stop` has something to undo.
+        let _ = self.shared.set(shared);
+        if started.is_err() {
+            self.stop();
+        }
+        started
+    }
+
+    fn spawn(&self, shared: &Arc<Shared>) -> Result<(), SetupError> {
+        let mut threads = lock(&self.threads);
+        for number in 0..self.config.fault_threads.get() {
+            let shared = shared.clone();
+            let body = move || shared.answer_faults();
+            threads.push(thread::spawn(format!("ram-fault-{number}"), body)?);
+        }
+        for number in 0..self.config.background_threads.get() {
+            let shared = shared.clone();
+            let body = move || shared.load_in_background();
+            threads.push(thread::spawn(format!("ram-load-{number}"), body)?);
+        }
+        Ok(())
+    }
+
+    /// The device state is loaded and the machine is about to run. From now on a page that can't be
+    /// brought is reported and waited for. Fails when that happened before: then the memory isn't
+    /// the snapshot's and the machine must not run.
+    pub fn run(&self) -> Result<(), RunError> {
+        let shared = self.shared.get().ok_or(RunError::NotLoading)?;
+        let mut control = lock(&shared.control);
+        match &control.phase {
+            Phase::Loading => control.phase = Phase::Running,
+            Phase::Running | Phase::Finished => {}
+            Phase::Abandoned(first) => return Err(RunError::Abandoned(first.clone())),
+            Phase::Stopped => return Err(RunError::NotLoading),
+        }
+        drop(control);
+        shared.changed.notify_all();
+        Ok(())
+    }
+
+    /// Tries every failed page again, in the calling thread. If all are in place then, loading goes
+    /// on; if not all stays as it was, and the error names the first that failed.
+    pub fn retry(&self) -> Result<(), RunError> {
+        self.shared.get().ok_or(RunError::NotLoading)?.retry_all()
+    }
+
+    /// The owner knows of the failures up to this one and will call [`RamLoad::retry`]. Those that
+    /// nobody acknowledged are tried again by themselves once a second.
+    pub fn acknowledge(&self, sequence: u64) {
+        if let Some(shared) = self.shared.get() {
+            shared.acknowledge(sequence);
+        }
+    }
+
+    /// Brings the page at `ram_offset` of a block, in the calling thread, for someone whose faults
+    /// don't come here, and returns when it is there. A page that can't be brought is a failure as
+    /// any other.
+    pub fn request(&self, block: &CStr, ram_offset: u64) -> Result<(), RequestError> {
+        let shared = self.shared.get().ok_or(RequestError::Ended)?;
+        let found = shared
+            .blocks
+            .iter()
+            .position(|candidate| candidate.name() == block);
+        let page = found.map(|index| (index, ram_offset / shared.blocks[index].page()));
+        match page.filter(|(index, page)| *page < shared.blocks[*index].data.len()) {
+            Some((index, page)) => shared.request(index, page, &mut Single::default()),
+            None => Err(RequestError::NoPage {
+                block: block.to_string_lossy().into_owned(),
+                ram_offset,
+            }),
+        }
+    }
+
+    /// Whether some page is failed now.
+    pub fn is_failed(&self) -> bool {
+        self.shared
+            .get()
+            .is_some_and(|shared| shared.failing.load(Ordering::Acquire))
+    }
+
+    /// What has been done so far; all zeros before the start.
+    pub fn stats(&self) -> Stats {
+        self.shared
+            .get()
+            .map(|shared| shared.counters.snapshot())
+            .unwrap_or_default()
+    }
+
+    /// Ends the load wherever it is, and waits for its threads. Pages that haven't been brought read
+    /// as zero from now on: a machine that needs them must not run. Dropping does the same.
+    pub fn stop(&self) {
+        let Some(shared) = self.shared.get() else {
+            return;
+        };
+        let finished = {
+            let mut control = lock(&shared.control);
+            shared.halt.store(true, Ordering::Release);
+            matches!(
+                std::mem::replace(&mut control.phase, Phase::Stopped),
+                Phase::Finished
+            )
+        };
+        shared.changed.notify_all();
+        shared.end_fault_threads();
+        for thread in lock(&self.threads).drain(..) {
+            if thread.join().is_err() {
+                log::error!("a thread of the RAM load panicked");
+            }
+        }
+        if !finished {
+            shared.unwatch();
+        }
+    }
+}
+
+impl Drop for RamLoad {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn check_support(block: &Block, features: Features) -> Result<(), SetupError> {
+    let (kind, supported) = match block.kind {
+        Kind::Anonymous => return Ok(()),
+        Kind::Shared => ("shared", features.missing_shmem()),
+        Kind::HugePages => ("hugetlbfs", features.missing_hugetlbfs()),
+    };
+    if supported {
+        Ok(())
+    } else {
+        Err(SetupError::Unsupported {
+            block: block.image.name.clone(),
+            kind,
+        })
+    }
+}
+
+fn watch(shared: &Shared) -> Result<(), SetupError> {
+    for extent in &shared.plan.watched {
+        let block = &shared.blocks[extent.block];
+        let memory = block.addresses(&extent.pages);
+        shared
+            .uffd
+            .register(memory.start, memory.end - memory.start)
+            .map_err(|errno| SetupError::Register {
+                block: block.image.name.clone(),
+                source: errno.into(),
+            })?;
+    }
+    Ok(())
+}
+
+/// Locks, even if a thread panicked while it held the lock: all that is kept under locks here is
+/// true at every step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wait<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}

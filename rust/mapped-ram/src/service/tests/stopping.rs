@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Ending a load at any moment, and what is refused before it starts.
+
+use std::thread;
+use std::time::Instant;
+
+use super::*;
+use crate::testing::{header, Failure};
+
+fn assert_stops(rig: &Rig) {
+    let begun = Instant::now();
+    rig.load.stop();
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "took {:?}",
+        begun.elapsed()
+    );
+    // Nobody hangs on what wasn't loaded, and a second stop is no harm.
+    rig.memories[0].touch(rig.snapshot.blocks[0].data.len() - 1);
+    rig.load.stop();
+    assert!(rig.load.run().is_err());
+    assert!(rig.load.retry().is_err());
+}
+
+#[test]
+fn before_the_start() {
+    let rig = Rig::new(vec![anonymous(full(100))], Options::default());
+    assert!(matches!(rig.load.run(), Err(RunError::NotLoading)));
+    assert_eq!(rig.load.stats(), Stats::default());
+    rig.load.stop();
+    drop(rig);
+}
+
+#[test]
+fn amid_the_load() {
+    for run in [false, true] {
+        let rig = Rig::new(vec![anonymous(full(20_000))], Options::default());
+        rig.injector.delay(Duration::from_millis(1));
+        rig.load.start().unwrap();
+        if run {
+            rig.load.run().unwrap();
+        }
+        thread::sleep(Duration::from_millis(20));
+        assert_stops(&rig);
+        assert!(lock(&rig.finished).try_recv().is_err());
+    }
+}
+
+#[test]
+fn while_failed_with_a_waiter() {
+    let rig = Rig::new(vec![anonymous(full(1024))], Options::default());
+    rig.injector.delay(Duration::from_millis(5));
+    rig.load.start().unwrap();
+    rig.load.run().unwrap();
+    rig.injector
+        .fail(rig.file_offset(0, 500)..u64::MAX, Failure::Errno(libc::EIO));
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| rig.memories[0].touch(600));
+        lock(&rig.failed).recv_timeout(PATIENCE).unwrap();
+        assert_stops(&rig);
+        waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn after_the_end() {
+    let rig = Rig::new(vec![anonymous(full(100))], Options::default());
+    rig.load_all();
+    let stats = rig.load.stats();
+    rig.load.stop();
+    rig.assert_loaded();
+    assert_eq!(rig.load.stats(), stats);
+}
+
+#[test]
+fn nothing_is_written_to_the_file() {
+    let rig = Rig::new(vec![anonymous(full(2000))], Options::default());
+    let bytes = |snapshot: &Snapshot| {
+        let mut bytes = vec![0; snapshot.file.metadata().unwrap().len() as usize];
+        crate::source::PageSource::read_at(&snapshot.source(), &mut bytes, 0).unwrap();
+        bytes
+    };
+    let before = bytes(&rig.snapshot);
+    rig.load_all();
+    // SAFETY: the first byte of the memory.
+    unsafe { rig.memories[0].start().write_volatile(1) };
+    rig.load.stop();
+    assert!(bytes(&rig.snapshot) == before);
+}
+
+#[test]
+fn what_is_refused_before_the_start() {
+    let snapshot = Snapshot::new(&[("one", full(4)), ("two", full(4))]);
+    let one = Memory::anonymous(4 * PAGE).unwrap();
+    let config = Config {
+        fault_threads: NonZeroU32::MIN,
+        background_threads: NonZeroU32::MIN,
+        target_page_size: PAGE,
+        track_faults: false,
+    };
+    let load = RamLoad::new(Arc::new(snapshot.source()), config, Arc::new(())).unwrap();
+    let good = spec("one", 4 * PAGE, &one, false);
+    let refuse = |spec: &BlockSpec, header: &[u8], words: &str| {
+        let error = load
+            .add_block(spec.clone(), header)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    let header_one = &snapshot.blocks[0].header;
+    refuse(&good, &header(3, PAGE, 200, 1 << 20), "version 3");
+    refuse(
+        &BlockSpec {
+            length: 1 << 40,
+            ..good.clone()
+        },
+        header_one,
+        "bitmap",
+    );
+    refuse(
+        &BlockSpec {
+            page_size: 3000,
+            ..good.clone()
+        },
+        header_one,
+        "page size",
+    );
+    refuse(
+        &BlockSpec {
+            page_size: 512,
+            ..good.clone()
+        },
+        header_one,
+        "page size",
+    );
+    refuse(
+        &BlockSpec {
+            address: good.address + 1,
+            ..good.clone()
+        },
+        header_one,
+        "page boundary",
+    );
+    refuse(
+        &BlockSpec {
+            address: !(PAGE - 1),
+            ..good.clone()
+        },
+        header_one,
+        "address space",
+    );
+    let next = load.add_block(good.clone(), header_one).unwrap();
+    assert_eq!(next, snapshot.blocks[0].pages_offset + 4 * PAGE);
+    let header_two = &snapshot.blocks[1].header;
+    refuse(&good, header_two, "twice");
+    let two = CString::new("two").unwrap();
+    refuse(
+        &BlockSpec {
+            name: two.clone(),
+            ..good.clone()
+        },
+        header_two,
+        "overlaps",
+    );
+    // Not mapped at all, so nothing can watch it.
+    let nowhere = Memory::anonymous(4 * PAGE).unwrap();
+    let spec = spec("two", 4 * PAGE, &nowhere, false);
+    drop(nowhere);
+    load.add_block(spec, header_two).unwrap();
+    let error = load.start().unwrap_err();
+    assert!(
+        matches!(&error, SetupError::Register { block, .. } if block == "two"),
+        "{error}"
+    );
+    one.touch(0);
+    assert!(matches!(load.start(), Err(SetupError::Started)));
+}

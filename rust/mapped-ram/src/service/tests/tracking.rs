@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What is reported about single faults and batches.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+#[derive(Default)]
+struct Seen {
+    /// For each address: waits begun that haven't ended.
+    waiting: BTreeMap<u64, u32>,
+    begun: u64,
+    faults: Vec<(u64, FaultKind, u32)>,
+    /// Pages of all batches.
+    pages: u64,
+}
+
+/// Writes down what it is told.
+#[derive(Default)]
+struct Recorder(Mutex<Seen>);
+
+impl Observer for Recorder {
+    fn fault_begin(&self, fault: &FaultBegin<'_>) {
+        assert!(fault.tid != 0 && fault.ram_offset % PAGE == 0);
+        let mut seen = lock(&self.0);
+        *seen.waiting.entry(fault.address).or_default() += 1;
+        seen.begun += 1;
+    }
+
+    fn fault_end(&self, address: u64) {
+        lock(&self.0).waiting.remove(&address);
+    }
+
+    fn trace_fault(&self, fault: &FaultTrace<'_>) {
+        lock(&self.0)
+            .faults
+            .push((fault.ram_offset, fault.kind, fault.tid));
+    }
+
+    fn trace_batch(&self, batch: &BatchTrace<'_>) {
+        assert!(batch.duration_ns > 0);
+        lock(&self.0).pages += batch.length / PAGE;
+    }
+}
+
+#[test]
+fn every_wait_that_began_ends() {
+    let recorder = Arc::new(Recorder::default());
+    let data = bitmap(3000, &[0..1200, 1300..3000]);
+    let options = Options {
+        fault_threads: 2,
+        track_faults: true,
+        observer: recorder.clone(),
+        ..Options::default()
+    };
+    let rig = Rig::new(vec![anonymous(data)], options);
+    rig.load.start().unwrap();
+    rig.load.run().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                // All touch the same pages, backwards, against the background.
+                for page in (0..3000).rev().step_by(3) {
+                    rig.memories[0].touch(page);
+                }
+            });
+        }
+    });
+    rig.await_finish();
+    rig.load.stop();
+    let seen = lock(&recorder.0);
+    assert!(seen.begun > 0);
+    assert!(seen.waiting.is_empty(), "{:?} never ended", seen.waiting);
+    assert_eq!(seen.pages, 3000);
+}
+
+#[test]
+fn a_fault_is_traced_with_its_thread_and_kind() {
+    let recorder = Arc::new(Recorder::default());
+    let data = bitmap(1024, std::slice::from_ref(&(512..1024)));
+    let rig = Rig::new(
+        vec![anonymous(data)],
+        Options {
+            observer: recorder.clone(),
+            ..Options::default()
+        },
+    );
+    rig.injector.delay(Duration::from_millis(20));
+    rig.load.start().unwrap();
+    rig.memories[0].touch(900);
+    // SAFETY: gettid has no arguments and no effects.
+    let tid = unsafe { libc::gettid() } as u32;
+    eventually("the fault is traced", || {
+        !lock(&recorder.0).faults.is_empty()
+    });
+    assert_eq!(
+        lock(&recorder.0).faults,
+        [(900 * PAGE, FaultKind::Data, tid)]
+    );
+    assert_eq!(lock(&recorder.0).begun, 0, "not asked for");
+}
