@@ -26,6 +26,7 @@ use std::ffi::c_char;
 pub mod error;
 pub mod guard;
 pub mod log;
+pub mod mapped_ram;
 
 /// The library's version, such as "0.1.0". The string is static; any thread
 /// may call this.

@@ -1,0 +1,262 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A snapshot of one block, loaded on demand from C.
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "qemu-annex.h"
+#include "tap.h"
+
+#define PAGE 4096
+#define PAGES 600
+#define LENGTH ((size_t)PAGE * PAGES)
+#define BITMAP_OFFSET 64
+#define PAGES_OFFSET (1 << 20)
+
+/* What the callbacks saw. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static int begun, ended, faults, batches, failures, finished;
+static int running = 1;
+static uint64_t failed_sequence;
+static bool failure_good;
+
+static void note(int *counter)
+{
+    pthread_mutex_lock(&lock);
+    ++*counter;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+/* Waits until something was noted; the test's time limit is the limit. */
+static void await(int *counter)
+{
+    pthread_mutex_lock(&lock);
+    while (!*counter) {
+        pthread_cond_wait(&changed, &lock);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void on_begin(void *opaque, const char *block, uint64_t ram_offset,
+                     void *host, uint32_t tid)
+{
+    (void)ram_offset, (void)host, (void)tid;
+    if (opaque == &lock && !strcmp(block, "pc.ram")) {
+        note(&begun);
+    }
+}
+
+static void on_end(void *opaque, void *host)
+{
+    (void)opaque, (void)host;
+    note(&ended);
+}
+
+static void on_failed(void *opaque, const AnnexRamLoadFailure *failure)
+{
+    (void)opaque;
+    failed_sequence = failure->sequence;
+    failure_good = !strcmp(failure->block, "pc.ram") && failure->error == EIO
+                   && failure->file_offset == PAGES_OFFSET + failure->ram_offset
+                   && strstr(failure->message, "the file ends before");
+    note(&failures);
+}
+
+static void on_finished(void *opaque)
+{
+    (void)opaque;
+    note(&finished);
+}
+
+static void on_fault(void *opaque, const char *block, uint64_t ram_offset,
+                     uint32_t tid, uint64_t latency_ns,
+                     AnnexRamFaultKind kind)
+{
+    (void)opaque, (void)block, (void)ram_offset, (void)tid, (void)latency_ns;
+    if (kind <= ANNEX_RAM_FAULT_KIND_ALREADY_THERE) {
+        note(&faults);
+    }
+}
+
+static void on_batch(void *opaque, const char *block, uint64_t ram_offset,
+                     uint64_t length, uint64_t duration_ns)
+{
+    (void)opaque, (void)block, (void)ram_offset, (void)length,
+    (void)duration_ns;
+    note(&batches);
+    /* A test can hold the background up after its first batch. */
+    await(&running);
+}
+
+static void put_be(uint8_t *at, int bytes, uint64_t value)
+{
+    while (bytes--) {
+        at[bytes] = value;
+        value >>= 8;
+    }
+}
+
+static uint8_t byte_of(int page)
+{
+    return page % 251 + 1;
+}
+
+/* Writes pages from `first` on; every third isn't in the file. */
+static void write_pages(int fd, int first)
+{
+    uint8_t page[PAGE];
+
+    for (int i = first; i < PAGES; i++) {
+        memset(page, i % 3 ? byte_of(i) : 0xee, PAGE);
+        if (pwrite(fd, page, PAGE, PAGES_OFFSET + (off_t)i * PAGE) != PAGE) {
+            abort();
+        }
+    }
+}
+
+static int make_snapshot(uint8_t header[28])
+{
+    int fd = memfd_create("snapshot", MFD_CLOEXEC);
+    unsigned long bitmap[(PAGES + 63) / 64] = { 0 };
+
+    for (int i = 0; i < PAGES; i++) {
+        if (i % 3) {
+            bitmap[i / 64] |= 1UL << i % 64;
+        }
+    }
+    put_be(header, 4, 1);
+    put_be(header + 4, 8, PAGE);
+    put_be(header + 12, 8, BITMAP_OFFSET);
+    put_be(header + 20, 8, PAGES_OFFSET);
+    if (pwrite(fd, bitmap, sizeof(bitmap), BITMAP_OFFSET) != sizeof(bitmap)) {
+        abort();
+    }
+    write_pages(fd, 0);
+    return fd;
+}
+
+static bool loaded(const volatile uint8_t *ram)
+{
+    for (int i = 0; i < PAGES; i++) {
+        uint8_t want = i % 3 ? byte_of(i) : 0;
+
+        if (ram[(size_t)i * PAGE] != want
+            || ram[(size_t)i * PAGE + PAGE - 1] != want) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void *map(void)
+{
+    return mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+int main(void)
+{
+    uint8_t header[28];
+    int fd = make_snapshot(header);
+    AnnexRamLoadConfig config = {
+        .fault_threads = 1, .background_threads = 2,
+        .target_page_size = PAGE, .track_faults = true,
+    };
+    AnnexRamLoadOps ops = {
+        .opaque = &lock, .fault_begin = on_begin, .fault_end = on_end,
+        .failed = on_failed, .finished = on_finished,
+        .trace_fault = on_fault, .trace_batch = on_batch,
+    };
+    AnnexRamLoadOps no_ops = { 0 };
+    AnnexRamBlock block = {
+        .idstr = "pc.ram", .host = map(), .length = LENGTH, .page_size = PAGE,
+    };
+    AnnexRamLoadStats stats;
+    AnnexRamLoad *load;
+    AnnexError *err = NULL;
+    uint64_t next;
+
+    annex_ram_load_free(NULL);
+    tap_ok(!annex_ram_load_new(-1, &config, &ops, &err) && err,
+           "a load needs a file");
+    annex_error_free(err);
+    err = NULL;
+
+    load = annex_ram_load_new(fd, &config, &ops, &err);
+    tap_ok(load && !err, "a load is made");
+    header[3] = 2;
+    tap_ok(!annex_ram_load_add_block(load, &block, header, 28, &next, &err),
+           "a header that lies is refused");
+    tap_ok(strstr(annex_error_message(err), "'pc.ram': header version 2"),
+           "and the message says what is wrong");
+    annex_error_free(err);
+    err = NULL;
+    header[3] = 1;
+    tap_ok(annex_ram_load_add_block(load, &block, header, 28, &next, &err)
+           && next == PAGES_OFFSET + LENGTH,
+           "a true one is taken, and tells where the stream goes on");
+    tap_ok(!annex_ram_load_run(load, NULL), "it can't run before the start");
+
+    tap_ok(annex_ram_load_start(load, &err) && !err, "it starts");
+    tap_ok(annex_ram_load_request(load, "pc.ram", 5 * PAGE, &err)
+           && ((uint8_t *)block.host)[5 * PAGE] == byte_of(5),
+           "a page is brought on request");
+    tap_ok(!annex_ram_load_request(load, "pc.ram", LENGTH, NULL),
+           "but none that isn't there");
+    tap_ok(annex_ram_load_run(load, &err) && !err, "it runs");
+    tap_ok(loaded(block.host), "every page is the snapshot's");
+    await(&finished);
+    annex_ram_load_stats(load, &stats);
+    tap_ok(stats.pages_total == PAGES && stats.bytes_total == LENGTH
+           && stats.pages_zero == PAGES / 3 && stats.pages_data == PAGES / 3 * 2
+           && stats.pages_demand + stats.pages_background == stats.pages_data
+           && stats.bytes_demand + stats.bytes_background == stats.bytes_data
+           && stats.finish_ns, "the figures add up");
+    annex_ram_load_free(load);
+    tap_ok(finished == 1 && !failures && batches > 0 && faults <= (int)stats.faults
+           && ended <= begun, "the callbacks were called");
+    munmap(block.host, LENGTH);
+
+    /* Truncated while it runs, so that the second batch fails. */
+    config.background_threads = 1;
+    running = finished = 0;
+    block.host = map();
+    load = annex_ram_load_new(fd, &config, &ops, NULL);
+    tap_ok(annex_ram_load_add_block(load, &block, header, 28, &next, NULL)
+           && annex_ram_load_start(load, NULL) && annex_ram_load_run(load, NULL)
+           && !ftruncate(fd, PAGES_OFFSET + (PAGES - 1) * PAGE),
+           "a file is cut off while it is loaded");
+    note(&running);
+    await(&failures);
+    annex_ram_load_acknowledge(load, failed_sequence);
+    tap_ok(failure_good && annex_ram_load_is_failed(load)
+           && !annex_ram_load_retry(load, &err)
+           && strstr(annex_error_message(err), "the file ends before"),
+           "the failure is reported, and trying again fails as well");
+    annex_error_free(err);
+    write_pages(fd, PAGES - 1);
+    tap_ok(annex_ram_load_retry(load, NULL) && !annex_ram_load_is_failed(load)
+           && loaded(block.host), "once the file is back all is loaded");
+    await(&finished);
+    annex_ram_load_free(load);
+    munmap(block.host, LENGTH);
+
+    /* Freed in the middle, and with no callbacks. */
+    block.host = map();
+    load = annex_ram_load_new(fd, &config, &no_ops, NULL);
+    annex_ram_load_add_block(load, &block, header, 28, &next, NULL);
+    annex_ram_load_start(load, NULL);
+    annex_ram_load_free(load);
+    ((volatile uint8_t *)block.host)[LENGTH - 1] = 1;
+    tap_ok(true, "a load that is freed leaves ordinary memory");
+    return tap_done();
+}
