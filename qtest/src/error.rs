@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// QEMU wouldn't start, or is gone: nothing was learned about what was tested.
 #[derive(Debug, thiserror::Error)]
-#[error("the machine failed: {0}")]
+#[error("{0}")]
 pub struct MachineFailure(pub String);
 
 /// What was waited for didn't come.

@@ -99,8 +99,11 @@ impl Config {
         line.extend(["-chardev", "socket,id=agent,fd=5"].map(str::to_owned));
         line.extend(["-mon", "chardev=qmp,mode=control"].map(str::to_owned));
         line.extend(["-serial", "chardev:console", "-serial", "chardev:agent"].map(str::to_owned));
-        line.extend(["-device", "VGA", "-device", "virtio-balloon,id=balloon"].map(str::to_owned));
-        line.extend(["-device", "virtio-rng,id=rng"].map(str::to_owned));
+        for device in
+            ["VGA", "virtio-balloon,id=balloon,free-page-reporting=on", "virtio-rng,id=rng"]
+        {
+            line.extend(["-device".into(), device.to_owned()]);
+        }
         line.extend(self.args.iter().cloned());
         if self.incoming {
             line.extend(["-incoming", "defer"].map(str::to_owned));

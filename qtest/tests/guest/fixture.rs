@@ -70,15 +70,14 @@ impl Fixture {
         once(&MADE, || Self::make("mostly-empty", &Config::new(2048)?, |_| Ok(()), true))
     }
 
-    /// A guest that reports free pages, with 256 MiB of its RAM from virtio-mem.
-    pub fn with_discards() -> Result<&'static Self> {
+    /// A guest with 256 MiB of its RAM from virtio-mem.
+    pub fn with_virtio_mem() -> Result<&'static Self> {
         static MADE: Made = Made::new();
         once(&MADE, || {
             let config = Config::new(512)?
-                .with(["-device", "virtio-balloon,id=reporting,free-page-reporting=on"])
                 .with(["-object", "memory-backend-ram,id=vmem0,size=256M"])
                 .with(["-device", "virtio-mem-pci,id=vmem,memdev=vmem0,requested-size=256M"]);
-            Self::make("discards", &config, fill_virtio_mem, false)
+            Self::make("virtio-mem", &config, fill_virtio_mem, false)
         })
     }
 
@@ -153,7 +152,6 @@ fn fill_with_data(vm: &Vm) -> Result<()> {
     })
 }
 
-/// More data than the boards' own RAM has room for.
 fn fill_virtio_mem(vm: &Vm) -> Result<()> {
     let limit = Duration::from_secs(60);
     wait::until("virtio-mem to be plugged in", limit, || {

@@ -62,7 +62,7 @@ fn balloon(dir: &Dir) -> Result<()> {
 /// The guest frees its data during the load, which it reports, and fills the
 /// same memory anew.
 fn free_page_reporting(dir: &Dir) -> Result<()> {
-    let fixture = Fixture::with_discards()?;
+    let fixture = Fixture::live()?;
     let vm = while_loading(dir, fixture, |vm| vm.agent.fill(SEED + 1, 64))?;
     fixture.check_alive(&vm)?;
     vm.agent.verify(SEED + 1)?;
@@ -73,7 +73,7 @@ fn free_page_reporting(dir: &Dir) -> Result<()> {
 
 /// Asked during the load to give its memory up, the device does so in the end.
 fn virtio_mem(dir: &Dir) -> Result<()> {
-    let fixture = Fixture::with_discards()?;
+    let fixture = Fixture::with_virtio_mem()?;
     let request = |vm: &Vm, mib: u64| {
         let arguments = json!({ "path": "/machine/peripheral/vmem", "property": "requested-size", "value": mib << 20 });
         vm.qmp.execute("qom-set", arguments).map(drop)
