@@ -36,11 +36,15 @@ impl fmt::Display for Mode {
     }
 }
 
-/// Sets migration capabilities.
+/// Turns migration capabilities on.
 pub fn enable(qmp: &Qmp, capabilities: &[&str]) -> Result<()> {
+    set(qmp, capabilities, true)
+}
+
+fn set(qmp: &Qmp, capabilities: &[&str], state: bool) -> Result<()> {
     let list: Vec<Value> = capabilities
         .iter()
-        .map(|capability| json!({ "capability": capability, "state": true }))
+        .map(|capability| json!({ "capability": capability, "state": state }))
         .collect();
     qmp.execute("migrate-set-capabilities", json!({ "capabilities": list })).map(drop)
 }
@@ -53,6 +57,8 @@ pub fn uri(path: &Path) -> String {
 /// Saves the machine, running or not, and leaves it stopped (state
 /// "postmigrate").
 pub fn save(vm: &Vm, path: &Path) -> Result<()> {
+    // It may have been loaded itself, in another mode.
+    set(&vm.qmp, &["postcopy-ram", "multifd"], false)?;
     enable(&vm.qmp, &["mapped-ram", "events"])?;
     // As fast as the disk: a test waits.
     let parameters = json!({ "max-bandwidth": 0, "downtime-limit": 2000 });

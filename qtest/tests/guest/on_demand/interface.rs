@@ -58,11 +58,11 @@ fn figures(dir: &Dir) -> Result<()> {
     for unit in ["pages", "bytes"] {
         let of = |kind: &str| number(&figures, &format!("{kind}-{unit}"));
         let (demand, background, zero) = (of("demand")?, of("background")?, of("zero")?);
-        let total = number(&figures, &format!("{unit}-total"))?;
+        let total = number(&figures, &format!("total-{unit}"))?;
         ensure!(demand + background + zero == total, "{unit} don't add up: {figures}");
         ensure!(demand > 0 && background > 0 && zero > 0, "a guest has all: {figures}");
     }
-    let total = number(&figures, "bytes-total")?;
+    let total = number(&figures, "total-bytes")?;
     ensure!(total >= fixture.config.mib << 20, "less than the guest's RAM: {figures}");
     let data = number(&figures, "demand-bytes")? + number(&figures, "background-bytes")?;
     ensure!(data >= crate::fixture::DATA_MIB << 20, "less than the guest's data: {figures}");
@@ -72,7 +72,7 @@ fn figures(dir: &Dir) -> Result<()> {
     let (median, p99, worst) = (
         number(&figures, "fault-latency-median")?,
         number(&figures, "fault-latency-p99")?,
-        number(&figures, "fault-latency-worst")?,
+        number(&figures, "fault-latency-max")?,
     );
     ensure!(0 < median && median <= p99 && p99 <= worst, "latencies: {figures}");
     let (run, finish) = (number(&figures, "time-to-run")?, number(&figures, "time-to-finish")?);

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
@@ -12,7 +12,7 @@ use annex_qtest::files::Dir;
 use annex_qtest::memory::{Backing, HugePages};
 use annex_qtest::snapshot::{self, Mode};
 use annex_qtest::trial::Family;
-use anyhow::{ensure, Result};
+use anyhow::{bail, ensure, Context, Result};
 
 use crate::fixture::{Fixture, RAM_MIB, SEED};
 
@@ -27,8 +27,8 @@ inventory::submit! { Family(|add| {
     add("snapshot/on-demand/read-only".into(), Box::new(read_only));
 }) }
 
-/// Every RAM block, and the device state, as an eager load leaves it: two
-/// machines restored paused, saved again before they ran, make the same file.
+/// Every RAM block as an eager load leaves it: two machines restored paused and
+/// saved again before they ran make the same file, as far as it is RAM.
 fn byte_for_byte(dir: &Dir, backing: Backing) -> Result<()> {
     let _pages = match backing {
         Backing::Hugetlb => Some(HugePages::reserve(RAM_MIB)?),
@@ -48,26 +48,53 @@ fn byte_for_byte(dir: &Dir, backing: Backing) -> Result<()> {
     same_bytes(&saved[0], &saved[1])
 }
 
-/// Compares two files to their ends.
+/// Compares the RAM sections of two snapshots: names, sizes, bitmaps, pages.
 fn same_bytes(a: &Path, b: &Path) -> Result<()> {
     let (mut a, mut b) = (File::open(a)?, File::open(b)?);
-    let (length_a, length_b) = (a.metadata()?.len(), b.metadata()?.len());
-    ensure!(length_a == length_b, "{length_a} bytes against {length_b}");
+    let end = ram_end(&a)?;
+    ensure!(end == ram_end(&b)?, "the RAM sections end at {end} and {}", ram_end(&b)?);
+    ensure!(end > RAM_MIB << 20, "{end} bytes don't hold all of RAM");
     let (mut chunk_a, mut chunk_b) = (vec![0; 1 << 20], vec![0; 1 << 20]);
     let mut offset = 0;
-    while offset < length_a {
-        let length = chunk_a.len().min(usize::try_from(length_a - offset)?);
+    while offset < end {
+        let length = chunk_a.len().min(usize::try_from(end - offset)?);
         a.read_exact(&mut chunk_a[..length])?;
         b.read_exact(&mut chunk_b[..length])?;
-        let differs = (0..length).find(|&index| chunk_a[index] != chunk_b[index]);
-        ensure!(
-            differs.is_none(),
-            "byte {} of the files differs",
-            offset + differs.unwrap_or(0) as u64
-        );
+        if let Some(index) = (0..length).find(|&index| chunk_a[index] != chunk_b[index]) {
+            bail!("byte {} of the files differs", offset + index as u64);
+        }
         offset += length as u64;
     }
     Ok(())
+}
+
+/// Where the last block's pages end in a mapped-ram file.
+///
+/// The stream says how long all blocks are together, with a flag in the low
+/// bits; then come the blocks: name, length, a 28-byte header, the bitmap and
+/// at an offset told by the header the pages. The next block follows on them.
+fn ram_end(file: &File) -> Result<u64> {
+    const FIRST: &[u8] = b"\x06pc.ram";
+    let mut start = vec![0; 1 << 16];
+    file.read_exact_at(&mut start, 0)?;
+    let found = start.windows(FIRST.len()).position(|window| window == FIRST);
+    let mut at = found.context("no block pc.ram near the start")? as u64;
+    let number = |at: u64| -> Result<u64> {
+        let mut bytes = [0; 8];
+        file.read_exact_at(&mut bytes, at)?;
+        Ok(u64::from_be_bytes(bytes))
+    };
+    let mut left = number(at - 8)? & !0xfff;
+    while left > 0 {
+        let mut name_length = [0];
+        file.read_exact_at(&mut name_length, at)?;
+        let length = at + 1 + u64::from(name_length[0]);
+        let header = length + 8;
+        let pages = number(header + 20)?;
+        at = pages + number(length)?;
+        left = left.checked_sub(number(length)?).context("blocks longer than their sum")?;
+    }
+    Ok(at)
 }
 
 /// Runs of zero pages take no memory: an eager load is the measure.

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A load with a stopwatch.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{ensure, Context, Result};
+use serde_json::{json, Value};
+
+use crate::kept::Kept;
+use crate::snapshot::{self, Mode};
+
+/// What a load took, from the command to load on.
+#[derive(Clone, Debug)]
+pub struct Timings {
+    /// Until the VM ran: the event RESUME.
+    pub to_run: Duration,
+    /// Until the guest's counter went on: a tick on the console.
+    pub to_life: Duration,
+    /// Until all was loaded: the migration status completed.
+    pub to_loaded: Duration,
+    /// Resident memory of QEMU then.
+    pub resident_kib: u64,
+    /// `mapped-ram-load` of query-migrate, if on demand.
+    pub figures: Option<Value>,
+}
+
+/// Loads a kept snapshot in `mode` and checks that it is the guest that was
+/// saved. On demand, `load_threads` threads work in the background.
+pub fn load(kept: &Kept, mode: Mode, load_threads: u8) -> Result<Timings> {
+    let vm = kept.config.incoming().start("restored", &kept.dir)?;
+    snapshot::prepare(&vm, mode)?;
+    if mode == Mode::OnDemand {
+        let parameters = json!({ "mapped-ram-load-threads": load_threads });
+        vm.qmp.execute("migrate-set-parameters", parameters)?;
+    }
+    let start = Instant::now();
+    let loading = snapshot::begin(&vm, &kept.path)?;
+    let to_run = loading.wait_running()?.at - start;
+    let tick = vm.console.wait_tick(0, snapshot::LIMIT)?;
+    let to_loaded = loading.wait_loaded()?.at - start;
+    let resident_kib = vm.resident_kib()?;
+    let figures = match mode {
+        Mode::OnDemand => Some(snapshot::figures(&vm)?),
+        _ => None,
+    };
+    ensure!(tick.nonce == kept.nonce, "this isn't the guest that was saved: {tick:?}");
+    ensure!(tick.number > kept.counter, "the guest's counter went back: {tick:?}");
+    vm.quit().context("after the load")?;
+    Ok(Timings { to_run, to_life: tick.at - start, to_loaded, resident_kib, figures })
+}
