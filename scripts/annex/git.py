@@ -30,6 +30,8 @@ OVERRIDES = {
     'format.suffix': '.patch',
     'format.thread': 'false',
     'format.useAutoBase': 'false',
+    # QEMU is many loose objects; packing them would take minutes, unasked.
+    'gc.auto': '0',
 }
 
 
