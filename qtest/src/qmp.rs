@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ pub struct Qmp {
     lines: Lines,
     /// Held from a command to its answer.
     writer: Mutex<UnixStream>,
+    commands: AtomicU64,
 }
 
 /// An event of QEMU's.
@@ -36,22 +38,34 @@ impl Qmp {
     pub fn over(stream: UnixStream) -> Result<Self> {
         let lines = Lines::read_from(stream.try_clone()?, "QMP");
         lines.wait(0, "the greeting", ANSWER_LIMIT, |line| parse(line).get("QMP").cloned())?;
-        let qmp = Self { lines, writer: Mutex::new(stream) };
+        let qmp = Self { lines, writer: Mutex::new(stream), commands: AtomicU64::new(0) };
         qmp.execute("qmp_capabilities", json!({}))?;
         Ok(qmp)
     }
 
     /// Runs a command; its return value, or a [`QmpError`].
     pub fn execute(&self, command: &str, arguments: Value) -> Result<Value> {
+        self.execute_within(ANSWER_LIMIT, command, arguments)
+    }
+
+    /// The same with a limit of one's own.
+    pub fn execute_within(
+        &self,
+        limit: Duration,
+        command: &str,
+        arguments: Value,
+    ) -> Result<Value> {
         let mut writer = self.writer.lock().expect("commands don't panic");
         let from = self.lines.count();
-        let request = json!({ "execute": command, "arguments": arguments });
+        // An answer that came too late for one command isn't the next one's.
+        let id = self.commands.fetch_add(1, Relaxed);
+        let request = json!({ "execute": command, "arguments": arguments, "id": id });
         // If QEMU is gone, the wait below says so, and better.
         let _ = writeln!(writer, "{request}");
         let what = format!("the answer to {command}");
-        let answer = self.lines.wait(from, &what, ANSWER_LIMIT, |line| {
+        let answer = self.lines.wait(from, &what, limit, |line| {
             let message = parse(line);
-            (message.get("return").is_some() || message.get("error").is_some()).then_some(message)
+            (message["id"] == id).then_some(message)
         })?;
         match answer.get("error") {
             None => Ok(answer["return"].clone()),
@@ -118,9 +132,10 @@ mod tests {
                 return;
             };
             writeln!(end, "{}", json!({ "event": "SEEN", "data": request["execute"] })).unwrap();
+            let id = &request["id"];
             let answer = match request["execute"] == "bad" {
-                true => json!({ "error": { "class": "GenericError", "desc": "because" } }),
-                false => json!({ "return": number }),
+                true => json!({ "error": { "desc": "because" }, "id": id }),
+                false => json!({ "return": number, "id": id }),
             };
             writeln!(end, "{answer}").unwrap();
         }

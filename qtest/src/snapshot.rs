@@ -99,19 +99,17 @@ pub fn begin<'a>(vm: &'a Vm, path: &Path) -> Result<Loading<'a>> {
 impl Loading<'_> {
     /// Waits until the guest runs; the event that said so.
     pub fn wait_running(&self) -> Result<Event> {
-        self.wait_event("RESUME")
-    }
-
-    /// Waits for event `name`; a load that fails before it is an error.
-    pub fn wait_event(&self, name: &str) -> Result<Event> {
-        wait_unless_failed(&self.vm.qmp, self.from, &format!("event {name}"), |seen, _| {
-            seen == name
-        })
+        wait_unless_failed(&self.vm.qmp, self.from, "event RESUME", |name, _| name == "RESUME")
     }
 
     /// Waits until all of the file is in memory; the event that said so.
     pub fn wait_loaded(&self) -> Result<Event> {
-        wait_migration(&self.vm.qmp, self.from, "completed")
+        self.wait_status("completed")
+    }
+
+    /// Waits for a migration status; a load that fails before it is an error.
+    pub fn wait_status(&self, status: &str) -> Result<Event> {
+        wait_migration(&self.vm.qmp, self.from, status)
     }
 
     /// Waits until the load is refused or gives up; QEMU's words.

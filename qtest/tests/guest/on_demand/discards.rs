@@ -29,6 +29,10 @@ fn while_loading(dir: &Dir, fixture: &Fixture, act: impl FnOnce(&Vm) -> Result<(
     snapshot::prepare(&vm, Mode::OnDemand)?;
     vm.qmp.execute("migrate-set-parameters", json!({ "mapped-ram-load-threads": 1 }))?;
     let loading = snapshot::begin(&vm, &fixture.path)?;
+    if fixture.paused {
+        loading.wait_status("postcopy-active")?;
+        vm.qmp.execute("cont", json!({}))?;
+    }
     loading.wait_running()?;
     act(&vm)?;
     loading.wait_loaded()?;
