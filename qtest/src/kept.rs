@@ -41,7 +41,7 @@ pub struct Kept {
 
 impl Kept {
     /// The snapshot build/`place`/snapshot, made if it isn't there or was made
-    /// from something else. `say` is told of each step, and the seconds it took.
+    /// from something else. `say` is told of each step before it is taken.
     pub fn get(place: &str, mib: u64, fill: Fill, say: &dyn Fn(&str)) -> Result<Self> {
         let config = Config::new(mib)?;
         let dir = Dir::at(files::top().join("build").join(place))?;
@@ -65,29 +65,25 @@ impl Kept {
         let _ = fs::remove_file(&path);
         needs_room(&dir, mib)?;
 
-        let step = |what: &str, start: Instant| {
-            say(&format!("{what} ({:.1} s)", start.elapsed().as_secs_f64()));
-        };
         let start = Instant::now();
+        say(&format!("booting a guest with {mib} MiB of RAM ..."));
         let vm = config.boot("source", &dir)?;
-        step(&format!("a guest with {mib} MiB of RAM booted"), start);
-        let start = Instant::now();
         let fill_mib = match fill {
             // The kernel keeps a reserve, and tmpfs has its own limit.
             Fill::Full => vm.agent.available_kib()? / 1024 * 93 / 100,
             Fill::Mib(mib) => mib,
         };
         if fill_mib > 0 {
+            say(&format!("filling {fill_mib} MiB of it with data that doesn't compress ..."));
             vm.agent.fill(SEED, fill_mib)?;
-            step(&format!("filled {fill_mib} MiB of it with incompressible data"), start);
         }
         // Fine ticks: they tell when the guest first shows life.
         vm.agent.ask("tick 5")?;
         let (nonce, counter) = (vm.agent.nonce()?, vm.agent.counter()?);
-        let start = Instant::now();
+        say("saving it while it runs ...");
         snapshot::save(&vm, &path)?;
         vm.quit()?;
-        step("saved it while it ran", start);
+        say(&format!("made in {:.0} s", start.elapsed().as_secs_f64()));
         let text = json!({ "made-from": made_from, "nonce": nonce, "counter": counter });
         fs::write(notes, format!("{text:#}\n"))?;
         Ok(Self { path, dir, config, nonce, counter })
