@@ -53,6 +53,11 @@ pub fn initramfs() -> Result<PathBuf> {
     wanted("ANNEX_INITRAMFS", "guest/initramfs.cpio.gz", "scripts/guest")
 }
 
+/// Where the test `name` has its files.
+pub fn test(name: &str) -> PathBuf {
+    top().join("build/test").join(name)
+}
+
 /// One test's directory: its log, and those of the machines it starts.
 pub struct Dir {
     path: PathBuf,
@@ -63,7 +68,7 @@ pub struct Dir {
 impl Dir {
     /// An empty directory build/test/`name`.
     pub fn for_test(name: &str) -> Result<Self> {
-        let path = top().join("build/test").join(name);
+        let path = test(name);
         if path.exists() {
             fs::remove_dir_all(&path).with_context(|| format!("emptying {}", path.display()))?;
         }

@@ -20,6 +20,9 @@ pub const DATA_MIB: u64 = 512;
 /// MiB of RAM of a guest full of data.
 pub const RAM_MIB: u64 = 1024;
 
+/// Below build/test.
+const PLACE: &str = "fixture";
+
 /// A snapshot and what the guest in it knows.
 #[derive(Clone)]
 pub struct Fixture {
@@ -93,7 +96,7 @@ impl Fixture {
         prepare: impl FnOnce(&Vm) -> Result<()>,
         paused: bool,
     ) -> Result<Self> {
-        let dir = Dir::for_test(&format!("fixture/{name}"))?;
+        let dir = Dir::for_test(&format!("{PLACE}/{name}"))?;
         let vm = config.boot("source", &dir)?;
         prepare(&vm)?;
         let fixture = Self { paused, ..Self::of(&vm, dir.file("snapshot"))? };
@@ -177,4 +180,12 @@ fn once(made: &'static Made, make: impl FnOnce() -> Result<Fixture>) -> Result<&
         Some(Skip(reason)) => anyhow!(Skip(reason.clone())),
         None => anyhow!(MachineFailure(format!("no snapshot to load: {error:#}"))),
     })
+}
+
+/// Removes the snapshots of this run; their logs stay.
+pub fn remove_all() {
+    for fixture in fs::read_dir(files::test(PLACE)).into_iter().flatten().flatten() {
+        // What isn't there needn't be removed.
+        let _ = fs::remove_file(fixture.path().join("snapshot"));
+    }
 }

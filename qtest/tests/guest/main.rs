@@ -7,5 +7,8 @@ mod on_demand;
 mod snapshot_eager;
 
 fn main() -> std::process::ExitCode {
-    annex_qtest::trial::main()
+    let code = annex_qtest::trial::main();
+    // Gigabytes that the next run makes anew.
+    fixture::remove_all();
+    code
 }

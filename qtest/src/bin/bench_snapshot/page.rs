@@ -129,6 +129,10 @@ pub fn verdicts(results: &Results) -> String {
     let (Some(&smallest), Some(&largest)) = (full.first(), full.last()) else {
         return list;
     };
+    if smallest == largest {
+        return "The targets are about 1 to 8 GiB: a run at smoke size says nothing of them.\n"
+            .into();
+    }
     let on_demand = |guest, cache, figure| {
         results.spread(guest, cache, Mode::OnDemand, figure).map(|spread| spread.median)
     };

@@ -28,7 +28,8 @@ pub fn draw(results: &Results, path: &Path) -> Result<()> {
     for (row, (what, figure)) in rows.into_iter().enumerate() {
         for (column, cache) in [Cache::Warm, Cache::Cold].into_iter().enumerate() {
             let title = format!("Seconds {what}, {cache} cache");
-            panel(&panels[row * 2 + column], &title, results, cache, figure)
+            let legend = row == 0;
+            panel(&panels[row * 2 + column], &title, results, cache, figure, legend)
                 .map_err(|error| anyhow!("plotting {title}: {error}"))?;
         }
     }
@@ -42,6 +43,7 @@ fn panel(
     results: &Results,
     cache: Cache,
     figure: Figure,
+    legend: bool,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let guests: Vec<&Guest> = results.guests().into_iter().filter(|g| g.is_full()).collect();
     let gib = |guest: &Guest| guest.mib as f64 / 1024.0;
@@ -67,7 +69,9 @@ fn panel(
         .label_style((FONT, 14))
         .axis_desc_style((FONT, 14))
         .y_label_formatter(&|seconds| format!("{seconds}"))
-        .light_line_style(BLACK.mix(0.06))
+        .x_label_formatter(&|gib| format!("{gib:.1}"))
+        .max_light_lines(0)
+        .bold_line_style(BLACK.mix(0.1))
         .draw()?;
     for (mode, colour) in MODES.into_iter().zip([RGBColor(120, 120, 120), BLUE, RED]) {
         let points = points(mode);
@@ -83,12 +87,15 @@ fn panel(
             PathElement::new(whisker, colour.stroke_width(1))
         }))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.2))
-        .label_font((FONT, 14))
-        .draw()?;
+    if legend {
+        // Between the rivals and on demand there is room.
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::MiddleRight)
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK.mix(0.2))
+            .label_font((FONT, 14))
+            .draw()?;
+    }
     Ok(())
 }
