@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -39,8 +40,11 @@ class Compiler:
     def run(self, *command, log='series-compile'):
         """Run a command; complain with its last lines if it fails."""
         path = self.top / f'build/log/{log}.log'
+        # As scripts/common.sh has it, for the compiler's cache.
+        env = os.environ | {'CCACHE_BASEDIR': str(self.top), 'CCACHE_NOHASHDIR': '1'}
         with path.open('w') as file:
-            done = subprocess.run(command, stdout=file, stderr=file, check=False)
+            done = subprocess.run(command, stdout=file, stderr=file, env=env,
+                                  check=False)
         if done.returncode == 0:
             return []
         return path.read_text().splitlines()[-25:] + [f'all of it is in {path}']
