@@ -47,7 +47,8 @@ class Compiler:
                                   check=False)
         if done.returncode == 0:
             return []
-        return path.read_text().splitlines()[-25:] + [f'all of it is in {path}']
+        last = [line[:300] for line in path.read_text().splitlines()[-25:]]
+        return last + [f'all of it is in {path}']
 
     def configure(self):
         """Have the build directory know the tree as it is now."""
