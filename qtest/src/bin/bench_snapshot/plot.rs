@@ -68,7 +68,7 @@ fn panel(
         .x_desc("GiB of incompressible RAM")
         .label_style((FONT, 14))
         .axis_desc_style((FONT, 14))
-        .y_label_formatter(&|seconds| format!("{seconds}"))
+        .y_label_formatter(&|seconds| short(*seconds))
         .x_label_formatter(&|gib| format!("{gib:.1}"))
         .max_light_lines(0)
         .bold_line_style(BLACK.mix(0.1))
@@ -98,4 +98,10 @@ fn panel(
             .draw()?;
     }
     Ok(())
+}
+
+/// To the millisecond, without trailing zeros.
+fn short(seconds: f64) -> String {
+    let text = format!("{seconds:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

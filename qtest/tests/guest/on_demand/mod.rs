@@ -15,7 +15,7 @@ use annex_qtest::snapshot::{self, Mode};
 use annex_qtest::trial::Family;
 use anyhow::{ensure, Result};
 
-use crate::fixture::{Fixture, RAM_MIB};
+use crate::fixture::{check_digest, Fixture, RAM_MIB};
 
 inventory::submit! { Family(|add| {
     for backing in Backing::ALL {
@@ -48,6 +48,7 @@ fn carries_on_twice(dir: &Dir, backing: Backing) -> Result<()> {
     let vm = own.config.incoming().start("restored-again", dir)?;
     runs_before_it_is_loaded(&vm, &own)?;
     own.check(&vm)?;
+    check_digest(&vm)?;
     vm.quit()
 }
 
