@@ -2,11 +2,12 @@
 //! The kinds of host memory a guest's RAM can be made of.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard};
 
 use anyhow::{Context, Result};
+use rustix::fs::{flock, FlockOperation};
 
 use crate::error::Skip;
 
@@ -58,27 +59,27 @@ impl fmt::Display for Backing {
 }
 
 const HUGE_PAGES: &str = "/proc/sys/vm/nr_hugepages";
-static HUGE_PAGES_USER: Mutex<()> = Mutex::new(());
 
-/// Reserved 2 MiB pages, given back on drop. One holder at a time.
+/// Reserved 2 MiB pages, given back on drop. One holder at a time on this
+/// host: the next one waits.
 pub struct HugePages {
-    before: u64,
-    _alone: MutexGuard<'static, ()>,
+    count: u64,
+    _lock: File,
 }
 
 impl HugePages {
     /// Reserves `mib` MiB, or says why the test must be skipped.
     pub fn reserve(mib: u64) -> Result<Self> {
-        // A holder that failed has still given its pages back.
-        let alone = HUGE_PAGES_USER.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if !Path::new("/sys/kernel/mm/hugepages/hugepages-2048kB").exists() {
             return Err(Skip("this host has no 2 MiB huge pages".into()).into());
         }
-        let before = count()?;
-        let pages = Self { before, _alone: alone };
+        let lock = File::open(HUGE_PAGES).context(HUGE_PAGES)?;
+        flock(&lock, FlockOperation::LockExclusive).map_err(io::Error::from)?;
+        let before = reserved()?;
         let wanted = before + mib / 2;
         let refused = fs::write(HUGE_PAGES, wanted.to_string()).err();
-        let got = count()?;
+        let got = reserved()?;
+        let pages = Self { count: got.saturating_sub(before), _lock: lock };
         if got < wanted {
             let why = refused.map(|error| format!(" ({error})")).unwrap_or_default();
             return Err(Skip(format!(
@@ -92,11 +93,15 @@ impl HugePages {
 
 impl Drop for HugePages {
     fn drop(&mut self) {
-        let _ = fs::write(HUGE_PAGES, self.before.to_string());
+        // Others may have reserved some since: theirs stay.
+        if let Ok(pages) = reserved() {
+            let _ = fs::write(HUGE_PAGES, pages.saturating_sub(self.count).to_string());
+        }
     }
 }
 
-fn count() -> Result<u64> {
+/// Pages in the host's pool, in use or not.
+fn reserved() -> Result<u64> {
     let text = fs::read_to_string(HUGE_PAGES).context(HUGE_PAGES)?;
     text.trim().parse().context(HUGE_PAGES)
 }
