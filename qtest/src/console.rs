@@ -42,11 +42,12 @@ impl Console {
         })
     }
 
-    /// The first whole tick since `from` (see [`Console::now`]).
-    pub fn wait_tick(&self, from: usize, limit: Duration) -> Result<Tick> {
-        self.lines.wait(from, "a tick", limit, |line| {
+    /// The first whole tick, since `from` (see [`Console::now`]), that comes
+    /// after tick number `after`.
+    pub fn wait_tick(&self, from: usize, after: u64, limit: Duration) -> Result<Tick> {
+        self.lines.wait(from, &format!("a tick after number {after}"), limit, |line| {
             let (number, nonce) = parse_tick(&line.text)?;
-            Some(Tick { at: line.at, number, nonce })
+            (number > after).then_some(Tick { at: line.at, number, nonce })
         })
     }
 }

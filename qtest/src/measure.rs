@@ -36,7 +36,7 @@ pub fn load(kept: &Kept, mode: Mode, load_threads: u8) -> Result<Timings> {
     let start = Instant::now();
     let loading = snapshot::begin(&vm, &kept.path)?;
     let to_run = loading.wait_running()?.at - start;
-    let tick = vm.console.wait_tick(0, snapshot::LIMIT)?;
+    let tick = vm.console.wait_tick(0, 0, snapshot::LIMIT)?;
     let to_loaded = loading.wait_loaded()?.at - start;
     let resident_kib = vm.resident_kib()?;
     let figures = match mode {

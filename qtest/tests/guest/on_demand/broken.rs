@@ -80,7 +80,7 @@ impl Held {
         let from = vm.qmp.now();
         snapshot::begin(&vm, &cut)?.wait_running()?;
         // What the guest needs all the time is there when it shows life.
-        vm.console.wait_tick(0, LIMIT)?;
+        vm.console.wait_tick(0, 0, LIMIT)?;
         file.set_len(part)?;
         dir.log("the guest runs, the file is cut");
 
