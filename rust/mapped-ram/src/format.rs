@@ -23,8 +23,6 @@
 //!
 //! Specification: `docs/devel/migration/mapped-ram.rst` in QEMU's source.
 
-use std::ops::Range;
-
 use thiserror::Error;
 
 use crate::bitmap::{words_for, Bitmap};
@@ -305,11 +303,6 @@ impl BlockImage {
         self.pages_offset + self.length
     }
 
-    /// Where the bytes of the block at `range` are in the file, if their pages are in it.
-    pub fn file_range(&self, range: Range<u64>) -> Range<u64> {
-        self.pages_offset + range.start..self.pages_offset + range.end
-    }
-
     /// Makes the bitmap from its `bytes` in the file, of which there must be
     /// [`BlockImage::bitmap_bytes`], and holds it against the block and the file.
     pub fn parse_bitmap(&self, bytes: &[u8], file_size: u64) -> Result<Bitmap, FormatError> {
@@ -360,10 +353,6 @@ mod tests {
         let image = good();
         assert_eq!((image.pages(), image.bitmap_bytes()), (100, 16));
         assert_eq!(image.next_offset(), FILE);
-        assert_eq!(
-            image.file_range(PAGE..2 * PAGE),
-            (1 << 20) + PAGE..(1 << 20) + 2 * PAGE
-        );
     }
 
     #[test]

@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 
@@ -18,9 +17,6 @@ pub trait PageSource: Send + Sync {
     /// Fills all of `buf` from `offset`. When the source ends before that the error is of the kind
     /// `UnexpectedEof`. Whatever was read before an error may be in `buf`.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
-
-    /// A hint that `range` will be read soon. Doesn't wait for it.
-    fn will_need(&self, range: Range<u64>);
 }
 
 /// A snapshot in a file or on a block device, read through the page cache.
@@ -33,9 +29,12 @@ impl FileSource {
     /// Reads from a duplicate of `fd`, which must be open for reading and able to seek. The caller
     /// keeps its descriptor; nothing is ever written.
     pub fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        Ok(Self {
-            file: fd.try_clone_to_owned()?.into(),
-        })
+        let file: File = fd.try_clone_to_owned()?.into();
+        // Twice the usual readahead, for the background. Not POSIX_FADV_WILLNEED on what comes next:
+        // that reads into single pages where the kernel's own readahead uses large folios, and was
+        // measured to cost a third of the throughput. A file that can't be advised still reads.
+        let _ = fadvise(&file, 0, None, Advice::Sequential);
+        Ok(Self { file })
     }
 }
 
@@ -70,16 +69,6 @@ impl PageSource for FileSource {
                 _ => error,
             })
     }
-
-    fn will_need(&self, range: Range<u64>) {
-        // Only advice: a file system that has no use for it loses nothing.
-        let _ = fadvise(
-            &self.file,
-            range.start,
-            std::num::NonZeroU64::new(range.end.saturating_sub(range.start)),
-            Advice::WillNeed,
-        );
-    }
 }
 
 #[cfg(test)]
@@ -98,7 +87,6 @@ mod tests {
         let mut buf = [0; 4];
         source.read_at(&mut buf, 6).unwrap();
         assert_eq!(&buf, b"6789");
-        source.will_need(0..10);
         let error = source.read_at(&mut buf, 8).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         assert_eq!(

@@ -16,9 +16,6 @@ use super::shared::{For, Shared};
 use crate::memory::populate;
 use crate::plan::Batch;
 
-/// The file is read ahead by this many batches in front of the one being loaded.
-const READ_AHEAD: usize = 8;
-
 /// Memory is populated in pieces of this size, so that a stop isn't kept waiting.
 const POPULATE: u64 = 64 << 20;
 
@@ -28,7 +25,6 @@ impl Shared {
         let (mut handler, mut bulk) = (Handler::default(), Bulk::default());
         while let Some(number) = self.next_batch() {
             let batch = &self.plan.batches[number];
-            self.read_ahead(number);
             let begun = Instant::now();
             let block = &self.blocks[batch.block];
             let result = self.bring(block, batch.pages.clone(), batch.whole, &mut bulk, || {
@@ -57,18 +53,6 @@ impl Shared {
         }
         let number = self.cursor.fetch_add(1, Ordering::Relaxed);
         (number < self.plan.batches.len()).then_some(number)
-    }
-
-    fn read_ahead(&self, number: usize) {
-        let ahead = match number {
-            0 => 1..READ_AHEAD + 1,
-            _ => number + READ_AHEAD..number + READ_AHEAD + 1,
-        };
-        for batch in ahead.filter_map(|number| self.plan.batches.get(number)) {
-            let block = &self.blocks[batch.block];
-            self.source
-                .will_need(block.image.file_range(block.offsets(&batch.pages)));
-        }
     }
 
     fn trace_batch(&self, batch: &Batch, begun: Instant) {

@@ -313,7 +313,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn any_pattern_loads(
-        runs in prop::collection::vec((any::<bool>(), 1usize..300), 1..14),
+        runs in prop::collection::vec((any::<bool>(), 1usize..300), 1..8),
         touched in prop::collection::vec(any::<prop::sample::Index>(), 0..40),
         shared in any::<bool>(),
         threads in 1u32..3,
