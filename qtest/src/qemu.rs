@@ -88,6 +88,8 @@ impl Config {
         let mut line = self.wrapper.clone();
         line.push(path(&self.qemu)?);
         line.extend(["-nodefaults", "-display", "none", "-no-reboot"].map(str::to_owned));
+        // A test program that is killed can't kill its machines.
+        line.extend(["-run-with", "exit-with-parent=on"].map(str::to_owned));
         line.extend(["-accel".into(), self.accel.to_string(), "-smp".into(), "2".into()]);
         line.extend(["-m".into(), format!("{}M,slots=2,maxmem=32G", self.mib)]);
         line.extend(self.backing.args(self.mib));
