@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What can go wrong.
+
+use crate::request::IoError;
+
+/// An operation's failure. Offsets are in bytes from the medium's beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The medium is in none of the formats.
+    #[error("not a tape image: at offset {offset}: {reason}; an empty file would be a blank tape")]
+    NotATape {
+        /// Of the first thing that isn't an object.
+        offset: u64,
+        /// As SIMH's format sees it, unless another was asked for.
+        reason: Reason,
+    },
+    /// A damaged place on the tape. The position is in front of it (reading
+    /// forward) or behind it (reading in reverse).
+    #[error("damaged tape at offset {offset}: {reason}")]
+    Damaged {
+        /// Of the damaged object.
+        offset: u64,
+        /// What is wrong with it.
+        reason: Reason,
+    },
+    /// The tape ends before the place it was at: something else has written
+    /// to it. The position is now the end of data.
+    #[error("the tape has been changed: it ends before object {object}")]
+    Changed {
+        /// The object that is gone.
+        object: u64,
+    },
+    /// A read failed. The position is unchanged.
+    #[error("reading at offset {offset}: {error}")]
+    Read {
+        /// Where the request began.
+        offset: u64,
+        /// What the medium said.
+        error: IoError,
+    },
+    /// A write, flush or truncation failed. The tape is where it was at the
+    /// last sync; `lost` objects that were written since are gone. If writes
+    /// of those had been reported as done, this is a deferred error.
+    #[error("writing: {error}; {lost} objects since the last sync are lost")]
+    Write {
+        /// What the medium said.
+        error: IoError,
+        /// Objects accepted since the last sync.
+        lost: u64,
+    },
+    /// The tape may only be read.
+    #[error("the tape is write-protected")]
+    ReadOnly,
+    /// Only SIMH images can be written.
+    #[error("images of this format can only be read; convert it to SIMH to write to it")]
+    FormatReadOnly,
+    /// A record of no bytes, or of more than the format allows.
+    #[error("a record has 1 to {max} bytes, not {length}")]
+    RecordLength {
+        /// What was asked for.
+        length: u64,
+        /// What [`Config::lengths`](crate::Config::lengths) allows.
+        max: u32,
+    },
+    /// More objects of different lengths than [`Config::index_limit`](crate::Config::index_limit)
+    /// has memory for.
+    #[error("the index is full at offset {offset}; raise its limit to go on")]
+    IndexFull {
+        /// Of the first object that found no place.
+        offset: u64,
+    },
+    /// The tape wasn't loaded, or its loading failed.
+    #[error("the tape is not loaded")]
+    NotLoaded,
+    /// An operation is under way.
+    #[error("an operation is under way")]
+    Busy,
+}
+
+/// Why something is not an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// The two words around the data differ.
+    #[error("the header says {header:#010x}, the trailer {trailer:#010x}")]
+    Trailer {
+        /// The word before the data.
+        header: u32,
+        /// The word behind it.
+        trailer: u32,
+    },
+    /// The object would end behind the end of the file.
+    #[error("{header:#010x} announces more than the file holds")]
+    Truncated {
+        /// The word before the data.
+        header: u32,
+    },
+    /// A marker of class F with no meaning.
+    #[error("reserved marker {0:#010x}")]
+    ReservedMarker(u32),
+    /// An AWS header with flags that don't follow from the one before.
+    #[error("AWS header flags {0:#06x} make no sense here")]
+    AwsFlags(u16),
+    /// An AWS header that disagrees with the segment before it.
+    #[error("AWS header says the segment before has {says} bytes, it has {has}")]
+    AwsPrevious {
+        /// What the header has.
+        says: u16,
+        /// The length of the segment.
+        has: u16,
+    },
+    /// A compressed AWS (HET) segment.
+    #[error("compressed AWS segment; decompress the image first")]
+    AwsCompressed,
+    /// An AWS record longer than a record can be.
+    #[error("AWS record of more than 2^28 - 1 bytes")]
+    AwsLength,
+}

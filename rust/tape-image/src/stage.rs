@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What was written and is not yet on its way: small records gather here.
+
+use alloc::vec::Vec;
+
+/// Bytes that gather before they are written.
+pub const STAGE_LEN: usize = 512 << 10;
+/// Records of at least this many bytes are written from the caller's memory.
+pub(crate) const DIRECT_MIN: usize = 64 << 10;
+/// Writes under way at most, before an operation waits for one to end.
+pub const WRITE_BEHIND: usize = 4;
+
+/// The next bytes of the tape, beginning at `offset`.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) offset: u64,
+    pub(crate) buf: Vec<u8>,
+    /// An old buffer, to be used again.
+    pub(crate) spare: Vec<u8>,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        Self {
+            offset: 0,
+            buf: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Starts at `offset`, empty.
+    pub(crate) fn restart(&mut self, offset: u64) {
+        self.offset = offset;
+        self.buf.clear();
+    }
+
+    /// Takes what has gathered, with its offset; `behind` more bytes follow it
+    /// in the same write.
+    pub(crate) fn take(&mut self, behind: usize) -> (u64, Vec<u8>) {
+        let buf = core::mem::replace(&mut self.buf, core::mem::take(&mut self.spare));
+        self.buf.clear();
+        let offset = self.offset;
+        self.offset += (buf.len() + behind) as u64;
+        (offset, buf)
+    }
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A crash between any two writes leaves a readable tape with everything that
+//! a sync has acknowledged.
+//!
+//! The medium after a crash is the log's changes up to the last flush before
+//! it, and of those since then any subset: of a write, any of its sectors. A
+//! truncation keeps its place in the order.
+
+mod support;
+
+use proptest::prelude::*;
+use support::{data, read_all, Change, Logged, Object};
+use tape_image::driver::{Drive, Medium};
+use tape_image::{Config, Operation, Outcome};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write(Vec<u8>),
+    Marks(u32),
+    Locate(usize),
+    Erase,
+    Sync,
+    Unload,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => data().prop_map(Step::Write),
+        2 => (1..3u32).prop_map(Step::Marks),
+        3 => (0..12usize).prop_map(Step::Locate),
+        1 => Just(Step::Erase),
+        2 => Just(Step::Sync),
+        1 => Just(Step::Unload),
+    ]
+}
+
+/// What may be on the tape from this length of the log on. They alternate:
+/// a step is done, a step is under way.
+struct Epoch {
+    from: usize,
+    acceptable: Vec<Vec<Object>>,
+}
+
+/// Does the steps, and notes what a crash may leave at each point of the log.
+fn history(steps: &[Step]) -> (Vec<Change>, Vec<Epoch>) {
+    let mut drive = Drive::load(Logged::default(), Config::new(0)).expect("a blank tape");
+    // `tape` as the drive has it, `synced` as the last sync left it.
+    let (mut tape, mut synced) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    let mut epochs = vec![Epoch {
+        from: 0,
+        acceptable: vec![Vec::new()],
+    }];
+    for step in steps {
+        let from = drive.medium.log.len();
+        let begun = drive.tape.position().object as usize;
+        match step {
+            Step::Write(data) => {
+                assert_eq!(drive.write(data), Ok(Outcome::Done));
+                tape.truncate(at);
+                tape.push(Object::Record(data.clone()));
+            }
+            Step::Marks(count) => {
+                assert_eq!(drive.run(Operation::WriteMarks(*count)), Ok(Outcome::Done));
+                tape.truncate(at);
+                tape.extend((0..*count).map(|_| Object::Mark));
+            }
+            Step::Locate(object) => drop(drive.run(Operation::Locate(*object as u64)).unwrap()),
+            Step::Erase => {
+                assert_eq!(drive.run(Operation::Erase), Ok(Outcome::Done));
+                tape.truncate(at);
+            }
+            Step::Sync => assert_eq!(drive.run(Operation::Sync), Ok(Outcome::Done)),
+            Step::Unload => assert_eq!(drive.run(Operation::Unload), Ok(Outcome::Done)),
+        }
+        at = drive.tape.position().object as usize;
+        // In the middle of a step: as synced, cut where writing begins, or as
+        // the next sync will have it.
+        let mut cut: Vec<Object> = synced.clone();
+        let writes = matches!(step, Step::Write(_) | Step::Marks(_) | Step::Erase);
+        if writes {
+            cut.truncate(begun);
+        }
+        epochs.push(Epoch {
+            from,
+            acceptable: vec![synced.clone(), cut.clone(), tape.clone()],
+        });
+        synced = if drive.tape.is_dirty() {
+            cut
+        } else {
+            tape.clone()
+        };
+        let from = drive.medium.log.len();
+        epochs.push(Epoch {
+            from,
+            acceptable: vec![synced.clone()],
+        });
+    }
+    (drive.medium.log, epochs)
+}
+
+/// The medium if the power fails when `log` is all that was asked for.
+/// `keeps` says of each sector since the last flush whether it made it.
+fn crashed(log: &[Change], mut keeps: impl FnMut() -> bool) -> Vec<u8> {
+    let flushed = log
+        .iter()
+        .rposition(|c| matches!(c, Change::Flush))
+        .map_or(0, |at| at + 1);
+    let mut medium = Vec::new();
+    for (number, change) in log.iter().enumerate() {
+        let safe = number < flushed;
+        match change {
+            Change::Flush => {}
+            Change::Truncate(length) if safe || keeps() => {
+                Medium::truncate(&mut medium, *length).unwrap();
+            }
+            Change::Truncate(_) => {}
+            Change::Write(offset, data) => {
+                let mut at = 0;
+                while at < data.len() {
+                    let here = *offset as usize + at;
+                    let end = data.len().min(at + 512 - here % 512);
+                    if safe || keeps() {
+                        medium.write_at(here as u64, &data[at..end]).unwrap();
+                    }
+                    at = end;
+                }
+            }
+        }
+    }
+    medium
+}
+
+fn check(steps: &[Step], seed: u64) -> Result<(), TestCaseError> {
+    let (log, epochs) = history(steps);
+    let mut state = seed | 1;
+    let mut coin = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state >> 40 & 1 == 1
+    };
+    for length in 0..=log.len() {
+        // What held when the last step was done, and the step under way.
+        let done = (0..epochs.len())
+            .step_by(2)
+            .rev()
+            .find(|e| epochs[*e].from <= length);
+        let done = done.expect("the first begins at 0");
+        let under_way = epochs.get(done + 1).filter(|e| e.from < length);
+        let mut acceptable: Vec<_> = epochs[done].acceptable.iter().collect();
+        acceptable.extend(under_way.iter().flat_map(|e| &e.acceptable));
+        for variant in 0..4 {
+            let medium = crashed(&log[..length], || match variant {
+                0 => true,
+                1 => false,
+                _ => coin(),
+            });
+            let size = medium.len() as u64;
+            let drive = Drive::load(medium, Config::new(size));
+            let mut drive = drive.map_err(|e| TestCaseError::fail(format!("{length}: {e}")))?;
+            let left = read_all(&mut drive);
+            let left = left.map_err(|e| TestCaseError::fail(format!("{length}: {e}")))?;
+            prop_assert!(
+                acceptable.contains(&&left),
+                "after {} of {} changes, {} objects are left",
+                length,
+                log.len(),
+                left.len()
+            );
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn every_prefix_of_the_log_is_a_good_tape(
+        steps in prop::collection::vec(step(), 1..14), seed: u64,
+    ) {
+        check(&steps, seed)?;
+    }
+}
+
+/// Two-byte records put the write position at 510 of a sector.
+#[test]
+fn a_commit_across_a_sector_boundary() {
+    let mut steps: Vec<_> = (0..51).map(|_| Step::Write(vec![1, 2])).collect();
+    steps.extend([Step::Sync, Step::Write(vec![9; 700]), Step::Sync]);
+    steps.extend([
+        Step::Locate(51),
+        Step::Write(vec![8; 30]),
+        Step::Marks(1),
+        Step::Unload,
+    ]);
+    for seed in 0..40 {
+        check(&steps, seed * 0x9e37_79b9).expect("readable");
+    }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A medium that fails leaves the tape at its last sync, and says so.
+
+mod support;
+
+use std::io;
+
+use support::{read_all, Object};
+use tape_image::driver::{Drive, Medium};
+use tape_image::{Config, Error, IoError, Operation, Outcome};
+
+const ENOSPC: i32 = 28;
+
+/// Fails from its `left`th change on, until it's mended.
+struct Faulty {
+    bytes: Vec<u8>,
+    left: usize,
+}
+
+impl Faulty {
+    fn change(&mut self) -> io::Result<()> {
+        self.left = self
+            .left
+            .checked_sub(1)
+            .ok_or(io::Error::from_raw_os_error(ENOSPC))?;
+        Ok(())
+    }
+}
+
+impl Medium for Faulty {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.bytes.read_at(offset, buf)
+    }
+    fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.change()?;
+        self.bytes.write_at(offset, data)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.change()
+    }
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.change()?;
+        Medium::truncate(&mut self.bytes, length)
+    }
+}
+
+fn record(number: u8, length: usize) -> Object {
+    Object::Record(vec![number; length])
+}
+
+/// Two records synced, then more in mid-tape, with the `fault`th change failing.
+fn with_fault(fault: usize, length: usize) -> bool {
+    let medium = Faulty {
+        bytes: Vec::new(),
+        left: usize::MAX,
+    };
+    let mut drive = Drive::load(medium, Config::new(0)).expect("blank");
+    for number in 0..3 {
+        assert_eq!(drive.write(&vec![number; length]), Ok(Outcome::Done));
+    }
+    assert_eq!(drive.run(Operation::Unload), Ok(Outcome::Done));
+    let _: Outcome = drive.run(Operation::Locate(2)).expect("there");
+    drive.medium.left = fault;
+    let mut failed = false;
+    for number in 7..9 {
+        match drive.write(&vec![number; length]) {
+            Ok(outcome) => assert_eq!(outcome, Outcome::Done),
+            Err(error) => {
+                assert!(
+                    matches!(
+                        error,
+                        Error::Write {
+                            error: IoError(ENOSPC),
+                            ..
+                        }
+                    ),
+                    "{error}"
+                );
+                failed = true;
+                break;
+            }
+        }
+    }
+    if !failed {
+        match drive.run(Operation::Sync) {
+            Ok(outcome) => assert_eq!(outcome, Outcome::Done),
+            Err(error) => {
+                assert_eq!(
+                    error,
+                    Error::Write {
+                        error: IoError(ENOSPC),
+                        lost: 2
+                    }
+                );
+                failed = true;
+            }
+        }
+    }
+    drive.medium.left = usize::MAX;
+    let left = read_all(&mut drive).expect("readable");
+    if failed {
+        // The word that commits, or what replaces object 2, may be there.
+        let kept = [record(0, length), record(1, length)];
+        assert_eq!(left[..2], kept, "fault {fault}");
+    } else {
+        assert_eq!(left.len(), 4);
+    }
+    // It can be written again, and is what it says after a reload.
+    let _: Outcome = drive.run(Operation::Locate(2)).expect("there");
+    assert_eq!(drive.write(b"again"), Ok(Outcome::Done));
+    assert_eq!(drive.run(Operation::Unload), Ok(Outcome::Done));
+    let bytes = drive.medium.bytes;
+    let mut drive = Drive::load(bytes.clone(), Config::new(bytes.len() as u64)).expect("a tape");
+    let expected = [
+        record(0, length),
+        record(1, length),
+        Object::Record(b"again".to_vec()),
+    ];
+    assert_eq!(read_all(&mut drive).expect("readable"), expected);
+    failed
+}
+
+#[test]
+fn any_change_may_fail() {
+    for length in [10, 100_000] {
+        let faults = (0..).take_while(|fault| with_fault(*fault, length)).count();
+        assert!(faults >= 7, "{faults} changes");
+    }
+}
+
+#[test]
+fn a_full_tape_takes_nothing_and_loses_nothing() {
+    let config = Config {
+        capacity: Some(100),
+        ..Config::new(0)
+    };
+    let mut drive = Drive::load(Vec::new(), config).expect("blank");
+    assert_eq!(drive.write(&[1; 80]), Ok(Outcome::Done));
+    assert_eq!(drive.write(&[2; 5]), Ok(Outcome::Full { left: 1 }));
+    assert_eq!(
+        drive.run(Operation::WriteMarks(5)),
+        Ok(Outcome::Full { left: 2 })
+    );
+    assert_eq!(drive.tape.position().object, 4);
+    let objects = [vec![record(1, 80)], vec![Object::Mark; 3]].concat();
+    assert_eq!(read_all(&mut drive), Ok(objects));
+    assert_eq!(drive.tape.used(), 100);
+}
+
+#[test]
+fn a_protected_tape_stays_as_it_is() {
+    let mut drive = Drive::load(Vec::new(), Config::new(0)).expect("blank");
+    assert_eq!(drive.write(b"ab"), Ok(Outcome::Done));
+    assert_eq!(drive.run(Operation::Sync), Ok(Outcome::Done));
+    let image = drive.medium;
+    let config = Config {
+        read_only: true,
+        ..Config::new(image.len() as u64)
+    };
+    let mut drive = Drive::load(image.clone(), config).expect("a tape");
+    for operation in [Operation::WriteMarks(1), Operation::Erase] {
+        assert_eq!(drive.run(operation), Err(Error::ReadOnly));
+    }
+    assert_eq!(drive.write(b"cd"), Err(Error::ReadOnly));
+    assert_eq!(read_all(&mut drive).map(|objects| objects.len()), Ok(1));
+    assert_eq!(drive.run(Operation::Unload), Ok(Outcome::Done));
+    assert_eq!(drive.medium, image);
+}
