@@ -26,16 +26,16 @@ struct Cached(File);
 
 impl Medium for Cached {
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.read_at(offset, buf)
+        Medium::read_at(&mut self.0, offset, buf)
     }
     fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(data, offset)
+        Medium::write_at(&mut self.0, offset, data)
     }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
     fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        Medium::truncate(&mut self.0, length)
     }
 }
 

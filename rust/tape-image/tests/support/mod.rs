@@ -143,7 +143,7 @@ pub fn data() -> impl Strategy<Value = Vec<u8>> {
     ];
     (length, any::<u8>()).prop_map(|(length, seed)| {
         (0..length)
-            .map(|i| seed.wrapping_add((i * 31 >> 3) as u8))
+            .map(|i| seed.wrapping_add(((i * 31) >> 3) as u8))
             .collect()
     })
 }
