@@ -72,6 +72,10 @@ pub enum Error {
     /// The tape wasn't loaded, or its loading failed.
     #[error("the tape is not loaded")]
     NotLoaded,
+    /// [`Tape::interrupt`](crate::Tape::interrupt) was called. The position is
+    /// unchanged.
+    #[error("interrupted")]
+    Interrupted,
     /// An operation is under way.
     #[error("an operation is under way")]
     Busy,

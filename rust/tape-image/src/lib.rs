@@ -88,6 +88,7 @@ pub mod index;
 mod load;
 mod motion;
 mod object;
+mod progress;
 mod read;
 mod request;
 mod save;

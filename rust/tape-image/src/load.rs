@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 
 use crate::error::Reason;
 use crate::index::Index;
+use crate::progress::{Go, Pause, Purpose};
 use crate::saved::{looks_like_one, Footer, FOOTER_LEN};
-use crate::tape::{Go, Pause, Purpose, Tape};
+use crate::tape::Tape;
 use crate::word::{self, WORD_LEN};
 use crate::{Error, Format, Outcome, Position, Request};
 

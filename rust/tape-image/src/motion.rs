@@ -2,7 +2,8 @@
 //! Moving without reading: SPACE, LOCATE, REWIND.
 
 use crate::index::Totals;
-use crate::tape::{Go, Tape};
+use crate::progress::Go;
+use crate::tape::Tape;
 use crate::{Operation, Outcome, Position, Stop};
 
 impl Tape {

@@ -18,9 +18,10 @@
 use crate::error::Reason;
 use crate::index::{extent, Found, Kind};
 use crate::object::{AwsHeader, AWS_HEADER, AWS_SEGMENT_MAX};
+use crate::progress::{Go, Pause, Purpose};
 use crate::scan::{Half, Next};
 use crate::stage::DIRECT_MIN;
-use crate::tape::{Go, Pause, Purpose, Tape};
+use crate::tape::Tape;
 use crate::window::{Direction, READ_SMALL};
 use crate::word::WORD_LEN;
 use crate::{Error, Format, Outcome, Request};

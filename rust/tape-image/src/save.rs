@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Keeping the index on the medium at unload.
 
+use crate::progress::Go;
 use crate::saved::{self, FOOTER_LEN};
 use crate::sync::{Action, SECTOR};
-use crate::tape::{Go, Tape};
+use crate::tape::Tape;
 use crate::window::Direction;
 use crate::word::WORD_LEN;
 use crate::{Format, Outcome, Truncation};

@@ -8,7 +8,8 @@
 use crate::error::Reason;
 use crate::index::{Index, Kind};
 use crate::object::{framed, AwsHeader, Header, AWS_HEADER};
-use crate::tape::{Go, Pause, Purpose, Tape};
+use crate::progress::{Go, Pause, Purpose};
+use crate::tape::Tape;
 use crate::window::Direction;
 use crate::word::{self, EXTENDED_MAX, WORD_LEN};
 use crate::{Error, Format, IoError, Position, Request};

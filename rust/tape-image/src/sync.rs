@@ -4,9 +4,10 @@
 
 use alloc::vec::Vec;
 
+use crate::progress::{Go, Pause, Purpose};
 use crate::saved::FOOTER_LEN;
 use crate::stage::STAGE_LEN;
-use crate::tape::{Go, Pause, Purpose, Tape};
+use crate::tape::Tape;
 use crate::word::{self, WORD_LEN};
 use crate::{Position, Request, Truncation};
 

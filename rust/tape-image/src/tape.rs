@@ -5,14 +5,12 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::index::{Index, Totals};
-use crate::load::Loading;
-use crate::read::{Buffered, Reading};
-use crate::save::Saving;
+use crate::progress::{Go, Pause, Progress, Purpose};
+use crate::read::Buffered;
 use crate::scan::{AwsWalk, Half};
 use crate::stage::Stage;
-use crate::sync::{Action, Commit};
+use crate::sync::Commit;
 use crate::window::Window;
-use crate::write::Writing;
 use crate::{Completion, Config, Error, Format, IoError, Operation, Outcome, Request, RequestId};
 
 /// A place between two objects, as a drive reports it.
@@ -22,60 +20,6 @@ pub struct Position {
     pub object: u64,
     /// Marks among them.
     pub marks: u64,
-}
-
-/// Why a step didn't come to its end.
-#[derive(Debug)]
-pub(crate) enum Pause {
-    /// A request is out; go on when it's completed.
-    Wait,
-    /// The index was wrong and is gone; begin the step again.
-    Again,
-    /// The operation failed.
-    Fail(Error),
-}
-
-pub(crate) type Go<T> = Result<T, Pause>;
-
-/// What a request that is out was made for.
-#[derive(Debug)]
-pub(crate) enum Purpose {
-    /// Moves the window; the bytes asked for begin at `offset`, `skip` of the
-    /// window's are before them.
-    Window {
-        offset: u64,
-        skip: usize,
-        want: usize,
-    },
-    /// Part of a record, into the caller's data, and a window behind it.
-    Body {
-        offset: u64,
-        data: usize,
-        want: usize,
-    },
-    /// Bytes for loading.
-    Load,
-    /// Copies the caller's data to the stage.
-    Copy,
-    /// A write, flush or truncation.
-    Change,
-}
-
-/// Progress of the operation under way; fresh for each.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    pub(crate) loading: Loading,
-    pub(crate) reading: Option<Reading>,
-    pub(crate) writing: Writing,
-    pub(crate) saving: Saving,
-    /// What is still to be done to the medium, one after the other.
-    pub(crate) script: VecDeque<Action>,
-    /// Where the tape is being made to end before it's written to.
-    pub(crate) begun: Option<u64>,
-    pub(crate) stage_closed: bool,
-    pub(crate) sync_scripted: bool,
-    /// Marks that a search for neighbours has dismissed.
-    pub(crate) dismissed: u64,
 }
 
 /// A tape in its drive: the sans-I/O core.
@@ -135,6 +79,7 @@ pub struct Tape {
     pub(crate) out: Vec<(RequestId, Purpose)>,
     next_id: u64,
     waiting: Option<RequestId>,
+    interrupted: bool,
     read_failure: Option<Error>,
     write_failure: Option<IoError>,
 }
@@ -167,6 +112,7 @@ impl Tape {
             out: Vec::new(),
             next_id: 0,
             waiting: None,
+            interrupted: false,
             read_failure: None,
             write_failure: None,
             config,
@@ -235,9 +181,22 @@ impl Tape {
         }
         self.progress = Progress::default();
         self.buffered = Buffered::default();
+        self.interrupted = false;
         self.operation = Some(operation);
         self.run();
         Ok(())
+    }
+
+    /// Asks the operation under way to end with [`Error::Interrupted`].
+    ///
+    /// Loads, reads and motions do so when the request they wait for is
+    /// completed, which it has to be; the position is where it was before them
+    /// and a tape that was being loaded is still not loaded. What the index has
+    /// learned stays. If they had to sync first, they do that to its end, as
+    /// writes, erases, syncs and unloads do with all they have to do: those
+    /// take no notice. Nor does anybody when there is no operation.
+    pub fn interrupt(&mut self) {
+        self.interrupted = self.operation.is_some();
     }
 
     /// The next request to carry out. `None` until `start` or `handle` is
@@ -367,13 +326,15 @@ impl Tape {
         match operation {
             Operation::Write { length } => return self.write_record(length),
             Operation::WriteMarks(count) => return self.write_marks(count),
-            Operation::Load => return self.load(),
             Operation::Erase => return self.erase(),
+            Operation::Load => {}
             _ => self.sync()?,
         }
         match operation {
             Operation::Sync => Ok(Outcome::Done),
             Operation::Unload => self.save(),
+            _ if self.interrupted => Err(Pause::Fail(Error::Interrupted)),
+            Operation::Load => self.load(),
             Operation::Read { limit } => self.read_forward(limit),
             Operation::ReadReverse { limit } => self.read_reverse(limit),
             motion => self.motion(motion),

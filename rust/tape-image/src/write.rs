@@ -3,9 +3,10 @@
 //! documentation.
 
 use crate::index::{extent, Kind};
+use crate::progress::{Go, Pause, Purpose};
 use crate::stage::{DIRECT_MIN, STAGE_LEN, WRITE_BEHIND};
 use crate::sync::straddles;
-use crate::tape::{Go, Pause, Purpose, Tape};
+use crate::tape::Tape;
 use crate::word::{self, CLASSIC_MAX, EXTENDED_MAX, WORD_LEN};
 use crate::{Error, Format, Lengths, Outcome, Request, Truncation};
 
