@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A [`Tape`] over a medium that answers at once: for tests, benches and
+//! A [`Tape`] or [`Cartridge`] over a medium that answers at once: for tests, benches and
 //! fuzzing, and for whoever wants no more than a file.
 
 use std::fs::File;
@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::vec::Vec;
 
+use crate::container::{self, Cartridge};
 use crate::{Completion, Error, IoError, Operation, Outcome, Request, Tape};
 
 /// What a tape is kept on.
@@ -101,6 +102,24 @@ pub fn run(
             tape.handle(completion);
         }
         if let Some(outcome) = tape.poll_outcome() {
+            return outcome;
+        }
+    }
+}
+
+/// Carries a cartridge's operation out, from start to outcome.
+pub fn run_cartridge(
+    cartridge: &mut Cartridge,
+    medium: &mut impl Medium,
+    operation: container::Operation,
+) -> Result<(), Error> {
+    cartridge.start(operation)?;
+    loop {
+        while let Some(request) = cartridge.poll_request() {
+            let completion = carry_out(request, medium, &mut Data::None);
+            cartridge.handle(completion);
+        }
+        if let Some(outcome) = cartridge.poll_outcome() {
             return outcome;
         }
     }

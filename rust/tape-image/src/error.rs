@@ -72,6 +72,48 @@ pub enum Error {
     /// The tape wasn't loaded, or its loading failed.
     #[error("the tape is not loaded")]
     NotLoaded,
+    /// There is a cartridge's header, and it can't be used.
+    #[error("the cartridge's header is damaged: {reason}; use a copy, or an empty image")]
+    Header {
+        /// What is wrong with it.
+        reason: HeaderReason,
+    },
+    /// What was to be kept needs a header, and there is data in its place.
+    #[error("this image has data and no room in front of it; format it, or use a blank one")]
+    NoRoom,
+    /// Partitions that can't be laid out.
+    #[error(
+        "a cartridge has 1 to {} partitions and less than 2^63 bytes; only the last may be \
+         without a limit",
+        crate::container::PARTITIONS_MAX
+    )]
+    Partitions,
+    /// The medium can't grow, and is too small for its partitions.
+    #[error("the partitions take {needed} bytes, the medium has {length}")]
+    TooSmall {
+        /// Bytes up to the end of the last.
+        needed: u64,
+        /// Of the medium.
+        length: u64,
+    },
+    /// There is no such partition.
+    #[error("there is no such partition: they are numbered from 0 to {}", count - 1)]
+    NoPartition {
+        /// How many there are.
+        count: usize,
+    },
+    /// Attributes that don't fit into the header.
+    #[error("the attributes are {excess} bytes too long for the cartridge's header")]
+    AttributesFull {
+        /// Bytes that would have to go.
+        excess: usize,
+    },
+    /// A list of attributes has two of the same identifier.
+    #[error("attribute {id:#06x} is given twice")]
+    AttributeTwice {
+        /// The identifier.
+        id: u16,
+    },
     /// [`Tape::interrupt`](crate::Tape::interrupt) was called. The position is
     /// unchanged.
     #[error("interrupted")]
@@ -118,4 +160,28 @@ pub enum Reason {
     /// An AWS record longer than a record can be.
     #[error("AWS record of more than 2^28 - 1 bytes")]
     AwsLength,
+}
+
+/// Why a cartridge's header can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderReason {
+    /// There is none, in fact.
+    #[error("no header")]
+    Magic,
+    /// The bytes aren't those that were written.
+    #[error("its checksum is wrong")]
+    Checksum,
+    /// Another version's.
+    #[error("it has version {0}, and only 1 is known")]
+    Version(u16),
+    /// Too many or no partitions.
+    #[error("it has {0} partitions")]
+    Partitions(usize),
+    /// A partition's region is no region, lies before the end of another, or
+    /// goes beyond the medium.
+    #[error("partition {0} has no place there")]
+    Region(usize),
+    /// Fields that don't add up.
+    #[error("its fields make no sense together")]
+    Form,
 }

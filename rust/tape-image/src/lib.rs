@@ -78,12 +78,16 @@ extern crate alloc;
 #[cfg(feature = "driver")]
 extern crate std;
 
+mod cartridge;
+mod change;
 mod config;
+pub mod container;
 #[cfg(feature = "driver")]
 pub mod driver;
 mod error;
 #[cfg(feature = "driver")]
 pub mod exercise;
+mod header;
 pub mod index;
 mod load;
 mod motion;
@@ -102,6 +106,6 @@ pub mod word;
 mod write;
 
 pub use config::{Config, Format, Lengths, Truncation};
-pub use error::{Error, Reason};
+pub use error::{Error, HeaderReason, Reason};
 pub use request::{Completion, IoError, Operation, Outcome, Request, RequestId, Stop};
 pub use tape::{Position, Tape};

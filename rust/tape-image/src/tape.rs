@@ -152,6 +152,11 @@ impl Tape {
         self.index.place(self.position.object).offset - self.config.start
     }
 
+    /// The medium's length in bytes, with everything that is on its way.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Something was written that no sync has confirmed.
     pub fn is_dirty(&self) -> bool {
         self.commit.is_some()

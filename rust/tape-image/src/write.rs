@@ -148,7 +148,7 @@ impl Tape {
         let bound = self
             .config
             .capacity
-            .map_or(u64::MAX, |bytes| self.config.start + bytes);
+            .map_or(u64::MAX, |bytes| self.config.start.saturating_add(bytes));
         let room =
             self.config.truncation != Truncation::Never || end + WORD_LEN <= self.config.length;
         if end > bound || !room {

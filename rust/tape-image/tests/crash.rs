@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A crash between any two writes leaves a readable tape with everything that
 //! a sync has acknowledged.
-//!
-//! The medium after a crash is the log's changes up to the last flush before
-//! it, and of those since then any subset: of a write, any of its sectors. A
-//! truncation keeps its place in the order.
 
+#[path = "support/power.rs"]
+mod power;
 mod support;
+
+use power::{crashed, Coin};
 
 use proptest::prelude::*;
 use support::{data, read_all, Change, Logged, Object};
-use tape_image::driver::{Drive, Medium};
+use tape_image::driver::Drive;
 use tape_image::{Config, Operation, Outcome};
 
 #[derive(Clone, Debug)]
@@ -99,47 +99,9 @@ fn history(steps: &[Step]) -> (Vec<Change>, Vec<Epoch>) {
     (drive.medium.log, epochs)
 }
 
-/// The medium if the power fails when `log` is all that was asked for.
-/// `keeps` says of each sector since the last flush whether it made it.
-fn crashed(log: &[Change], mut keeps: impl FnMut() -> bool) -> Vec<u8> {
-    let flushed = log
-        .iter()
-        .rposition(|c| matches!(c, Change::Flush))
-        .map_or(0, |at| at + 1);
-    let mut medium = Vec::new();
-    for (number, change) in log.iter().enumerate() {
-        let safe = number < flushed;
-        match change {
-            Change::Flush => {}
-            Change::Truncate(length) if safe || keeps() => {
-                Medium::truncate(&mut medium, *length).unwrap();
-            }
-            Change::Truncate(_) => {}
-            Change::Write(offset, data) => {
-                let mut at = 0;
-                while at < data.len() {
-                    let here = *offset as usize + at;
-                    let end = data.len().min(at + 512 - here % 512);
-                    if safe || keeps() {
-                        medium.write_at(here as u64, &data[at..end]).unwrap();
-                    }
-                    at = end;
-                }
-            }
-        }
-    }
-    medium
-}
-
 fn check(steps: &[Step], seed: u64) -> Result<(), TestCaseError> {
     let (log, epochs) = history(steps);
-    let mut state = seed | 1;
-    let mut coin = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state >> 40 & 1 == 1
-    };
+    let mut coin = Coin(seed | 1);
     for length in 0..=log.len() {
         // What held when the last step was done, and the step under way.
         let done = (0..epochs.len())
@@ -151,10 +113,10 @@ fn check(steps: &[Step], seed: u64) -> Result<(), TestCaseError> {
         let mut acceptable: Vec<_> = epochs[done].acceptable.iter().collect();
         acceptable.extend(under_way.iter().flat_map(|e| &e.acceptable));
         for variant in 0..4 {
-            let medium = crashed(&log[..length], || match variant {
+            let medium = crashed(&[], &log[..length], || match variant {
                 0 => true,
                 1 => false,
-                _ => coin(),
+                _ => coin.toss(),
             });
             let size = medium.len() as u64;
             let drive = Drive::load(medium, Config::new(size));
