@@ -54,9 +54,9 @@
 //! ```
 //!
 //! So one word commits everything since the last sync, at every moment the
-//! tape ends in a marker, and a word is one sector's matter: where a commit
-//! word would lie across a sector boundary, an erase gap goes first, of which
-//! only one half differs from the marker.
+//! tape ends in a marker, and a word is one sector's matter: where it would lie
+//! across a sector boundary, an erase gap goes first, made in three steps of
+//! which each is good.
 //!
 //! # Limits
 //!

@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 
+use crate::index::Kind;
 use crate::progress::{Go, Pause, Purpose};
 use crate::saved::FOOTER_LEN;
 use crate::stage::STAGE_LEN;
@@ -27,15 +28,21 @@ pub(crate) enum Action {
 pub(crate) struct Commit {
     /// Where there is an end marker now.
     pub(crate) at: u64,
-    /// What replaces it, or its first half. Empty: nothing has been written.
-    pub(crate) word: Vec<u8>,
+    /// What replaces it. `None`: nothing has been written.
+    pub(crate) word: Option<u32>,
     /// Objects before it.
     pub(crate) objects: u64,
 }
 
-/// Could a crash leave half of the word that is written at `at`?
-pub(crate) fn straddles(at: u64) -> bool {
-    at % SECTOR > SECTOR - WORD_LEN
+/// Bytes of gap in front of the end marker of a tape that is to end at `at`.
+/// One is needed where a crash could leave half of a word. Objects begin at
+/// even offsets, so half it is.
+pub(crate) fn gap_at(at: u64) -> u64 {
+    if at % SECTOR > SECTOR - WORD_LEN {
+        WORD_LEN
+    } else {
+        0
+    }
 }
 
 impl Tape {
@@ -55,6 +62,11 @@ impl Tape {
             self.index.truncate(self.position.object);
         }
         debug_assert_eq!(self.index.end().offset, at);
+        let gap = gap_at(at);
+        if gap > 0 {
+            self.index.append(Kind::Skip, gap as u32);
+        }
+        let at = at + gap;
         self.half = None;
         self.complete = true;
         self.undecided = false;
@@ -64,7 +76,7 @@ impl Tape {
         let objects = self.position.object;
         self.commit = Some(Commit {
             at,
-            word: Vec::new(),
+            word: None,
             objects,
         });
         self.progress.begun = None;
@@ -77,40 +89,33 @@ impl Tape {
             let bytes = alloc::vec![0; FOOTER_LEN];
             script.extend([Action::Write { offset, bytes }, Action::Flush]);
         }
-        if self.end_marker == Some(at) {
+        if self.end_marker == Some(at) && gap_at(at) == 0 {
             return;
         }
         self.end_marker = None;
-        let marker = word::END.to_le_bytes();
-        if straddles(at) && (self.config.truncation == Truncation::Exact || at >= self.length) {
-            // Two sectors can't change at once, but a file can be cut: its end
-            // ends the tape, and so does half a marker at its end.
-            if at < self.length {
-                script.extend([Action::Truncate(at), Action::Flush]);
-            }
-            let first = (SECTOR - at % SECTOR) as usize;
-            let (one, two) = marker.split_at(first);
-            script.extend([
-                Action::Write {
-                    offset: at,
-                    bytes: one.to_vec(),
-                },
-                Action::Flush,
-                Action::Write {
-                    offset: at + first as u64,
-                    bytes: two.to_vec(),
-                },
-                Action::Flush,
-            ]);
-        } else {
-            script.extend([
-                Action::Write {
-                    offset: at,
-                    bytes: marker.to_vec(),
-                },
-                Action::Flush,
-            ]);
+        let end = word::END.to_le_bytes();
+        let mut write = |offset, bytes: &[u8]| {
+            let bytes = bytes.to_vec();
+            script.extend([Action::Write { offset, bytes }, Action::Flush]);
+        };
+        if gap_at(at) == 0 {
+            return write(at, &end);
         }
+        // A marker can't be written at once where two sectors meet. But half a
+        // word can make any other half part of a private marker, together with
+        // the end marker behind that; then the private marker becomes a gap.
+        //
+        //              at      | sector      at + 4
+        //   as it was  lo  lo  | hi  hi      …
+        //   then       lo  lo  | 00  70      FF FF FF FF
+        //   then       FE  FF  | 00  70      FF FF FF FF
+        //   then       FE  FF  | FF  FF      FF FF FF FF
+        let gap = word::GAP.to_le_bytes();
+        let (one, two) = gap.split_at(gap.len() / 2);
+        let private = word::PRIVATE.to_le_bytes();
+        write(at + 2, &[&private[2..], &end].concat());
+        write(at, one);
+        write(at + 2, two);
     }
 
     /// Has everything written so far on stable storage, and cuts off what is
@@ -119,8 +124,8 @@ impl Tape {
         let Some(commit) = &self.commit else {
             return Ok(());
         };
-        let (at, empty) = (commit.at, commit.word.is_empty());
-        if !empty && !self.progress.stage_closed {
+        let (at, word) = (commit.at, commit.word);
+        if word.is_some() && !self.progress.stage_closed {
             self.progress.stage_closed = true;
             self.stage.buf.extend_from_slice(&word::END.to_le_bytes());
             self.send_stage();
@@ -129,8 +134,8 @@ impl Tape {
         let end = self.index.end().offset;
         if !self.progress.sync_scripted {
             self.progress.sync_scripted = true;
-            if !empty {
-                let bytes = self.commit.as_ref().expect("seen above").word.clone();
+            if let Some(word) = word {
+                let bytes = word.to_le_bytes().to_vec();
                 self.progress
                     .script
                     .extend([Action::Flush, Action::Write { offset: at, bytes }]);

@@ -82,8 +82,9 @@ impl Window {
         let mut buf = core::mem::take(&mut self.buf);
         let (from, skip) = match way {
             Direction::Forward if near => {
-                buf.drain(..(offset - self.offset) as usize);
-                (offset, buf.len())
+                let used = (offset - self.offset) as usize;
+                buf.copy_within(used.., 0);
+                (offset, buf.len() - used)
             }
             Direction::Forward => (offset, 0),
             Direction::Reverse => ((offset + len as u64).saturating_sub(want).min(offset), 0),
@@ -92,7 +93,7 @@ impl Window {
             Direction::Forward => want.min(limit - offset) as usize,
             Direction::Reverse => (offset + len as u64 - from) as usize,
         };
-        buf.resize(total.max(skip), 0);
+        resize(&mut buf, total.max(skip));
         self.offset = from;
         Fill {
             offset: from + skip as u64,
@@ -110,5 +111,16 @@ impl Window {
     /// The buffer, to read something else into, keeping its memory.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         core::mem::take(&mut self.buf)
+    }
+}
+
+/// Changes a length without clearing more than is new.
+pub(crate) fn resize(buf: &mut Vec<u8>, len: usize) {
+    if len <= buf.capacity() {
+        buf.resize(len, 0);
+    } else {
+        let mut grown = alloc::vec![0; len];
+        grown[..buf.len()].copy_from_slice(buf);
+        *buf = grown;
     }
 }

@@ -12,6 +12,8 @@ pub const HALF_GAP: u32 = 0xfffe_ffff;
 pub const END: u32 = 0xffff_ffff;
 /// SCSI2Pi's end of data, a private marker ("S2P" and its format's number).
 pub const SCSI2PI_END: u32 = 0x7353_3250;
+/// A private marker, as is any word of this class.
+pub(crate) const PRIVATE: u32 = 0x7000_0000;
 /// The longest record of the format of 2017.
 pub const CLASSIC_MAX: u32 = 0x00ff_ffff;
 /// The longest record of the extended format.

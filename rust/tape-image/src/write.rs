@@ -5,7 +5,7 @@
 use crate::index::{extent, Kind};
 use crate::progress::{Go, Pause, Purpose};
 use crate::stage::{DIRECT_MIN, STAGE_LEN, WRITE_BEHIND};
-use crate::sync::straddles;
+use crate::sync::gap_at;
 use crate::tape::Tape;
 use crate::word::{self, CLASSIC_MAX, EXTENDED_MAX, WORD_LEN};
 use crate::{Error, Format, Lengths, Outcome, Request, Truncation};
@@ -93,6 +93,13 @@ impl Tape {
         self.writable()?;
         if !self.progress.stage_closed && !self.progress.sync_scripted {
             let at = self.write_place()?;
+            if self.commit.is_none() && !self.marker_fits(at + gap_at(at)) {
+                // At the very end of a medium, there is nothing left to erase.
+                return Ok(match at + WORD_LEN > self.length {
+                    true => Outcome::Done,
+                    false => Outcome::Full { left: 1 },
+                });
+            }
             self.begin(at)?;
         }
         self.sync()?;
@@ -135,23 +142,22 @@ impl Tape {
         })
     }
 
+    /// Can an end marker be written at `at`?
+    fn marker_fits(&self, at: u64) -> bool {
+        self.config.truncation != Truncation::Never || at + WORD_LEN <= self.config.length
+    }
+
     /// Makes the tape ready to take an object of `size` bytes. `false` if the
     /// capacity doesn't allow it.
     fn make_room(&mut self, size: u64) -> Go<bool> {
         let at = self.write_place()?;
-        let first = self
-            .commit
-            .as_ref()
-            .is_none_or(|commit| commit.word.is_empty());
-        let gap = if first && straddles(at) { WORD_LEN } else { 0 };
+        let gap = if self.commit.is_none() { gap_at(at) } else { 0 };
         let end = at + gap + size;
         let bound = self
             .config
             .capacity
             .map_or(u64::MAX, |bytes| self.config.start.saturating_add(bytes));
-        let room =
-            self.config.truncation != Truncation::Never || end + WORD_LEN <= self.config.length;
-        if end > bound || !room {
+        if end > bound || !self.marker_fits(end) {
             return Ok(false);
         }
         if self.index.memory() >= self.config.index_limit {
@@ -164,23 +170,16 @@ impl Tape {
         if self.out.len() > WRITE_BEHIND {
             return Err(Pause::Wait);
         }
-        if gap > 0 {
-            // A gap marker differs from an end marker in its first byte only.
-            self.index.append(Kind::Skip, WORD_LEN as u32);
-            let commit = self.commit.as_mut().expect("begun");
-            commit.word.push(word::GAP.to_le_bytes()[0]);
-        }
         Ok(true)
     }
 
     /// Adds a header or a mark: the first since the last sync is held back.
     fn put_word(&mut self, word: u32) {
-        let bytes = word.to_le_bytes();
         let commit = self.commit.as_mut().expect("room was made");
-        if commit.word.is_empty() {
-            commit.word.extend_from_slice(&bytes);
+        if commit.word.is_none() {
+            commit.word = Some(word);
         } else {
-            self.stage.buf.extend_from_slice(&bytes);
+            self.stage.buf.extend_from_slice(&word.to_le_bytes());
         }
     }
 }

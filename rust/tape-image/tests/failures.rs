@@ -7,7 +7,7 @@ use std::io;
 
 use support::{read_all, Object};
 use tape_image::driver::{Drive, Medium};
-use tape_image::{Config, Error, IoError, Operation, Outcome};
+use tape_image::{Config, Error, IoError, Operation, Outcome, Truncation};
 
 const ENOSPC: i32 = 28;
 
@@ -165,4 +165,28 @@ fn a_protected_tape_stays_as_it_is() {
     assert_eq!(read_all(&mut drive).map(|objects| objects.len()), Ok(1));
     assert_eq!(drive.run(Operation::Unload), Ok(Outcome::Done));
     assert_eq!(drive.medium, image);
+}
+
+/// What another tool filled to the brim, without a marker.
+#[test]
+fn nothing_is_written_behind_a_fixed_medium() {
+    let config = Config {
+        truncation: Truncation::Never,
+        ..Config::new(4096)
+    };
+    let mut drive = Drive::load(vec![0; 4096], config).expect("1024 marks");
+    let _: Outcome = drive.run(Operation::SpaceEnd).expect("readable");
+    assert_eq!(drive.tape.position().object, 1024);
+    assert_eq!(drive.run(Operation::Erase), Ok(Outcome::Done));
+    for object in [1024, 1023] {
+        let _: Outcome = drive.run(Operation::Locate(object)).expect("there");
+        let full = Ok(Outcome::Full { left: 1 });
+        assert_eq!(drive.run(Operation::WriteMarks(1)), full);
+        assert_eq!(drive.write(b"a"), full);
+        assert_eq!(drive.medium, vec![0; 4096]);
+    }
+    assert_eq!(drive.run(Operation::Erase), Ok(Outcome::Done));
+    assert_eq!(read_all(&mut drive).expect("readable").len(), 1023);
+    assert_eq!(drive.medium[4092..], [0xff; 4]);
+    assert_eq!(drive.medium.len(), 4096);
 }

@@ -65,6 +65,8 @@ fn steps() -> impl Strategy<Value = Vec<(Kind, u32)>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn an_index_is_a_list_of_steps(before in steps(), after in steps(), keep: prop::sample::Index) {
         let mut index = index_of(&before);

@@ -40,16 +40,16 @@ fn interrupted(
     }
 }
 
-/// 300 records of 1000 bytes in two files, and a large record.
+/// 60 records of 5000 bytes in two files, and a large record.
 fn image(save_index: bool) -> Vec<u8> {
     let config = Config {
         save_index,
         ..Config::new(0)
     };
     let mut drive = Drive::load(Vec::new(), config).expect("blank");
-    for number in 0..300u32 {
-        assert_eq!(drive.write(&[number as u8; 1000]), Ok(Outcome::Done));
-        if number % 150 == 149 {
+    for number in 0..60u32 {
+        assert_eq!(drive.write(&[number as u8; 5000]), Ok(Outcome::Done));
+        if number % 30 == 29 {
             assert_eq!(drive.run(Operation::WriteMarks(1)), Ok(Outcome::Done));
         }
     }
@@ -82,7 +82,7 @@ fn a_load_can_be_interrupted_and_started_again() {
             medium: image,
         };
         assert_eq!(drive.run(Operation::Load), Ok(Outcome::Done));
-        assert_eq!(read_all(&mut drive).expect("readable").len(), 303);
+        assert_eq!(read_all(&mut drive).expect("readable").len(), 63);
     }
 }
 
@@ -91,11 +91,11 @@ fn reads_and_motions_leave_the_position() {
     let operations = [
         Operation::Read { limit: LIMIT },
         Operation::ReadReverse { limit: LIMIT },
-        Operation::SpaceRecords(140),
+        Operation::SpaceRecords(22),
         Operation::SpaceMarks(2),
         Operation::SpaceSequentialMarks(2),
         Operation::SpaceEnd,
-        Operation::Locate(299),
+        Operation::Locate(59),
         Operation::LocateMark(2),
     ];
     let plain = image(false);
@@ -129,7 +129,7 @@ fn reads_and_motions_leave_the_position() {
                     }
                     assert!(data[0] == data[1]);
                     assert_eq!(drive.tape.position(), other.tape.position());
-                    assert_eq!(read_all(&mut drive).expect("readable").len(), 303);
+                    assert_eq!(read_all(&mut drive).expect("readable").len(), 63);
                 }
                 Some(Ok(_)) | None => break,
             }

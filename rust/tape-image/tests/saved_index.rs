@@ -16,7 +16,7 @@ fn load(image: &[u8]) -> Drive<Vec<u8>> {
 }
 
 fn objects() -> Vec<Object> {
-    (0..500u32)
+    (0..200u32)
         .map(|n| match n % 10 {
             9 => Object::Mark,
             _ => Object::Record(vec![n as u8; 1 + (n as usize * 37) % 90]),
@@ -46,7 +46,7 @@ fn it_is_there_after_a_load_and_reads_the_same() {
     let image = unloaded();
     let mut drive = load(&image);
     let (end, _) = drive.tape.end().expect("known without a scan");
-    assert_eq!((end.object, end.marks), (500, 50));
+    assert_eq!((end.object, end.marks), (200, 20));
     assert_eq!(read_all(&mut drive), Ok(objects()));
     assert_eq!(drive.run(Operation::Unload), Ok(Outcome::Done));
     assert_eq!(drive.medium, image, "reading leaves it alone");
@@ -56,7 +56,7 @@ fn it_is_there_after_a_load_and_reads_the_same() {
 fn any_damage_to_it_is_noticed() {
     let image = unloaded();
     let (end, used) = load(&image).tape.end().expect("indexed");
-    assert_eq!(end.object, 500);
+    assert_eq!(end.object, 200);
     for at in used as usize + 4..image.len() {
         let mut damaged = image.clone();
         damaged[at] ^= 0x10;
@@ -87,7 +87,7 @@ fn a_tool_that_appends_is_noticed() {
 #[test]
 fn a_tool_that_writes_anywhere_is_noticed_on_the_way() {
     let image = unloaded();
-    for object in 0..499 {
+    for object in 0..199 {
         let drive = load(&image);
         let at = drive.tape.index().find(object).expect("indexed").at.offset as usize;
         // As SIMH does it: two marks here, and what follows stays.
