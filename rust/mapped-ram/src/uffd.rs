@@ -135,7 +135,8 @@ impl Uffd {
         unsafe { ioctl(&self.fd, Updater::<REGISTER, _>::new(&mut arg)) }
     }
 
-    /// Pages of the range are no longer reported, and who waits for one goes on.
+    /// Pages of the range are no longer reported. Who waits for one goes on, but for those that
+    /// came while this was under way: they need a [`Uffd::wake`] afterwards.
     pub fn unregister(&self, start: u64, len: u64) -> Result<(), Errno> {
         let mut arg = kernel::uffdio_range { start, len };
         // SAFETY: UFFDIO_UNREGISTER takes this structure and changes no memory.

@@ -110,6 +110,10 @@ impl Shared {
             {
                 log::debug!("RAM block '{}': unregistering: {errno}", block.image.name);
             }
+            // The kernel wakes before it locks a mapping that it takes off the watch, and so
+            // misses who comes to wait in between, and would wait for ever. From here on nobody
+            // does.
+            let _ = self.uffd.wake(memory.start, memory.end - memory.start);
         }
     }
 

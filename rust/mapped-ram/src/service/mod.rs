@@ -302,6 +302,20 @@ impl RamLoad {
     }
 }
 
+#[cfg(test)]
+impl RamLoad {
+    fn wake_all(&self) {
+        let shared = self.shared.get().expect("started");
+        for block in &shared.blocks {
+            let memory = block.memory();
+            shared
+                .uffd
+                .wake(memory.start, memory.end - memory.start)
+                .unwrap();
+        }
+    }
+}
+
 impl Drop for RamLoad {
     fn drop(&mut self) {
         self.stop();

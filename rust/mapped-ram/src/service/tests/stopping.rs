@@ -175,3 +175,32 @@ fn what_is_refused_before_the_start() {
     one.touch(0);
     assert!(matches!(load.start(), Err(SetupError::Started)));
 }
+
+/// Pages that aren't in the file stay missing to the end, so that someone may come to wait for one
+/// while the memory is being unregistered.
+#[test]
+fn nobody_waits_for_zeros_behind_the_end() {
+    // Every other page is zero, apart from each other so that each is a fault of its own.
+    let every_other: Vec<_> = (0..32).map(|page| 2 * page..2 * page + 1).collect();
+    for _ in 0..300 {
+        let data = bitmap(64, &every_other);
+        let memory = Memory::shared(64 * PAGE).unwrap();
+        let rig = Rig::new(vec![(data, memory)], Options::default());
+        rig.load.start().unwrap();
+        let (sender, toucher_done) = channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for page in 0..64 {
+                    rig.memories[0].touch(page);
+                }
+                sender.send(()).unwrap();
+            });
+            rig.load.run().unwrap();
+            rig.await_finish();
+            let done = toucher_done.recv_timeout(Duration::from_secs(5));
+            // Lets a thread that hangs go on, so that the test can end.
+            rig.load.wake_all();
+            assert!(done.is_ok(), "a fault was never answered");
+        });
+    }
+}
