@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The crate beside plain pread and pwrite of the same bytes, in one run.
 //!
-//!     cargo bench -p tape-image [-- DIRECTORY]
+//!     cargo bench -p tape-image [-- [--smoke] [--cold] [DIRECTORY]]
 //!
-//! Each line gives the median of the repetitions, their spread, and where
-//! there is one, the rival's and the ratio (above 1: the tape is faster).
-//! The files are in the page cache. Flushes are left out on both sides: they
-//! measure the disk.
+//! The files are in the page cache, or for --cold dropped from it before each
+//! first scan, in a DIRECTORY that is on a disk. Flushes are left out on both
+//! sides: they measure the disk. Ours and the rival take turns, after one round
+//! that doesn't count; what is shown is the median, the spread, (longest -
+//! shortest) / median, and the median of the rounds' ratios, so that another
+//! load on the machine, which slows down both, tells little. --smoke is a quick
+//! look at whether it all works.
+//!
+//! The same goes to tape-image.csv in cargo's target folder, below tmp.
+
+#[path = "tape/report.rs"]
+mod report;
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use report::{Report, Rounds, Times};
 use tape_image::driver::{Drive, Medium};
 use tape_image::{Config, Operation, Outcome};
-
-const REPEAT: usize = 5;
-const SMALL: (usize, u64) = (80, 2_000_000);
-const LARGE: (usize, u64) = (64 << 10, 4_000);
 
 /// A file whose flushes cost nothing.
 struct Cached(File);
@@ -39,31 +45,30 @@ impl Medium for Cached {
     }
 }
 
-fn open(path: &Path) -> (Cached, Config) {
+fn open(path: &Path) -> File {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .open(path);
-    let file = file.expect("opening the bench's file");
-    let length = file.metadata().expect("its length").len();
-    (Cached(file), Config::new(length))
+    file.expect("opening the bench's file")
 }
 
 fn drive(path: &Path) -> Drive<Cached> {
-    let (medium, config) = open(path);
-    Drive::load(medium, config).expect("loading")
+    let file = open(path);
+    let length = file.metadata().expect("its length").len();
+    Drive::load(Cached(file), Config::new(length)).expect("loading")
 }
 
-fn median(mut what: impl FnMut() -> Duration) -> (Duration, f64) {
-    let mut times: Vec<_> = (0..REPEAT).map(|_| what()).collect();
-    times.sort();
-    let middle = times[REPEAT / 2];
-    (
-        middle,
-        (times[REPEAT - 1] - times[0]).as_secs_f64() / middle.as_secs_f64() * 100.0,
-    )
+fn remove(path: &Path) {
+    if path.exists() {
+        std::fs::remove_file(path).expect("removing the bench's file");
+    }
+}
+
+fn done(outcome: Result<Outcome, tape_image::Error>) {
+    assert_eq!(outcome, Ok(Outcome::Done));
 }
 
 fn timed(what: impl FnOnce()) -> Duration {
@@ -72,32 +77,10 @@ fn timed(what: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-fn line(name: &str, ours: (Duration, f64), rival: Option<(Duration, f64)>, unit: &str, per: f64) {
-    let rate = per / ours.0.as_secs_f64();
-    print!("{name:34} {rate:9.2} {unit} (spread {:.0} %)", ours.1);
-    if let Some(rival) = rival {
-        let plain = per / rival.0.as_secs_f64();
-        print!(
-            "  plain {plain:.2} (spread {:.0} %)  ratio {:.2}",
-            rival.1,
-            rate / plain
-        );
-    }
-    println!();
-}
-
-fn write_tape(path: &Path, record: &[u8], count: u64, unload: bool) {
-    let _ = std::fs::remove_file(path);
+fn write_tape(path: &Path, record: &[u8], count: u64) {
     let mut drive = drive(path);
-    for _ in 0..count {
-        assert_eq!(drive.write(record), Ok(Outcome::Done));
-    }
-    let end = if unload {
-        Operation::Unload
-    } else {
-        Operation::Sync
-    };
-    assert_eq!(drive.run(end), Ok(Outcome::Done));
+    (0..count).for_each(|_| done(drive.write(record)));
+    done(drive.run(Operation::Sync));
 }
 
 fn read_tape(path: &Path, length: usize, count: u64) {
@@ -109,128 +92,192 @@ fn read_tape(path: &Path, length: usize, count: u64) {
     }
 }
 
-fn plain(path: &Path, block: usize, write: bool) {
-    let length = std::fs::metadata(path).expect("the tape's file").len();
-    let (medium, _) = open(path);
+fn scan_tape(path: &Path) {
+    let _: Outcome = drive(path).run(Operation::SpaceEnd).expect("scanning");
+}
+
+fn plain_write(path: &Path, block: &[u8], count: u64) {
+    let file = open(path);
+    for number in 0..count {
+        let offset = number * block.len() as u64;
+        file.write_all_at(block, offset).expect("pwrite");
+    }
+}
+
+fn plain_read(path: &Path, block: usize) {
+    let file = open(path);
     let mut data = vec![1; block];
-    for at in (0..length).step_by(block) {
-        let n = block.min((length - at) as usize);
-        if write {
-            medium.0.write_all_at(&data[..n], at).expect("pwrite");
-        } else {
-            medium.0.read_exact_at(&mut data[..n], at).expect("pread");
+    let mut at = 0;
+    loop {
+        match file.read_at(&mut data, at).expect("pread") {
+            0 => break,
+            bytes => at += bytes as u64,
+        }
+    }
+}
+
+/// Has the kernel forget a file's pages.
+fn drop_cache(path: &Path) {
+    let status = Command::new("dd")
+        .arg(format!("of={}", path.display()))
+        .args(["oflag=nocache", "conv=notrunc,fdatasync", "count=0"])
+        .arg("status=none")
+        .status();
+    assert!(status.expect("running dd").success(), "dd failed");
+}
+
+struct Bench {
+    path: PathBuf,
+    other: PathBuf,
+    report: Report,
+    rounds: usize,
+    /// Everything is this many times smaller.
+    smaller: u64,
+}
+
+impl Bench {
+    /// Times ours and the rival by turns; what comes before isn't timed.
+    fn versus(&self, before: impl Fn(), ours: impl Fn(), rival: impl Fn()) -> Rounds {
+        let round = |_| {
+            before();
+            let ours = timed(&ours);
+            before();
+            (ours, timed(&rival))
+        };
+        Rounds::new((0..=self.rounds).map(round).skip(1))
+    }
+
+    /// Times ours.
+    fn alone(&self, ours: impl Fn()) -> Times {
+        Times::new((0..=self.rounds).map(|_| timed(&ours)).skip(1).collect())
+    }
+
+    /// Writes and reads records of a length.
+    fn both_ways(&mut self, length: usize, count: u64, target: Option<f64>) {
+        let count = count / self.smaller;
+        let record = vec![7; length];
+        let mib = (length as u64 * count) as f64 / f64::from(1 << 20);
+        let (path, other) = (self.path.clone(), self.other.clone());
+        let write = self.versus(
+            || {
+                remove(&path);
+                remove(&other);
+            },
+            || write_tape(&path, &record, count),
+            || plain_write(&other, &record, count),
+        );
+        // Whichever came last, the tape is what is read.
+        remove(&other);
+        write_tape(&path, &record, count);
+        let read = self.versus(
+            || (),
+            || read_tape(&path, length, count),
+            || plain_read(&path, length),
+        );
+        for (what, rounds) in [("write", write), ("read", read)] {
+            let name = format!("{what} {length} bytes");
+            self.report.ratio(&name, mib, &rounds, target);
+        }
+    }
+
+    fn first_scan(&mut self, length: usize, count: u64, cold: bool, target: Option<f64>) {
+        let count = count / self.smaller;
+        let path = self.path.clone();
+        remove(&path);
+        write_tape(&path, &vec![7; length], count);
+        let forget = || {
+            if cold {
+                drop_cache(&path);
+            }
+        };
+        // As cp or dd would be told to read it.
+        let rounds = self.versus(forget, || scan_tape(&path), || plain_read(&path, 64 << 10));
+        let mib = (length as u64 * count) as f64 / f64::from(1 << 20);
+        let state = if cold { "cold" } else { "cached" };
+        let name = format!("first scan, {length} bytes, {state}");
+        self.report.ratio(&name, mib, &rounds, target);
+    }
+
+    fn small_records(&mut self) {
+        let (length, count) = (80, 2_000_000 / self.smaller);
+        let path = self.path.clone();
+        remove(&path);
+        write_tape(&path, &vec![7; length], count);
+        let million = count as f64 / 1e6;
+        let scan = self.alone(|| scan_tape(&path));
+        let read = self.alone(|| read_tape(&path, length, count));
+        self.report
+            .rate("first scan, 80 bytes", million, &scan, Some(2.0));
+        self.report.rate("read 80 bytes", million, &read, None);
+    }
+
+    /// Records no two neighbours of which share a step in the index.
+    fn index(&mut self) {
+        let count = 1_000_000 / self.smaller;
+        remove(&self.path);
+        let mut own = drive(&self.path);
+        let data = [1; 200];
+        for number in 0..count {
+            done(own.write(&data[..1 + (number * 7919 % 200) as usize]));
+        }
+        done(own.run(Operation::Unload));
+        let memory = own.tape.index().memory();
+        let name = format!("memory, index of {count} records");
+        self.report.single(&name, "bytes", memory as f64, None);
+        let path = self.path.clone();
+        let loaded = || assert_eq!(drive(&path).tape.index().end().objects, count);
+        let open = self.alone(loaded).median();
+        let name = format!("open, index of {count} records");
+        self.report.single(&name, "ms", open * 1e3, Some(500.0));
+        for (name, mut tape) in [("saved", drive(&self.path)), ("own", own)] {
+            let mut random = 1u64;
+            let times = (0..100_000 / self.smaller).map(|_| {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                timed(|| {
+                    let outcome = tape.run(Operation::Locate(random % count));
+                    assert!(outcome.is_ok());
+                })
+            });
+            let times = Times::new(times.collect());
+            let name = format!("LOCATE, {name} index");
+            let (median, late) = (times.median() * 1e6, times.at(0.99) * 1e6);
+            self.report
+                .single(&format!("{name}, median"), "µs", median, Some(20.0));
+            self.report
+                .single(&format!("{name}, 99 %"), "µs", late, None);
         }
     }
 }
 
 fn main() {
-    let directory = std::env::args().skip(1).find(|a| !a.starts_with('-'));
-    let directory = directory.map_or_else(
-        || tempfile::tempdir().expect("a directory"),
-        |d| tempfile::tempdir_in(d).expect("a directory"),
-    );
-    let path = directory.path().join("tape");
-    let other = directory.path().join("plain");
-
-    for (length, count) in [
-        LARGE,
-        (256 << 10, 1_000),
-        (10 << 10, 20_000),
-        (512, 400_000),
-    ] {
-        let record = vec![7; length];
-        let mib = (length as u64 * count) as f64 / f64::from(1 << 20);
-        // Files of the same length exist before, so that both overwrite.
-        let ours = median(|| {
-            let _ = std::fs::remove_file(&path);
-            timed(|| write_tape(&path, &record, count, false))
-        });
-        let rival = median(|| {
-            let _ = std::fs::remove_file(&other);
-            let (medium, _) = open(&other);
-            timed(|| {
-                for number in 0..count {
-                    medium
-                        .0
-                        .write_all_at(&record, number * length as u64)
-                        .expect("pwrite");
-                }
-            })
-        });
-        line(
-            &format!("write {length} bytes"),
-            ours,
-            Some(rival),
-            "MiB/s",
-            mib,
-        );
-        let ours = median(|| timed(|| read_tape(&path, length, count)));
-        let rival = median(|| timed(|| plain(&path, length, false)));
-        line(
-            &format!("read {length} bytes"),
-            ours,
-            Some(rival),
-            "MiB/s",
-            mib,
-        );
-        if length == LARGE.0 {
-            let ours = median(|| timed(|| assert!(drive(&path).run(Operation::SpaceEnd).is_ok())));
-            line("first scan, 65536 bytes", ours, Some(rival), "MiB/s", mib);
-        }
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let has = |name| arguments.iter().any(|a| a == name);
+    let directory = match arguments.iter().find(|a| !a.starts_with('-')) {
+        Some(directory) => tempfile::tempdir_in(directory),
+        None => tempfile::tempdir(),
+    };
+    let directory = directory.expect("a directory");
+    let smoke = has("--smoke");
+    let mut bench = Bench {
+        path: directory.path().join("tape"),
+        other: directory.path().join("plain"),
+        report: Report::new(smoke),
+        rounds: if smoke { 2 } else { 11 },
+        smaller: if smoke { 100 } else { 1 },
+    };
+    bench.both_ways(512, 400_000, None);
+    bench.both_ways(10 << 10, 20_000, None);
+    bench.both_ways(64 << 10, 4_000, Some(0.8));
+    bench.both_ways(256 << 10, 1_000, Some(0.8));
+    bench.first_scan(10 << 10, 20_000, false, Some(0.7));
+    bench.first_scan(64 << 10, 4_000, false, Some(0.7));
+    if has("--cold") {
+        bench.first_scan(10 << 10, 80_000, true, Some(0.7));
+        bench.first_scan(64 << 10, 16_000, true, Some(0.7));
     }
-
-    let record = vec![7; SMALL.0];
-    write_tape(&path, &record, SMALL.1, false);
-    let scan = median(|| timed(|| assert!(drive(&path).run(Operation::SpaceEnd).is_ok())));
-    let rival = median(|| timed(|| plain(&path, 256 << 10, false)));
-    line(
-        "first scan, 80 bytes",
-        scan,
-        Some(rival),
-        "M records/s",
-        SMALL.1 as f64 / 1e6,
-    );
-    let ours = median(|| timed(|| read_tape(&path, SMALL.0, SMALL.1)));
-    line(
-        "read 80 bytes",
-        ours,
-        None,
-        "M records/s",
-        SMALL.1 as f64 / 1e6,
-    );
-
-    // A million records of a million lengths, so that no two share a step.
-    let _ = std::fs::remove_file(&path);
-    let mut tape = drive(&path);
-    for number in 0..1_000_000usize {
-        let length = 1 + number * 7919 % 200;
-        assert_eq!(tape.write(&vec![1; length]), Ok(Outcome::Done));
-    }
-    assert_eq!(tape.run(Operation::Unload), Ok(Outcome::Done));
-    println!(
-        "index of 1 M records                {} bytes",
-        tape.tape.index().memory()
-    );
-    let ours = median(|| timed(|| assert_eq!(drive(&path).tape.index().end().objects, 1_000_000)));
-    println!(
-        "open with the index                 {:.2} ms (spread {:.0} %)",
-        ours.0.as_secs_f64() * 1e3,
-        ours.1
-    );
-    for (name, mut tape) in [
-        ("LOCATE, saved index", drive(&path)),
-        ("LOCATE, own index", tape),
-    ] {
-        let mut object = 1u64;
-        let mut times: Vec<_> = (0..100_000)
-            .map(|_| {
-                object = (object.wrapping_mul(6_364_136_223_846_793_005) % 1_000_003) % 1_000_000;
-                object = (object + 7919) % 1_000_000;
-                timed(|| assert!(tape.run(Operation::Locate(object)).is_ok()))
-            })
-            .collect();
-        times.sort();
-        let at = |share: usize| times[times.len() * share / 100].as_secs_f64() * 1e6;
-        println!("{name:34} {:9.2} µs median, {:.2} µs p99", at(50), at(99));
-    }
+    bench.small_records();
+    bench.index();
+    bench.report.save();
 }
