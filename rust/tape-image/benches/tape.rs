@@ -37,6 +37,12 @@ impl Medium for Cached {
     fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
         Medium::write_at(&mut self.0, offset, data)
     }
+    fn read_both(&mut self, offset: u64, one: &mut [u8], two: &mut [u8]) -> io::Result<usize> {
+        self.0.read_both(offset, one, two)
+    }
+    fn write_both(&mut self, offset: u64, one: &[u8], two: &[u8]) -> io::Result<()> {
+        self.0.write_both(offset, one, two)
+    }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -3,9 +3,11 @@
 //! fuzzing, and for whoever wants no more than a file.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::FileExt;
 use std::vec::Vec;
+
+use rustix::io::{preadv, pwritev};
 
 use crate::container::{self, Cartridge};
 use crate::{Completion, Error, IoError, Operation, Outcome, Request, Tape};
@@ -16,6 +18,27 @@ pub trait Medium {
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
     /// Writes at `offset`, all of it; a hole before it reads as zeros.
     fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()>;
+    /// Reads into `first`, then into `second`.
+    fn read_both(&mut self, offset: u64, first: &mut [u8], second: &mut [u8]) -> io::Result<usize> {
+        let mut bytes = 0;
+        if !first.is_empty() {
+            bytes = self.read_at(offset, first)?;
+        }
+        if bytes == first.len() && !second.is_empty() {
+            bytes += self.read_at(offset + bytes as u64, second)?;
+        }
+        Ok(bytes)
+    }
+    /// Writes `first`, and `second` behind it.
+    fn write_both(&mut self, offset: u64, first: &[u8], second: &[u8]) -> io::Result<()> {
+        if !first.is_empty() {
+            self.write_at(offset, first)?;
+        }
+        if !second.is_empty() {
+            self.write_at(offset + first.len() as u64, second)?;
+        }
+        Ok(())
+    }
     /// Everything so far is on stable storage.
     fn flush(&mut self) -> io::Result<()>;
     /// Cuts the medium.
@@ -69,12 +92,47 @@ impl Medium for File {
         FileExt::write_all_at(self, data, offset)
     }
 
+    fn read_both(&mut self, offset: u64, first: &mut [u8], second: &mut [u8]) -> io::Result<usize> {
+        let mut both = [IoSliceMut::new(first), IoSliceMut::new(second)];
+        let bytes = again(|| Ok(preadv(&*self, &mut both, offset)?))?;
+        // The rest, if the end isn't why it was less.
+        let offset = offset + bytes as u64;
+        let first_done = bytes.min(first.len());
+        let (first, second) = (&mut first[first_done..], &mut second[bytes - first_done..]);
+        let more = Medium::read_at(self, offset, first)?;
+        if bytes == 0 || more < first.len() {
+            return Ok(bytes + more);
+        }
+        Ok(bytes + more + Medium::read_at(self, offset + more as u64, second)?)
+    }
+
+    fn write_both(&mut self, offset: u64, first: &[u8], second: &[u8]) -> io::Result<()> {
+        let both = [IoSlice::new(first), IoSlice::new(second)];
+        let bytes = again(|| Ok(pwritev(&*self, &both, offset)?))?;
+        // The rest, if there is any.
+        let offset = offset + bytes as u64;
+        let first_done = bytes.min(first.len());
+        let (first, second) = (&first[first_done..], &second[bytes - first_done..]);
+        FileExt::write_all_at(self, first, offset)?;
+        FileExt::write_all_at(self, second, offset + first.len() as u64)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.sync_data()
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.set_len(length)
+    }
+}
+
+/// Once more if a signal came first.
+fn again(mut what: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match what() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 
@@ -136,7 +194,7 @@ pub fn carry_out(request: Request, medium: &mut impl Medium, data: &mut Data) ->
             skip,
             ..
         } => {
-            let result = read(medium, offset, input(data, range), &mut buf[skip..]);
+            let result = medium.read_both(offset, input(data, range), &mut buf[skip..]);
             (result, buf)
         }
         Request::Write {
@@ -145,15 +203,12 @@ pub fn carry_out(request: Request, medium: &mut impl Medium, data: &mut Data) ->
             data: range,
             ..
         } => {
-            let behind = offset + head.len() as u64;
-            let mut result = if head.is_empty() {
-                Ok(())
+            let rest = if range.is_empty() {
+                &[]
             } else {
-                medium.write_at(offset, &head)
+                &output(data)[range]
             };
-            if result.is_ok() && !range.is_empty() {
-                result = medium.write_at(behind, &output(data)[range]);
-            }
+            let result = medium.write_both(offset, &head, rest);
             (result.map(|()| 0), head)
         }
         Request::Copy {
@@ -169,22 +224,6 @@ pub fn carry_out(request: Request, medium: &mut impl Medium, data: &mut Data) ->
     };
     let result = result.map_err(|e| IoError(e.raw_os_error().unwrap_or(IoError::EIO.0)));
     Completion { id, result, buf }
-}
-
-fn read(
-    medium: &mut impl Medium,
-    offset: u64,
-    first: &mut [u8],
-    second: &mut [u8],
-) -> io::Result<usize> {
-    let mut bytes = 0;
-    if !first.is_empty() {
-        bytes = medium.read_at(offset, first)?;
-    }
-    if bytes == first.len() && !second.is_empty() {
-        bytes += medium.read_at(offset + bytes as u64, second)?;
-    }
-    Ok(bytes)
 }
 
 fn input<'a>(data: &'a mut Data, range: core::ops::Range<usize>) -> &'a mut [u8] {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What was written and is not yet on its way: small records gather here.
+//!
+//! Writes end at multiples of [`ALIGN`], until a sync: media with blocks or
+//! pages needn't put together what two writes have in common.
 
 use alloc::vec::Vec;
 
@@ -7,6 +10,8 @@ use alloc::vec::Vec;
 pub const STAGE_LEN: usize = 512 << 10;
 /// Records of at least this many bytes are written from the caller's memory.
 pub(crate) const DIRECT_MIN: usize = 64 << 10;
+/// Writes end at multiples of this.
+pub(crate) const ALIGN: u64 = 4096;
 /// Writes under way at most, before an operation waits for one to end.
 pub const WRITE_BEHIND: usize = 4;
 
@@ -34,13 +39,23 @@ impl Stage {
         self.buf.clear();
     }
 
-    /// Takes what has gathered, with its offset; `behind` more bytes follow it
-    /// in the same write.
-    pub(crate) fn take(&mut self, behind: usize) -> (u64, Vec<u8>) {
-        let buf = core::mem::replace(&mut self.buf, core::mem::take(&mut self.spare));
-        self.buf.clear();
+    /// How far what has gathered, and `behind` bytes more, goes beyond the last
+    /// multiple of [`ALIGN`].
+    pub(crate) fn excess(&self, behind: usize) -> usize {
+        ((self.offset + (self.buf.len() + behind) as u64) % ALIGN) as usize
+    }
+
+    /// Takes what has gathered, but for the last `keep` bytes, with its offset;
+    /// `behind` more bytes follow it in the same write.
+    pub(crate) fn take(&mut self, keep: usize, behind: usize) -> (u64, Vec<u8>) {
+        let mut next = core::mem::take(&mut self.spare);
+        let len = self.buf.len() - keep;
+        next.clear();
+        next.extend_from_slice(&self.buf[len..]);
+        let mut buf = core::mem::replace(&mut self.buf, next);
+        buf.truncate(len);
         let offset = self.offset;
-        self.offset += (buf.len() + behind) as u64;
+        self.offset += (len + behind) as u64;
         (offset, buf)
     }
 }

@@ -128,7 +128,7 @@ impl Tape {
         if word.is_some() && !self.progress.stage_closed {
             self.progress.stage_closed = true;
             self.stage.buf.extend_from_slice(&word::END.to_le_bytes());
-            self.send_stage();
+            self.send_stage(0);
         }
         self.drained()?;
         let end = self.index.end().offset;
@@ -173,12 +173,12 @@ impl Tape {
         }
     }
 
-    /// Sends what has gathered on its way.
-    pub(crate) fn send_stage(&mut self) {
-        if self.stage.buf.is_empty() {
+    /// Sends what has gathered on its way, but for the last `keep` bytes.
+    pub(crate) fn send_stage(&mut self, keep: usize) {
+        if self.stage.buf.len() <= keep {
             return;
         }
-        let (offset, head) = self.stage.take(0);
+        let (offset, head) = self.stage.take(keep, 0);
         self.grow_to(offset + head.len() as u64);
         self.stage.buf.reserve(STAGE_LEN);
         self.request(Purpose::Change, |id| Request::Write {

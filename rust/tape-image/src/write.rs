@@ -15,8 +15,8 @@ use crate::{Error, Format, Lengths, Outcome, Request, Truncation};
 pub(crate) enum Writing {
     #[default]
     Start,
-    /// The header is in the stage; the data is on its way to it or past it.
-    Data,
+    /// The header and this much of the data are in the stage or past it.
+    Data(usize),
     /// So many marks are written.
     Marks(u32),
 }
@@ -37,14 +37,19 @@ impl Tape {
             if !self.make_room(extent(Format::Simh, Kind::Record, len))? {
                 return Ok(Outcome::Full { left: 1 });
             }
-            self.progress.writing = Writing::Data;
+            self.progress.writing = Writing::Data(0);
             self.put_word(len);
             if length >= DIRECT_MIN {
                 return Err(self.send_direct(length));
             }
-            let buf = core::mem::take(&mut self.stage.buf);
-            let data = 0..length;
-            return Err(self.wait_for(Purpose::Copy, |id| Request::Copy { id, data, buf }));
+        }
+        if let Writing::Data(sent) = self.progress.writing {
+            if sent < length {
+                self.progress.writing = Writing::Data(length);
+                let buf = core::mem::take(&mut self.stage.buf);
+                let data = sent..length;
+                return Err(self.wait_for(Purpose::Copy, |id| Request::Copy { id, data, buf }));
+            }
         }
         let len = length as u32;
         if length % 2 == 1 {
@@ -56,11 +61,14 @@ impl Tape {
         Ok(Outcome::Done)
     }
 
-    /// A large record is written from where it is, behind what has gathered.
+    /// A large record is written from where it is, behind what has gathered;
+    /// its last bytes gather.
     fn send_direct(&mut self, length: usize) -> Pause {
-        let (offset, head) = self.stage.take(length);
+        let sent = length - self.stage.excess(length);
+        self.progress.writing = Writing::Data(sent);
+        let (offset, head) = self.stage.take(0, sent);
         self.grow_to(self.stage.offset);
-        let data = 0..length;
+        let data = 0..sent;
         self.wait_for(Purpose::Change, |id| Request::Write {
             id,
             offset,
@@ -165,7 +173,7 @@ impl Tape {
         }
         self.begin(at)?;
         if self.stage.buf.len() as u64 + size.min(DIRECT_MIN as u64) > STAGE_LEN as u64 {
-            self.send_stage();
+            self.send_stage(self.stage.excess(0));
         }
         if self.out.len() > WRITE_BEHIND {
             return Err(Pause::Wait);
