@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What fuzzing does to a tape: any bytes as an image and as operations.
+//! What fuzzing does to a tape: any bytes as an image and as operations, and to a
+//! cartridge: any bytes as a header.
 
 use std::vec;
 use std::vec::Vec;
 
-use crate::driver::Drive;
+use crate::container::{self, Attribute, Cartridge, Partition, HEADER_LEN};
+use crate::driver::{run_cartridge, Drive};
+use crate::header::{empty_slot, seal};
 use crate::{Config, Error, Format, Operation, Outcome, Truncation};
 
 const BUFFER_LEN: usize = 4096;
@@ -15,7 +18,7 @@ const BUFFER_LEN: usize = 4096;
 /// * every operation comes to an end, and asks for nothing behind the medium;
 /// * reading all of it forward and in reverse meets the same objects;
 /// * what was written to it and synced is there when it's loaded again.
-pub fn exercise(input: &[u8]) {
+pub fn image(input: &[u8]) {
     let Some((&count, rest)) = input.split_first() else {
         return;
     };
@@ -115,4 +118,77 @@ fn summary(outcome: Outcome, buffer: &[u8]) -> (Outcome, u32) {
         }
         other => (other, 0),
     }
+}
+
+/// Takes the input as the body of a header, puts a length and a checksum there
+/// that are right, and uses the cartridge if it is one. Panics where a promise
+/// is broken:
+///
+/// * partitions have no byte in common;
+/// * what is written to one stays there, and in the others nothing changes;
+/// * attributes that are set are there when it's loaded again.
+pub fn header(input: &[u8]) {
+    let mut medium = seal(input);
+    medium.extend_from_slice(&empty_slot());
+    medium.extend_from_slice(&[0xff; 4]);
+    let Ok(mut cartridge) = load(&mut medium) else {
+        return;
+    };
+    let mut free = HEADER_LEN;
+    for partition in cartridge.partitions() {
+        assert!(
+            partition.start >= free,
+            "{partition:?} begins before {free}"
+        );
+        free = partition.end().unwrap_or(u64::MAX);
+    }
+    let count = cartridge.partitions().len();
+    // A medium in memory can't have holes.
+    let near = |p: &&Partition| p.start < 1 << 22 && p.length.is_none_or(|l| l < 1 << 22);
+    let near = cartridge.partitions().iter().take_while(near).count();
+    let mut written = Vec::new();
+    for number in 0..near {
+        let config = cartridge.tape_config(number);
+        let mut drive = Drive::load(medium, config).expect("blank, or as it was cut");
+        let erased = drive
+            .run(Operation::Erase)
+            .expect("a medium without faults");
+        let outcome = drive.write(&[number as u8; 20]).expect("no fault");
+        let unloaded = drive.run(Operation::Unload).expect("no fault");
+        assert_eq!((erased, unloaded), (Outcome::Done, Outcome::Done));
+        written.push(outcome == Outcome::Done);
+        if number + 1 == count {
+            cartridge.set_length(drive.tape.length());
+        }
+        medium = drive.medium;
+    }
+    let attributes = vec![Attribute {
+        id: 1,
+        format: 2,
+        value: vec![3; 4],
+    }];
+    let set = container::Operation::SetAttributes {
+        partition: count - 1,
+        attributes: attributes.clone(),
+    };
+    let full = match run_cartridge(&mut cartridge, &mut medium, set) {
+        Ok(()) => false,
+        Err(Error::AttributesFull { .. }) => true,
+        Err(error) => panic!("{error}"),
+    };
+    let again = load(&mut medium).expect("it was one before");
+    assert_eq!(again.partitions(), cartridge.partitions());
+    assert!(full || again.attributes(count - 1) == attributes);
+    for (number, written) in written.into_iter().enumerate() {
+        let mut drive = Drive::load(medium, again.tape_config(number)).expect("a tape");
+        let objects = both_ways(&mut drive).expect("undamaged");
+        assert_eq!(objects.len(), usize::from(written));
+        medium = drive.medium;
+    }
+}
+
+fn load(medium: &mut Vec<u8>) -> Result<Cartridge, Error> {
+    let mut cartridge = Cartridge::new(Config::new(medium.len() as u64));
+    run_cartridge(&mut cartridge, medium, container::Operation::Load)?;
+    Ok(cartridge)
 }

@@ -179,6 +179,23 @@ pub(crate) fn empty_slot() -> Vec<u8> {
     slot
 }
 
+/// A slot of these fields, from the version on, with a magic, a length and a
+/// checksum that are right. What is too long is cut.
+#[cfg(feature = "driver")]
+pub(crate) fn seal(fields: &[u8]) -> Vec<u8> {
+    let mut slot = empty_slot();
+    let room = SLOT_LEN - 2 * size_of::<u32>() - MAGIC.len() - CRC_LEN;
+    let fields = &fields[..fields.len().min(room)];
+    let body = &mut slot[4..SLOT_LEN - 4];
+    let sums = FIXED_LEN.max(MAGIC.len() + fields.len());
+    body[..MAGIC.len()].copy_from_slice(MAGIC);
+    body[MAGIC.len()..][..fields.len()].copy_from_slice(fields);
+    body[24..28].copy_from_slice(&((sums + CRC_LEN) as u32).to_le_bytes());
+    let crc = crc32fast::hash(&body[..sums]).to_le_bytes();
+    body[sums..sums + CRC_LEN].copy_from_slice(&crc);
+    slot
+}
+
 fn to_limit(value: Option<u64>) -> u64 {
     value.unwrap_or(NO_LIMIT)
 }
@@ -226,7 +243,8 @@ impl Fields<'_> {
             let first = number > 0 || start == HEADER_LEN;
             let behind = free.is_some_and(|free| start >= free);
             let bounded = length.is_none() || capacity.is_some_and(|c| Some(c) <= length);
-            if !first || !behind || !bounded || start % ALIGN != 0 || length == Some(0) {
+            let aligned = (start | length.unwrap_or(0)) % ALIGN == 0 && length != Some(0);
+            if !(first && behind && bounded && aligned) {
                 return Err(region);
             }
             let end = start.checked_add(length.unwrap_or(0));

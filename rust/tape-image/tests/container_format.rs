@@ -200,9 +200,13 @@ fn what_makes_no_sense_is_refused() {
             table(&[[65_536, 8192, 1], [73_730, ALL, ALL]]),
             HeaderReason::Region(1),
         ),
+        (
+            table(&[[65_536, 8190, 1], [73_728, ALL, ALL]]),
+            HeaderReason::Region(0),
+        ),
         // Overlapping, descending, behind one that has no end, overflowing.
         (
-            table(&[[65_536, 8193, 1], [73_728, ALL, ALL]]),
+            table(&[[65_536, 12_288, 1], [73_728, ALL, ALL]]),
             HeaderReason::Region(1),
         ),
         (

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! No image ends the process or hangs: the fuzz target's function over its
+//! No image ends the process or hangs: the fuzz targets' functions over their
 //! seeds, over random bytes and over damaged images.
 
 #[path = "support/build.rs"]
@@ -8,18 +8,23 @@ mod build;
 use build::{aws, simh};
 use proptest::prelude::*;
 use tape_image::driver::Drive;
-use tape_image::exercise::exercise;
+use tape_image::exercise;
 use tape_image::{Config, Operation, Outcome};
 
-#[test]
-fn the_seeds() {
-    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds");
+fn each_seed(target: &str, what: impl Fn(&[u8])) {
+    let seeds = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;
     for entry in std::fs::read_dir(seeds).expect("the seeds' folder") {
-        exercise(&std::fs::read(entry.expect("an entry").path()).expect("a seed"));
+        what(&std::fs::read(entry.expect("an entry").path()).expect("a seed"));
         count += 1;
     }
     assert!(count >= 6, "{count} seeds");
+}
+
+#[test]
+fn the_seeds() {
+    each_seed("image", exercise::image);
+    each_seed("header", exercise::header);
 }
 
 fn whole() -> Vec<u8> {
@@ -67,6 +72,6 @@ proptest! {
         image in image(),
     ) {
         let count = operations.len() as u8;
-        exercise(&[&[count][..], &operations, &image].concat());
+        exercise::image(&[&[count][..], &operations, &image].concat());
     }
 }
