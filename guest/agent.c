@@ -22,6 +22,7 @@
  *   churn MIB          -> ok              keep rewriting MIB MiB, see churn()
  *   churned            -> ok ROUNDS BAD   rounds done, pages found wrong
  *   available          -> ok KIB          MemAvailable
+ *   run COMMAND        -> ok STATUS TEXT  of the shell, see run()
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -179,6 +181,51 @@ static void answer_from(FILE *port, const char *command)
 }
 
 /*
+ * Has the shell run @command; answers with its exit status and what it wrote,
+ * on one line: a newline is sent as \n, a backslash as \\.
+ */
+static void run(FILE *port, const char *command)
+{
+    char path[] = "/data/run.XXXXXX";
+    int out = mkstemp(path), status, c;
+    FILE *text;
+    pid_t child;
+
+    if (out < 0) {
+        fprintf(port, "error run: %s\n", strerror(errno));
+        return;
+    }
+    child = fork();
+    if (child == 0) {
+        int null = open("/dev/null", O_RDONLY);
+
+        /* Waiting for those that it leaves in the background is not wanted. */
+        setsid();
+        dup2(null, 0);
+        dup2(out, 1);
+        dup2(out, 2);
+        execl("/bin/sh", "sh", "-c", command, NULL);
+        _exit(127);
+    }
+    close(out);
+    if (child < 0 || waitpid(child, &status, 0) < 0) {
+        fprintf(port, "error run: %s\n", strerror(errno));
+        return;
+    }
+    fprintf(port, "ok %d ", WIFEXITED(status) ? WEXITSTATUS(status)
+                                              : 128 + WTERMSIG(status));
+    text = fopen(path, "r");
+    while (text && (c = getc(text)) != EOF) {
+        fputs(c == '\n' ? "\\n" : c == '\\' ? "\\\\" : (char[]){ c, 0 }, port);
+    }
+    fputc('\n', port);
+    if (text) {
+        fclose(text);
+    }
+    unlink(path);
+}
+
+/*
  * Keeps rewriting its pages, data in odd rounds and zeros in even ones, and
  * checks in each round what the round before left: a page of a live snapshot
  * that was data, was written out, and is zero by the end of the save must
@@ -220,6 +267,7 @@ static void *churn(void *arg)
 
 static void obey(FILE *port, const char *line)
 {
+    static const char run_it[] = "run ";
     unsigned long long a, b;
 
     if (!strcmp(line, "nonce\n")) {
@@ -245,6 +293,8 @@ static void obey(FILE *port, const char *line)
         fprintf(port, "ok\n");
     } else if (!strcmp(line, "churned\n")) {
         fprintf(port, "ok %llu %llu\n", churn_rounds, churn_bad);
+    } else if (!strncmp(line, run_it, sizeof(run_it) - 1)) {
+        run(port, line + sizeof(run_it) - 1);
     } else if (!strcmp(line, "available\n")) {
         answer_from(port, "awk '/^MemAvailable/ { print $2 }' /proc/meminfo");
     } else {
@@ -256,7 +306,8 @@ static void obey(FILE *port, const char *line)
 int main(int argc, char **argv)
 {
     struct termios raw;
-    char line[128];
+    char *line = NULL;
+    size_t size = 0;
     FILE *in, *out;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -280,7 +331,7 @@ int main(int argc, char **argv)
     }
     start(tick, NULL);
     printf("agent: ready\n");
-    while (fgets(line, sizeof(line), in)) {
+    while (getline(&line, &size, in) > 0) {
         obey(out, line);
     }
     die("the port closed");

@@ -69,6 +69,7 @@ fn probe_kvm() -> Result<()> {
         accel: Accel::Kvm,
         mib: 256,
         backing: crate::memory::Backing::Anon,
+        guest: crate::files::Guest::usual()?,
         incoming: false,
         args: Vec::new(),
         wrapper: Vec::new(),

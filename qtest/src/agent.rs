@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 
 use crate::lines::Lines;
 
@@ -79,12 +79,56 @@ impl Agent {
         number(rounds)
     }
 
+    /// Has the guest's shell run `command`; its exit status and all it wrote.
+    pub fn run(&self, command: &str) -> Result<(i32, String)> {
+        self.run_within(command, LONG)
+    }
+
+    /// The same with a limit of one's own.
+    pub fn run_within(&self, command: &str, limit: Duration) -> Result<(i32, String)> {
+        ensure!(!command.contains('\n'), "a command is a line: {command:?}");
+        let answer = self.ask_within(&format!("run {command}"), limit)?;
+        let (status, text) = answer.split_once(' ').unwrap_or((&answer, ""));
+        Ok((status.parse().context("an exit status")?, unescape(text)))
+    }
+
+    /// Has the guest's shell run `command`, which must succeed; what it wrote,
+    /// without the last newline.
+    pub fn sh(&self, command: &str) -> Result<String> {
+        let (status, text) = self.run(command)?;
+        ensure!(status == 0, "in the guest, \"{command}\" ended with {status}: {text}");
+        Ok(text.trim_end().to_owned())
+    }
+
     /// KiB of RAM that the guest could still use.
     pub fn available_kib(&self) -> Result<u64> {
         number(&self.ask("available")?)
     }
 }
 
+/// Undoes what guest/agent.c does to the output of a command.
+fn unescape(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        plain.push(match c {
+            '\\' if chars.next() == Some('n') => '\n',
+            other => other,
+        });
+    }
+    plain
+}
+
 fn number(text: &str) -> Result<u64> {
     text.parse().with_context(|| format!("not a number from the guest: {text:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unescape;
+
+    #[test]
+    fn lines_come_back() {
+        assert_eq!(unescape(r"a\nb\\n\\\n"), "a\nb\\n\\\n");
+    }
 }

@@ -43,14 +43,35 @@ pub fn base_qemu() -> Option<PathBuf> {
     env::var_os("ANNEX_BASE_QEMU").map(PathBuf::from)
 }
 
-/// The guest's kernel: `ANNEX_KERNEL`, else what scripts/guest made.
-pub fn kernel() -> Result<PathBuf> {
-    wanted("ANNEX_KERNEL", "guest/vmlinuz", "scripts/guest")
+/// What a machine boots: the guest's two files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guest {
+    /// Its kernel.
+    pub kernel: PathBuf,
+    /// What it runs, in RAM.
+    pub initramfs: PathBuf,
 }
 
-/// The guest's initramfs: `ANNEX_INITRAMFS`, else what scripts/guest made.
-pub fn initramfs() -> Result<PathBuf> {
-    wanted("ANNEX_INITRAMFS", "guest/initramfs.cpio.gz", "scripts/guest")
+impl Guest {
+    /// The usual one: `ANNEX_KERNEL` and `ANNEX_INITRAMFS`, else what
+    /// scripts/guest made.
+    pub fn usual() -> Result<Self> {
+        Ok(Self {
+            kernel: wanted("ANNEX_KERNEL", "guest/vmlinuz", "scripts/guest")?,
+            initramfs: wanted("ANNEX_INITRAMFS", "guest/initramfs.cpio.gz", "scripts/guest")?,
+        })
+    }
+
+    /// The one with drivers for every HBA, and tools for tapes:
+    /// `ANNEX_TAPE_KERNEL` and `ANNEX_TAPE_INITRAMFS`, else what scripts/guest
+    /// made.
+    pub fn with_tapes() -> Result<Self> {
+        let (kernel, initramfs) = ("guest/tape/vmlinuz", "guest/tape/initramfs.cpio.gz");
+        Ok(Self {
+            kernel: wanted("ANNEX_TAPE_KERNEL", kernel, "scripts/guest")?,
+            initramfs: wanted("ANNEX_TAPE_INITRAMFS", initramfs, "scripts/guest")?,
+        })
+    }
 }
 
 /// Where the test `name` has its files.

@@ -49,8 +49,8 @@ impl Kept {
         let notes = dir.file("notes.json");
         let made_from = format!(
             "{config:?} {fill:?} {} {}",
-            stream::sha256_of(&files::kernel()?)?,
-            stream::sha256_of(&files::initramfs()?)?
+            stream::sha256_of(&config.guest.kernel)?,
+            stream::sha256_of(&config.guest.initramfs)?
         );
         if let Ok(text) = fs::read_to_string(&notes) {
             let known: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();

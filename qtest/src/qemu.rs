@@ -16,7 +16,7 @@ use crate::accel::Accel;
 use crate::agent::Agent;
 use crate::console::Console;
 use crate::error::MachineFailure;
-use crate::files::{self, Dir};
+use crate::files::{self, Dir, Guest};
 use crate::memory::Backing;
 use crate::qmp::Qmp;
 use crate::wait;
@@ -36,6 +36,8 @@ pub struct Config {
     pub mib: u64,
     /// What the RAM is made of.
     pub backing: Backing,
+    /// What it boots.
+    pub guest: Guest,
     /// Whether to wait for a snapshot instead of booting.
     pub incoming: bool,
     /// More arguments for QEMU.
@@ -53,6 +55,7 @@ impl Config {
             accel: Accel::wanted()?,
             mib,
             backing: Backing::Anon,
+            guest: Guest::usual()?,
             incoming: false,
             args: Vec::new(),
             wrapper: Vec::new(),
@@ -62,6 +65,11 @@ impl Config {
     /// The same machine waiting for `migrate-incoming`.
     pub fn incoming(&self) -> Self {
         Self { incoming: true, ..self.clone() }
+    }
+
+    /// The same machine with another guest in it.
+    pub fn booting(&self, guest: Guest) -> Self {
+        Self { guest, ..self.clone() }
     }
 
     /// The same machine with another kind of RAM.
@@ -93,8 +101,8 @@ impl Config {
         line.extend(["-accel".into(), self.accel.to_string(), "-smp".into(), "2".into()]);
         line.extend(["-m".into(), format!("{}M,slots=2,maxmem=32G", self.mib)]);
         line.extend(self.backing.args(self.mib));
-        line.extend(["-kernel".into(), path(&files::kernel()?)?]);
-        line.extend(["-initrd".into(), path(&files::initramfs()?)?]);
+        line.extend(["-kernel".into(), path(&self.guest.kernel)?]);
+        line.extend(["-initrd".into(), path(&self.guest.initramfs)?]);
         // TCG on a busy host is late with the timer interrupts that Linux
         // counts while it boots; unchecked, they do.
         line.extend(["-append".into(), "console=ttyS0 panic=-1 no_timer_check".into()]);
@@ -110,6 +118,9 @@ impl Config {
             line.extend(["-device".into(), device.to_owned()]);
         }
         line.extend(self.args.iter().cloned());
+        if let Ok(events) = std::env::var("ANNEX_TRACE") {
+            line.extend(["-trace".into(), events]);
+        }
         if self.incoming {
             line.extend(["-incoming", "defer"].map(str::to_owned));
         }

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * System calls on a tape that is held open, and what each answered: mt, tar
+ * and dd open it anew, stop at the first error or hide it.
+ *
+ *   tape DEVICE OP...
+ *
+ *   w:LENGTH[:COUNT]   write(2) COUNT records of LENGTH bytes of the stream
+ *   r:LENGTH[:COUNT]   read(2), and compare what comes with the stream
+ *   R:LENGTH[:COUNT]   read(2) whatever comes
+ *   s:SEED             the stream begins anew (0 to begin with)
+ *   x:FILE             waits until FILE is there
+ *   NAME[:COUNT]       MTIOCTOP, NAME being mt's (fsf, bsf, weof, ...)
+ *   tell, blkno        MTIOCPOS; the block number of MTIOCGET
+ *   fileno, flags      of MTIOCGET, the latter in hex
+ *
+ * Each prints a line "OP: RESULT": for transfers the number of whole records
+ * transferred and of their bytes, and why it ended if it didn't get to COUNT:
+ * "w:512:100: 37 18944 ENOSPC". A read of 0 bytes counts as a record. The
+ * exit status is 0 whatever the drive says.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mtio.h>
+#include <unistd.h>
+
+#ifndef MTWEOFI
+#define MTWEOFI 35 /* as MTWEOF, without waiting; not in every libc's header */
+#endif
+
+static uint64_t seed, position;
+
+static const struct {
+    const char *name;
+    short op;
+} operations[] = {
+    { "fsf", MTFSF }, { "bsf", MTBSF }, { "fsr", MTFSR }, { "bsr", MTBSR },
+    { "fsfm", MTFSFM }, { "bsfm", MTBSFM }, { "fss", MTFSS }, { "bss", MTBSS },
+    { "weofi", MTWEOFI }, { "weof", MTWEOF }, { "wsm", MTWSM },
+    { "rewind", MTREW }, { "offline", MTOFFL }, { "load", MTLOAD },
+    { "unload", MTUNLOAD }, { "eod", MTEOM }, { "erase", MTERASE },
+    { "seek", MTSEEK }, { "setblk", MTSETBLK }, { "nop", MTNOP },
+    { "lock", MTLOCK }, { "unlock", MTUNLOCK }, { "retension", MTRETEN },
+};
+
+/* Byte @i of the stream; see guest/agent.c. */
+static unsigned char stream(uint64_t i)
+{
+    uint64_t z = seed + (i / 8 + 1) * 0x9e3779b97f4a7c15ull;
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return (z ^ (z >> 31)) >> (i % 8 * 8);
+}
+
+static void transfer(int fd, const char *op, size_t length, long count)
+{
+    unsigned char *buffer = malloc(length ? length : 1);
+    const char *end = "";
+    long done;
+    uint64_t bytes = 0;
+
+    for (done = 0; done < count && !*end; done++) {
+        ssize_t n;
+        size_t i;
+
+        for (i = 0; op[0] == 'w' && i < length; i++) {
+            buffer[i] = stream(position + i);
+        }
+        n = op[0] == 'w' ? write(fd, buffer, length) : read(fd, buffer, length);
+        if (n < 0) {
+            end = strerrorname_np(errno);
+            break;
+        }
+        for (i = 0; op[0] == 'r' && i < (size_t)n; i++) {
+            if (buffer[i] != stream(position + i)) {
+                end = "DIFFERS";
+                break;
+            }
+        }
+        position += n;
+        bytes += n;
+        if (op[0] == 'w' && (size_t)n < length) {
+            end = "SHORT";
+            break;
+        }
+    }
+    printf("%s: %ld %" PRIu64 "%s%s\n", op, done, bytes, *end ? " " : "", end);
+    free(buffer);
+}
+
+static void move(int fd, const char *op, long count)
+{
+    struct mtop mtop = { .mt_count = count };
+    struct mtpos pos;
+    struct mtget get;
+    size_t i;
+
+    if (!strcmp(op, "tell")) {
+        if (ioctl(fd, MTIOCPOS, &pos)) {
+            printf("%s: %s\n", op, strerrorname_np(errno));
+        } else {
+            printf("%s: %ld\n", op, pos.mt_blkno);
+        }
+        return;
+    }
+    if (!strcmp(op, "blkno") || !strcmp(op, "fileno") || !strcmp(op, "flags")) {
+        if (ioctl(fd, MTIOCGET, &get)) {
+            printf("%s: %s\n", op, strerrorname_np(errno));
+        } else if (op[0] == 'b') {
+            printf("%s: %d\n", op, get.mt_blkno);
+        } else if (op[1] == 'i') {
+            printf("%s: %d\n", op, get.mt_fileno);
+        } else {
+            printf("%s: %lx\n", op, get.mt_gstat);
+        }
+        return;
+    }
+    for (i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
+        size_t length = strlen(operations[i].name);
+
+        if (!strncmp(op, operations[i].name, length) &&
+            (op[length] == ':' || !op[length])) {
+            mtop.mt_op = operations[i].op;
+            printf("%s: %s\n", op, ioctl(fd, MTIOCTOP, &mtop)
+                                   ? strerrorname_np(errno) : "ok");
+            return;
+        }
+    }
+    printf("%s: what is that?\n", op);
+    exit(2);
+}
+
+int main(int argc, char **argv)
+{
+    int fd, i;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc < 3) {
+        fprintf(stderr, "usage: tape DEVICE OP...\n");
+        return 2;
+    }
+    fd = open(argv[1], O_RDWR);
+    if (fd < 0 && (errno == EROFS || errno == EACCES)) {
+        fd = open(argv[1], O_RDONLY);
+    }
+    if (fd < 0) {
+        printf("open: %s\n", strerrorname_np(errno));
+        return 0;
+    }
+    for (i = 2; i < argc; i++) {
+        const char *op = argv[i], *number = strchr(op, ':');
+        unsigned long a = number ? strtoul(number + 1, NULL, 0) : 1;
+        const char *count = number ? strchr(number + 1, ':') : NULL;
+
+        if (op[1] == ':' && strchr("wrR", op[0])) {
+            transfer(fd, op, a, count ? strtol(count + 1, NULL, 0) : 1);
+        } else if (op[0] == 's' && op[1] == ':') {
+            seed = a;
+            position = 0;
+        } else if (op[0] == 'x' && op[1] == ':') {
+            while (access(op + 2, F_OK)) {
+                usleep(10000);
+            }
+        } else {
+            move(fd, op, a);
+        }
+    }
+    printf("close: %s\n", close(fd) ? strerrorname_np(errno) : "ok");
+    return 0;
+}
