@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A SCSI tape drive (SSC-3, SPC-4) over [`tape_image`], with no I/O of its own.
+//!
+//! [`Drive`] is a state machine: a CDB and its data go in; reads, writes,
+//! flushes and truncations of the image are asked for; status, data and sense
+//! come out.
+//!
+//! ```text
+//!  initiator     CDB, data out                            data in, status, sense
+//!                     |                                            ^
+//!  command.rs    lengths, bits      answered from what the drive   |
+//!                     |             knows: inquiry, mode, log …    |
+//!  drive.rs      reservations ------------------------------------>|
+//!                     |             read, write, space, locate …   |
+//!                     '-----------> tape-image's operations ------>'
+//!                                        |            ^
+//!  image                              requests    completions
+//! ```
+#![forbid(unsafe_code)]
+
+mod command;
+mod config;
+mod sense;
+mod view;
+
+pub use command::{Transfer, CDB_MAX};
+pub use config::{Config, Medium};
+pub use sense::{asc, Key, Sense};
+
+/// Parameter data for the initiator, or why there is none.
+pub(crate) type Reply = Result<Vec<u8>, Sense>;
