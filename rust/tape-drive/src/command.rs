@@ -18,6 +18,16 @@ pub enum Transfer {
     Out(u64),
 }
 
+impl Transfer {
+    /// How many.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::In(bytes) | Self::Out(bytes) => bytes,
+        }
+    }
+}
+
 /// Where a CDB says how much is transferred.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Length {
@@ -52,6 +62,17 @@ pub(crate) enum Access {
     Conflict,
     /// The reservation commands themselves.
     Own,
+}
+
+impl Entry {
+    /// The byte at which the transfer length begins, or 0.
+    pub(crate) fn length_field(&self) -> usize {
+        match self.length {
+            InField(at, _) | OutField(at, _) | Read(at) | Write(at) | Verify(at) => at,
+            Position => 7,
+            _ => 0,
+        }
+    }
 }
 
 /// A command: one line of the table.
@@ -258,6 +279,15 @@ pub(crate) fn transfer(entry: &Entry, cdb: &[u8], block_length: u32) -> Transfer
     match length * unit {
         0 => Transfer::None,
         length => make(length),
+    }
+}
+
+/// Bytes that the drive needs behind the transfer: VERIFY reads a block there.
+pub(crate) fn scratch(entry: &Entry, cdb: &[u8], block_length: u32) -> u64 {
+    match entry.length {
+        Verify(_) if cdb[1] & 1 != 0 => block_length.into(),
+        Verify(at) => number(cdb, at, 3),
+        _ => 0,
     }
 }
 

@@ -56,6 +56,68 @@ impl Default for Config {
     }
 }
 
+/// What is wrong with a [`Config`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A string doesn't fit its field in INQUIRY data.
+    #[error("{field} \"{value}\": at most {max} printable ASCII characters")]
+    Text {
+        /// Which.
+        field: &'static str,
+        /// What it was to be.
+        value: String,
+        /// What fits.
+        max: usize,
+    },
+    /// Blocks that no command could transfer.
+    #[error("block length {0}: at most 16777215 bytes")]
+    BlockLength(u32),
+    /// Every write would be past early warning.
+    #[error("early warning {early_warning}: has to be less than the capacity, {capacity}")]
+    EarlyWarning {
+        /// What it was to be.
+        early_warning: u64,
+        /// What it is compared with.
+        capacity: u64,
+    },
+}
+
+impl Config {
+    /// The longest block, in bytes.
+    const BLOCK_MAX: u32 = 0xff_ffff;
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let serial = self.serial.as_deref().unwrap_or("");
+        for (field, value, max) in [
+            ("vendor", &self.vendor[..], 8),
+            ("product", &self.product, 16),
+            ("revision", &self.revision, 4),
+            ("serial", serial, 36),
+        ] {
+            let printable = value.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+            if value.len() > max || !printable {
+                let value = value.into();
+                return Err(ConfigError::Text { field, value, max });
+            }
+        }
+        if self.block_length > Self::BLOCK_MAX {
+            return Err(ConfigError::BlockLength(self.block_length));
+        }
+        let Self {
+            early_warning,
+            capacity,
+            ..
+        } = *self;
+        if early_warning >= capacity {
+            return Err(ConfigError::EarlyWarning {
+                early_warning,
+                capacity,
+            });
+        }
+        Ok(())
+    }
+}
+
 /// The image in the drive.
 #[derive(Clone, Copy, Debug)]
 pub struct Medium {

@@ -18,14 +18,35 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod call;
 mod command;
 mod config;
+mod deck;
+mod dispatch;
+mod done;
+mod drive;
+#[cfg(feature = "driver")]
+pub mod driver;
+mod failure;
+mod medium;
+mod motion;
+mod parameter;
+mod position;
+mod read;
+mod run;
+mod save;
 mod sense;
+mod state;
 mod view;
+mod write;
 
 pub use command::{Transfer, CDB_MAX};
-pub use config::{Config, Medium};
+pub use config::{Config, ConfigError, Medium};
+pub use done::{Action, Done, Status, Task, Tray};
+pub use drive::{Drive, TRANSFER_MAX};
+pub use save::RestoreError;
 pub use sense::{asc, Key, Sense};
+pub use tape_image::{Completion, Request};
 
 /// Parameter data for the initiator, or why there is none.
 pub(crate) type Reply = Result<Vec<u8>, Sense>;

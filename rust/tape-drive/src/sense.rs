@@ -44,7 +44,7 @@ pub mod asc {
     pub const INITIALIZING_COMMAND_REQUIRED: u16 = 0x0402;
     pub const WRITE_ERROR: u16 = 0x0c00;
     pub const UNRECOVERED_READ_ERROR: u16 = 0x1100;
-    pub const POSITIONING_ERROR: u16 = 0x1404;
+    pub const BLOCK_SEQUENCE_ERROR: u16 = 0x1404;
     pub const PARAMETER_LIST_LENGTH: u16 = 0x1a00;
     pub const MISCOMPARE: u16 = 0x1d00;
     pub const INVALID_OPCODE: u16 = 0x2000;
@@ -57,9 +57,11 @@ pub mod asc {
     pub const CANNOT_FORMAT: u16 = 0x3006;
     pub const INCOMPATIBLE_MEDIUM: u16 = 0x3000;
     pub const CANNOT_READ_FORMAT: u16 = 0x3002;
+    pub const MEDIUM_FORMAT_CORRUPTED: u16 = 0x3100;
     pub const SAVING_NOT_SUPPORTED: u16 = 0x3900;
     pub const MEDIUM_NOT_PRESENT: u16 = 0x3a00;
     pub const INTERNAL_FAILURE: u16 = 0x4400;
+    pub const DATA_PHASE_ERROR: u16 = 0x4b00;
     pub const REMOVAL_PREVENTED: u16 = 0x5302;
     pub const MAM_OUT_OF_SPACE: u16 = 0x5506;
 }
@@ -87,6 +89,9 @@ pub struct Sense {
 }
 
 impl Sense {
+    /// What there is to say when there's nothing.
+    pub(crate) const NOTHING: Self = Self::new(Key::NoSense, asc::NO_ADDITIONAL_SENSE);
+
     /// Key and code, nothing else.
     pub const fn new(key: Key, asc: u16) -> Self {
         Self {
@@ -99,6 +104,12 @@ impl Sense {
             field: None,
             deferred: false,
         }
+    }
+
+    /// With INFORMATION, unless it has one.
+    pub(crate) fn or_information(mut self, information: i64) -> Self {
+        self.information.get_or_insert(information);
+        self
     }
 
     /// ILLEGAL REQUEST, INVALID FIELD IN CDB, at `byte` (and the highest wrong

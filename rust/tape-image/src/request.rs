@@ -8,6 +8,19 @@ use core::ops::Range;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestId(pub(crate) u64);
 
+impl RequestId {
+    /// For whoever passes requests of several tapes on, under numbers of its
+    /// own. A tape only knows the ids that it made itself.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// Something to be done to the medium. The vectors belong to the request:
 /// they go back in its [`Completion`], so that nothing is copied and nothing
 /// is freed under an asynchronous read.

@@ -162,6 +162,20 @@ impl Tape {
         self.commit.is_some()
     }
 
+    /// How much of what was written no sync has confirmed: objects, and the
+    /// bytes they take.
+    pub fn unsynced(&self) -> (u64, u64) {
+        self.commit.as_ref().map_or((0, 0), |commit| {
+            let end = self.index.end();
+            (end.objects - commit.objects, end.offset - commit.at)
+        })
+    }
+
+    /// Bytes of objects it may hold.
+    pub fn capacity(&self) -> Option<u64> {
+        self.config.capacity
+    }
+
     /// The index as far as it goes.
     pub fn index(&self) -> &Index {
         &self.index

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A command as its procedure sees it.
+
+use crate::command::{number, Access, Entry, Transfer, CDB_MAX};
+use crate::{asc, Key, Sense};
+
+/// A CDB whose opcode, length and bits have been checked, and what the drive
+/// was set to when it came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    bytes: [u8; CDB_MAX],
+    pub(crate) entry: &'static Entry,
+    pub(crate) initiator: u32,
+    /// What is at the beginning of the data buffer; what is behind it is for
+    /// the procedure's own use.
+    pub(crate) transfer: Transfer,
+    /// Of the mode parameter block descriptor; 0 is variable.
+    pub(crate) block_length: u32,
+    /// Writes are acknowledged before they are on stable storage.
+    pub(crate) buffered: bool,
+    pub(crate) write_protected: bool,
+    pub(crate) worm: bool,
+    /// Bytes before the end of a partition.
+    pub(crate) early_warning: u64,
+}
+
+/// The blocks that a READ, WRITE or VERIFY is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Blocks {
+    pub(crate) fixed: bool,
+    /// 0 or 1 if variable.
+    pub(crate) count: u64,
+    /// Bytes of each.
+    pub(crate) length: usize,
+}
+
+impl Call {
+    pub(crate) fn new(entry: &'static Entry, cdb: &[u8], initiator: u32) -> Self {
+        let mut bytes = [0; CDB_MAX];
+        let len = entry.usage.len();
+        bytes[..len].copy_from_slice(&cdb[..len]);
+        Self {
+            bytes,
+            entry,
+            initiator,
+            transfer: Transfer::None,
+            block_length: 0,
+            buffered: true,
+            write_protected: false,
+            worm: false,
+            early_warning: 0,
+        }
+    }
+
+    /// All of the CDB and nothing else.
+    pub(crate) fn cdb(&self) -> &[u8] {
+        &self.bytes[..self.entry.usage.len()]
+    }
+
+    pub(crate) fn opcode(&self) -> u8 {
+        self.bytes[0]
+    }
+
+    /// A bit of byte 1, where most of them are.
+    pub(crate) fn flag(&self, mask: u8) -> bool {
+        self.bytes[1] & mask != 0
+    }
+
+    pub(crate) fn byte(&self, at: usize) -> u8 {
+        self.bytes[at]
+    }
+
+    pub(crate) fn number(&self, at: usize, len: usize) -> u64 {
+        number(&self.bytes, at, len)
+    }
+
+    /// A 16-byte form, with partition and logical object identifier.
+    pub(crate) fn is_long(&self) -> bool {
+        self.entry.usage.len() == 16
+    }
+
+    /// Something is different afterwards, apart from the position.
+    pub(crate) fn changes(&self) -> bool {
+        !(self.entry.access == Access::Read || matches!(self.opcode(), 0x00 | 0x01 | 0x34))
+    }
+
+    /// A command about the drive that is also about what is in it.
+    pub(crate) fn looks_at_tape(&self) -> bool {
+        !matches!(self.opcode(), 0x03 | 0x12 | 0xa0 | 0xa3) && self.entry.access != Access::Own
+    }
+
+    /// The transfer length in blocks or bytes, by FIXED.
+    pub(crate) fn blocks(&self) -> Result<Blocks, Sense> {
+        let amount = self.number(if self.is_long() { 12 } else { 2 }, 3);
+        let fixed = self.flag(1);
+        if fixed && self.block_length == 0 {
+            return Err(Sense::cdb_field(1, Some(0)));
+        }
+        Ok(if fixed {
+            Blocks {
+                fixed,
+                count: amount,
+                length: self.block_length as usize,
+            }
+        } else {
+            Blocks {
+                fixed,
+                count: amount.min(1),
+                length: amount as usize,
+            }
+        })
+    }
+}
+
+impl Blocks {
+    /// What INFORMATION says when `done` blocks are transferred.
+    pub(crate) fn residue(&self, done: u64) -> i64 {
+        if self.fixed {
+            (self.count - done) as i64
+        } else if done == 0 {
+            self.length as i64
+        } else {
+            0
+        }
+    }
+}
+
+/// A sense with INFORMATION.
+pub(crate) fn stopped(key: Key, asc: u16, information: i64) -> Sense {
+    Sense {
+        information: Some(information),
+        ..Sense::new(key, asc)
+    }
+}
+
+/// A filemark was met.
+pub(crate) fn at_filemark(residue: i64) -> Sense {
+    Sense {
+        filemark: true,
+        ..stopped(Key::NoSense, asc::FILEMARK_DETECTED, residue)
+    }
+}
+
+/// The end of data was met; `eom` beyond early warning.
+pub(crate) fn at_end_of_data(residue: i64, eom: bool) -> Sense {
+    Sense {
+        eom,
+        ..stopped(Key::BlankCheck, asc::END_OF_DATA, residue)
+    }
+}
+
+/// The beginning of the partition was met.
+pub(crate) fn at_beginning(residue: i64) -> Sense {
+    Sense {
+        eom: true,
+        ..stopped(Key::NoSense, asc::BEGINNING_OF_PARTITION, residue)
+    }
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What a command's procedure and the drive say to each other.
+//!
+//! A command that touches the tape is an `async fn`: it reads like the
+//! standard's text, and waits where the tape has something to do. There is no
+//! executor and no waker. The drive polls the procedure when there is an answer
+//! for it, which is all that can make it go on:
+//!
+//! ```text
+//!  procedure  -- Ask ----->  drive  -- Operation -->  tape
+//!             <-- Answer --         <-- Outcome ---
+//! ```
+
+use std::future::{poll_fn, Future};
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use tape_image::{Error, Operation, Outcome, Position};
+
+use crate::medium::Standing;
+use crate::run::Refused;
+
+/// What a procedure asks the drive for.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// An operation of the current partition's tape, whose data begins at `at`
+    /// in the data buffer.
+    Tape { operation: Operation, at: usize },
+    /// Make a partition the current one. It has to be synced before.
+    Mount(usize),
+    /// How things are with the cartridge.
+    State,
+    /// How things are with the current partition's tape.
+    TapeState,
+    /// Bytes of the data buffer.
+    Copy(Range<usize>),
+    /// Bytes into the data buffer; `None`: those that the tape holds of the
+    /// record that was just read.
+    Put { at: usize, bytes: Option<Vec<u8>> },
+    /// What the drive alone can answer, given the data out.
+    Reply(Vec<u8>),
+    /// The cartridge is found to be good.
+    Loaded,
+    /// Forget what is known of the current partition.
+    Dismount,
+    /// Move the cartridge.
+    Stand(Standing),
+}
+
+/// How the drive answers.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Done,
+    Outcome(Result<Outcome, Error>),
+    State(Box<State>),
+    TapeState(TapeState),
+    Bytes(Vec<u8>),
+    Reply(Result<Vec<u8>, Refused>),
+}
+
+/// What a procedure can know of the cartridge.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    /// `None`: there is no cartridge.
+    pub(crate) standing: Option<Standing>,
+    /// It has been read.
+    pub(crate) loaded: bool,
+    /// Nobody may take it out.
+    pub(crate) prevented: bool,
+    /// Partition and object to go to after loading.
+    pub(crate) resume: (usize, u64),
+    pub(crate) partition: usize,
+    /// How many there are.
+    pub(crate) partitions: usize,
+    /// Those that have been used since the cartridge was put in.
+    pub(crate) mounted: Vec<usize>,
+}
+
+/// What a procedure can know of the current partition.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TapeState {
+    pub(crate) partition: usize,
+    pub(crate) position: Position,
+    /// The end of data, if it is known.
+    pub(crate) end: Option<Position>,
+    /// Bytes up to the position.
+    pub(crate) used: u64,
+    /// Bytes it may hold.
+    pub(crate) capacity: Option<u64>,
+    /// Objects in the drive's buffer, and their bytes.
+    pub(crate) unsynced: (u64, u64),
+}
+
+#[derive(Debug, Default)]
+struct Exchange {
+    ask: Option<Ask>,
+    answer: Option<Answer>,
+    transferred: usize,
+}
+
+/// The procedure's end of it; the drive has a clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Deck(Arc<Mutex<Exchange>>);
+
+/// A command under way.
+pub(crate) type Procedure = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
+
+impl Deck {
+    fn lock(&self) -> MutexGuard<'_, Exchange> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The drive's side: gives the procedure an answer (none at its start), and
+    /// takes it to its next question or its end.
+    pub(crate) fn go_on(
+        &self,
+        procedure: &mut Procedure,
+        answer: Option<Answer>,
+    ) -> Result<Ask, Result<(), Refused>> {
+        self.lock().answer = answer;
+        match procedure
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(result) => Err(result),
+            Poll::Pending => Ok(self.lock().ask.take().expect("waits for nothing else")),
+        }
+    }
+
+    /// The drive's side: bytes of the data buffer that go to the initiator.
+    pub(crate) fn data_in(&self) -> usize {
+        self.lock().transferred
+    }
+
+    async fn ask(&self, ask: Ask) -> Answer {
+        self.lock().ask = Some(ask);
+        poll_fn(|_| {
+            let answer = self.lock().answer.take();
+            answer.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
+    pub(crate) async fn tape(&self, operation: Operation) -> Result<Outcome, Error> {
+        self.tape_at(operation, 0).await
+    }
+
+    pub(crate) async fn tape_at(&self, operation: Operation, at: usize) -> Result<Outcome, Error> {
+        match self.ask(Ask::Tape { operation, at }).await {
+            Answer::Outcome(outcome) => outcome,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn mount(&self, partition: usize) {
+        self.ask(Ask::Mount(partition)).await;
+    }
+
+    pub(crate) async fn state(&self) -> State {
+        match self.ask(Ask::State).await {
+            Answer::State(state) => *state,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    /// Of the current partition; what it isn't loaded for is zero.
+    pub(crate) async fn tape_state(&self) -> TapeState {
+        match self.ask(Ask::TapeState).await {
+            Answer::TapeState(state) => state,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn copy(&self, range: Range<usize>) -> Vec<u8> {
+        match self.ask(Ask::Copy(range)).await {
+            Answer::Bytes(bytes) => bytes,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn put(&self, at: usize, bytes: Vec<u8>) {
+        let bytes = Some(bytes);
+        self.ask(Ask::Put { at, bytes }).await;
+    }
+
+    pub(crate) async fn put_buffered(&self, at: usize) {
+        self.ask(Ask::Put { at, bytes: None }).await;
+    }
+
+    pub(crate) async fn reply(&self, data: Vec<u8>) -> Result<Vec<u8>, Refused> {
+        match self.ask(Ask::Reply(data)).await {
+            Answer::Reply(reply) => reply,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn loaded(&self) {
+        self.ask(Ask::Loaded).await;
+    }
+
+    pub(crate) async fn dismount(&self) {
+        self.ask(Ask::Dismount).await;
+    }
+
+    pub(crate) async fn stand(&self, standing: Standing) {
+        self.ask(Ask::Stand(standing)).await;
+    }
+
+    /// From now on, so many bytes of the data buffer go to the initiator.
+    pub(crate) fn transferred(&self, bytes: usize) {
+        self.lock().transferred = bytes;
+    }
+}

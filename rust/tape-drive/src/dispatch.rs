@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Which procedure a command has.
+
+use tape_image::{Operation, Outcome};
+
+use crate::call::Call;
+use crate::command::Transfer as T;
+use crate::deck::{Deck, Procedure};
+use crate::done::Task;
+use crate::failure::sense_of;
+use crate::medium::ready;
+use crate::motion::{load_unload, locate, put_away, rewind, space};
+use crate::position::read_position;
+use crate::run::Refused;
+use crate::{read, write};
+
+/// A command, whose opcode is in the table.
+pub(crate) fn command(deck: Deck, call: Call) -> Procedure {
+    Box::pin(async move {
+        let (deck, call) = (&deck, &call);
+        match call.opcode() {
+            0x00 => ready(deck).await?,
+            0x01 => rewind(deck).await?,
+            0x08 | 0x88 => read::read(deck, call).await?,
+            0x0a | 0x8a => write::write(deck, call).await?,
+            0x0f | 0x81 => read::reverse(deck, call).await?,
+            0x10 | 0x80 => write::filemarks(deck, call).await?,
+            0x11 | 0x91 => space(deck, call).await?,
+            0x13 | 0x8f => read::verify(deck, call).await?,
+            0x14 => read::recover(deck, call).await?,
+            0x19 | 0x93 => write::erase(deck, call).await?,
+            0x1b => load_unload(deck, call).await?,
+            0x2b | 0x92 => locate(deck, call).await?,
+            0x34 => read_position(deck, call).await?,
+            _ => return parameters(deck, call).await,
+        }
+        Ok(())
+    })
+}
+
+/// A command about the drive: parameters in or out.
+async fn parameters(deck: &Deck, call: &Call) -> Result<(), Refused> {
+    let data = match call.transfer {
+        T::Out(bytes) => deck.copy(0..bytes as usize).await,
+        _ => Vec::new(),
+    };
+    if call.looks_at_tape() {
+        // What is in the drive changes the answer, but not whether there is one.
+        let _ = ready(deck).await;
+    }
+    let mut reply = deck.reply(data).await?;
+    if let T::In(bytes) = call.transfer {
+        reply.truncate(bytes as usize);
+        deck.transferred(reply.len());
+        deck.put(0, reply).await;
+    }
+    Ok(())
+}
+
+/// Something for the drive's owner.
+pub(crate) fn task(deck: Deck, task: Task) -> Procedure {
+    Box::pin(async move {
+        match task {
+            Task::Unload => put_away(&deck).await?,
+            Task::Sync if deck.state().await.loaded => {
+                let synced = deck.tape(Operation::Sync).await;
+                let _: Outcome = synced.map_err(|error| sense_of(&error))?;
+            }
+            Task::Sync => {}
+        }
+        Ok(())
+    })
+}
+
+/// From wherever an interrupted command was, back to where it began.
+pub(crate) fn way_back(deck: Deck, from: Option<(usize, u64)>) -> Procedure {
+    Box::pin(async move {
+        let Some((partition, object)) = from else {
+            deck.dismount().await;
+            return Ok(());
+        };
+        if deck.state().await.partition != partition {
+            deck.dismount().await;
+            deck.mount(partition).await;
+        }
+        let located = deck.tape(Operation::Locate(object)).await;
+        let _: Outcome = located.map_err(|error| sense_of(&error))?;
+        Ok(())
+    })
+}

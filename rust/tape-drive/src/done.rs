@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What goes out of the drive.
+
+use tape_image::Request;
+
+use crate::Sense;
+
+/// The next thing to do for the drive.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action<'a> {
+    /// Carry it out and [`handle`](crate::Drive::handle) its completion. Its
+    /// `data` is in the command's data buffer.
+    Io(Request),
+    /// Copy `bytes` to `at` in the command's data buffer, now. There is nothing
+    /// to complete.
+    Put {
+        /// Offset in the data buffer.
+        at: usize,
+        /// What to copy.
+        bytes: &'a [u8],
+    },
+}
+
+/// SAM-4's status of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Status {
+    /// It is done.
+    Good = 0x00,
+    /// There is sense data.
+    CheckCondition = 0x02,
+    /// Another initiator has reserved the drive.
+    ReservationConflict = 0x18,
+}
+
+/// Something the drive's owner wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// What is acknowledged is on stable storage afterwards.
+    Sync,
+    /// As [`Task::Sync`], and the index is saved. The cartridge stays usable.
+    Unload,
+}
+
+/// Where a LOAD UNLOAD command has brought the cartridge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tray {
+    /// To the tape heads.
+    Loaded,
+    /// Out, as far as the drive can push it.
+    Unloaded,
+}
+
+/// How a command or task ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// The status.
+    pub status: Status,
+    /// With CHECK CONDITION, sense data in the format that D_SENSE asks for.
+    pub sense: Vec<u8>,
+    /// The same, for tracing.
+    pub cause: Option<Sense>,
+    /// Bytes at the beginning of the data buffer that go to the initiator, with
+    /// CHECK CONDITION too. Never more than `start` was told there is room for.
+    pub data_in: usize,
+    /// A LOAD UNLOAD moved the cartridge.
+    pub tray: Option<Tray>,
+    /// [`interrupt`](crate::Drive::interrupt) ended it early, and nothing has
+    /// changed: it can be started again. There is no status to report.
+    pub interrupted: bool,
+}

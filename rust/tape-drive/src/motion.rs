@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! REWIND, SPACE, LOCATE, LOAD UNLOAD, and the addresses of 16-byte commands:
+//! SSC-3 6.4 to 6.6, 6.8, 6.13, 6.14. IMMED is answered when it is done.
+
+use tape_image::{Operation, Outcome, Stop};
+
+use crate::call::{at_beginning, at_end_of_data, at_filemark, Call};
+use crate::command::signed;
+use crate::deck::Deck;
+use crate::failure::sense_of;
+use crate::medium::{change_partition, present, ready, Standing};
+use crate::write::past_early_warning;
+use crate::{asc, Key, Sense};
+
+/// REWIND.
+pub(crate) async fn rewind(deck: &Deck) -> Result<(), Sense> {
+    ready(deck).await?;
+    let outcome = deck.tape(Operation::Rewind).await;
+    outcome.map(|_| ()).map_err(|error| sense_of(&error))
+}
+
+/// SPACE(6) and (16).
+pub(crate) async fn space(deck: &Deck, call: &Call) -> Result<(), Sense> {
+    ready(deck).await?;
+    let count = if call.is_long() {
+        signed(call.cdb(), 4, 8)
+    } else {
+        signed(call.cdb(), 2, 3)
+    };
+    let operation = match call.byte(1) & 0x0f {
+        0 => Operation::SpaceRecords(count),
+        1 => Operation::SpaceMarks(count),
+        2 => Operation::SpaceSequentialMarks(count),
+        3 => Operation::SpaceEnd,
+        // Setmarks, 4 and 5, are of the past.
+        _ => return Err(Sense::cdb_field(1, Some(3))),
+    };
+    go(deck, call, operation).await
+}
+
+/// LOCATE(10) and (16).
+pub(crate) async fn locate(deck: &Deck, call: &Call) -> Result<(), Sense> {
+    const CP: u8 = 2;
+    ready(deck).await?;
+    let long = call.is_long();
+    let (partition, destination) = if long {
+        (call.byte(3), call.number(4, 8))
+    } else {
+        (call.byte(8), call.number(3, 4))
+    };
+    let operation = match call.byte(1) >> 3 {
+        0 => Operation::Locate(destination),
+        1 => Operation::LocateMark(destination),
+        3 => Operation::SpaceEnd,
+        _ => return Err(Sense::cdb_field(1, Some(5))),
+    };
+    if call.flag(CP) {
+        let field = if long { 3 } else { 8 };
+        go_to_partition(deck, partition, field).await?;
+    }
+    go(deck, call, operation).await
+}
+
+/// Goes where a 16-byte READ, WRITE and the like say. The FCS and LCS bits need
+/// nothing done: commands come one at a time.
+pub(crate) async fn go_to_address(deck: &Deck, call: &Call) -> Result<(), Sense> {
+    go_to_partition(deck, call.byte(3), 3).await?;
+    let object = call.number(4, 8);
+    if deck.tape_state().await.position.object == object {
+        return Ok(());
+    }
+    go(deck, call, Operation::Locate(object)).await
+}
+
+async fn go_to_partition(deck: &Deck, partition: u8, field: usize) -> Result<(), Sense> {
+    if usize::from(partition) >= deck.state().await.partitions {
+        return Err(Sense::cdb_field(field, None));
+    }
+    change_partition(deck, partition.into()).await
+}
+
+/// Carries out a motion, and says why it ended early.
+async fn go(deck: &Deck, call: &Call, operation: Operation) -> Result<(), Sense> {
+    let outcome = deck.tape(operation).await;
+    let Outcome::Moved { left, stop } = outcome.map_err(|error| sense_of(&error))? else {
+        unreachable!("{operation:?} is a motion");
+    };
+    // A residue is positive, back or forth.
+    let residue = i64::try_from(left).unwrap_or(i64::MAX);
+    match stop {
+        Stop::Done => Ok(()),
+        Stop::Mark => Err(at_filemark(residue)),
+        Stop::Beginning => Err(at_beginning(residue)),
+        Stop::End => {
+            let eom = past_early_warning(call, &deck.tape_state().await);
+            Err(at_end_of_data(residue, eom))
+        }
+    }
+}
+
+/// LOAD UNLOAD. A tape has no tension: RETEN needs nothing done.
+pub(crate) async fn load_unload(deck: &Deck, call: &Call) -> Result<(), Sense> {
+    const HOLD: u8 = 8;
+    const EOT: u8 = 4;
+    const LOAD: u8 = 1;
+    let bits = call.byte(4);
+    let (hold, load) = (bits & HOLD != 0, bits & LOAD != 0);
+    let state = deck.state().await;
+    if bits & EOT != 0 && load {
+        return Err(Sense::cdb_field(4, Some(2)));
+    }
+    if state.standing.is_none() {
+        return Err(Sense::new(Key::NotReady, asc::MEDIUM_NOT_PRESENT));
+    }
+    if load && !hold {
+        deck.stand(Standing::Loaded).await;
+        ready(deck).await?;
+        change_partition(deck, 0).await?;
+        return rewind(deck).await;
+    }
+    if !load {
+        present(&state)?;
+    }
+    if !hold && state.prevented {
+        return Err(Sense::new(Key::IllegalRequest, asc::REMOVAL_PREVENTED));
+    }
+    put_away(deck).await?;
+    let standing = if hold {
+        Standing::Held
+    } else {
+        Standing::Unloaded
+    };
+    deck.stand(standing).await;
+    Ok(())
+}
+
+/// Leaves every partition synced and its index saved.
+pub(crate) async fn put_away(deck: &Deck) -> Result<(), Sense> {
+    let state = deck.state().await;
+    if !state.loaded {
+        return Ok(());
+    }
+    // The current one first: it may have something that isn't synced.
+    let others = state.mounted.iter().filter(|&&p| p != state.partition);
+    for &partition in [state.partition].iter().chain(others) {
+        deck.mount(partition).await;
+        let result = deck.tape(Operation::Unload).await;
+        if let Err(error) = result {
+            deck.mount(state.partition).await;
+            return Err(sense_of(&error));
+        }
+    }
+    deck.mount(state.partition).await;
+    Ok(())
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! READ, READ REVERSE, VERIFY and RECOVER BUFFERED DATA: SSC-3 5.3 to 5.6,
+//! 6.11, 6.12.
+
+use tape_image::{Operation, Outcome};
+
+use crate::call::{at_beginning, at_end_of_data, at_filemark, stopped, Blocks, Call};
+use crate::deck::Deck;
+use crate::failure::sense_of;
+use crate::medium::ready;
+use crate::motion::go_to_address;
+use crate::write::past_early_warning;
+use crate::{asc, Key, Sense};
+
+/// Bytes that VERIFY compares at a time.
+const CHUNK: usize = 64 << 10;
+
+/// What becomes of the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// They are transferred.
+    Read,
+    /// They are transferred, and met in reverse; `swapped`: so are their bytes.
+    Reverse { swapped: bool },
+    /// They have to be readable; and, if so asked, equal to the data out.
+    Verify { compared: bool },
+}
+
+/// READ(6) and (16).
+pub(crate) async fn read(deck: &Deck, call: &Call) -> Result<(), Sense> {
+    blocks(deck, call, Use::Read).await
+}
+
+/// READ REVERSE(6) and (16).
+pub(crate) async fn reverse(deck: &Deck, call: &Call) -> Result<(), Sense> {
+    const BYTORD: u8 = 4;
+    let swapped = !call.flag(BYTORD);
+    blocks(deck, call, Use::Reverse { swapped }).await
+}
+
+/// VERIFY(6) and (16).
+pub(crate) async fn verify(deck: &Deck, call: &Call) -> Result<(), Sense> {
+    const BYTCMP: u8 = 2;
+    const IMMED: u8 = 4;
+    let compared = call.flag(BYTCMP);
+    if compared && call.flag(IMMED) {
+        return Err(Sense::cdb_field(1, Some(2)));
+    }
+    blocks(deck, call, Use::Verify { compared }).await
+}
+
+/// RECOVER BUFFERED DATA. Nothing stays in the buffer that couldn't be written:
+/// there is never anything to recover.
+pub(crate) async fn recover(deck: &Deck, call: &Call) -> Result<(), Sense> {
+    ready(deck).await?;
+    let blocks = call.blocks()?;
+    if blocks.count == 0 {
+        return Ok(());
+    }
+    Err(Sense {
+        eom: true,
+        ..stopped(Key::NoSense, asc::END_OF_DATA, blocks.residue(0))
+    })
+}
+
+async fn blocks(deck: &Deck, call: &Call, how: Use) -> Result<(), Sense> {
+    ready(deck).await?;
+    let blocks = call.blocks()?;
+    let verify = matches!(how, Use::Verify { .. });
+    // Byte 1, bit 1 is BYTCMP there.
+    let sili = !verify && call.flag(2);
+    if sili && blocks.fixed {
+        return Err(Sense::cdb_field(1, Some(1)));
+    }
+    if call.is_long() {
+        go_to_address(deck, call).await?;
+    }
+    for done in 0..blocks.count {
+        let data = done as usize * blocks.length;
+        // VERIFY's records go behind the data.
+        let at = if verify {
+            call.transfer.bytes() as usize
+        } else {
+            data
+        };
+        let length = one(deck, call, blocks, how, (done, at)).await?;
+        if let Use::Verify { compared: true } = how {
+            let known = length.min(blocks.length);
+            compare(deck, blocks.residue(done), data, at, known).await?;
+        } else if !verify && (length == blocks.length || !blocks.fixed) {
+            deck.transferred(data + length.min(blocks.length));
+        }
+        let over_tolerated = call.block_length == 0 || length < blocks.length;
+        if length != blocks.length && !(sili && over_tolerated) {
+            let information = if blocks.fixed {
+                blocks.residue(done)
+            } else {
+                blocks.length as i64 - length as i64
+            };
+            return Err(Sense {
+                ili: true,
+                ..stopped(Key::NoSense, asc::NO_ADDITIONAL_SENSE, information)
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Reads one record to `at` in the data buffer. Its length, which may be more
+/// than a block's.
+async fn one(
+    deck: &Deck,
+    call: &Call,
+    blocks: Blocks,
+    how: Use,
+    (done, at): (u64, usize),
+) -> Result<usize, Sense> {
+    let limit = blocks.length;
+    let residue = blocks.residue(done);
+    let operation = match how {
+        Use::Reverse { .. } => Operation::ReadReverse { limit },
+        _ => Operation::Read { limit },
+    };
+    let outcome = deck.tape_at(operation, at).await;
+    match outcome.map_err(|error| sense_of(&error).or_information(residue))? {
+        Outcome::Record {
+            length,
+            bad: false,
+            buffered,
+        } => {
+            let length = length as usize;
+            if buffered > 0 && how != (Use::Verify { compared: false }) {
+                deck.put_buffered(at).await;
+            }
+            if how == (Use::Reverse { swapped: true }) {
+                let mut bytes = deck.copy(at..at + length.min(limit)).await;
+                bytes.reverse();
+                deck.put(at, bytes).await;
+            }
+            Ok(length)
+        }
+        Outcome::Record { .. } => Err(stopped(
+            Key::MediumError,
+            asc::UNRECOVERED_READ_ERROR,
+            residue,
+        )),
+        Outcome::Mark => Err(at_filemark(residue)),
+        Outcome::End => {
+            let eom = past_early_warning(call, &deck.tape_state().await);
+            Err(at_end_of_data(residue, eom))
+        }
+        Outcome::Beginning => Err(at_beginning(residue)),
+        other => unreachable!("{other:?} of a read"),
+    }
+}
+
+/// Compares the data out at `data` with the record at `at`.
+async fn compare(
+    deck: &Deck,
+    residue: i64,
+    data: usize,
+    at: usize,
+    length: usize,
+) -> Result<(), Sense> {
+    for from in (0..length).step_by(CHUNK) {
+        let to = length.min(from + CHUNK);
+        let expected = deck.copy(data + from..data + to).await;
+        if deck.copy(at + from..at + to).await != expected {
+            return Err(stopped(Key::Miscompare, asc::MISCOMPARE, residue));
+        }
+    }
+    Ok(())
+}

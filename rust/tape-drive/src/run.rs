@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A command under way: what its procedure asks for, and what comes of it.
+
+use tape_image::{Completion, Error, Operation, Request, RequestId};
+
+use crate::call::Call;
+use crate::deck::{Answer, Ask, Deck, Procedure, State};
+use crate::dispatch;
+use crate::done::{Action, Done, Tray};
+use crate::medium::{Slot, Standing};
+use crate::{asc, Drive, Key, Sense, Status, Transfer};
+
+/// A command or task.
+pub(crate) struct Running {
+    /// `None`: a task.
+    pub(crate) call: Option<Call>,
+    room: usize,
+    deck: Deck,
+    procedure: Procedure,
+    pub(crate) waiting: Waiting,
+    tray: Option<Tray>,
+    /// Partition and object where it began; `None`: nothing was loaded.
+    from: Option<(usize, u64)>,
+    pub(crate) interrupt: Interrupt,
+}
+
+/// What a procedure waits for.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// Nothing: it is the drive's turn.
+    Nothing,
+    /// The tape's operation, whose data begins there.
+    Tape(usize),
+    /// Bytes of the data buffer, which are yet to be asked for.
+    Copy(Option<Request>),
+    /// That bytes are put into the data buffer.
+    Put(Put),
+}
+
+#[derive(Debug)]
+pub(crate) struct Put {
+    at: usize,
+    /// `None`: those of the record that the tape still has.
+    bytes: Option<Vec<u8>>,
+    /// The caller has seen them.
+    lent: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interrupt {
+    No,
+    /// The tape will say when it has stopped.
+    Asked,
+    /// On the way back to where the command began.
+    Returning,
+}
+
+/// Why a command isn't carried out, or ends with something to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Sense(Sense),
+    Conflict,
+}
+
+impl From<Sense> for Refused {
+    fn from(sense: Sense) -> Self {
+        Self::Sense(sense)
+    }
+}
+
+/// A request that is out, under the drive's number.
+#[derive(Debug)]
+pub(crate) struct Out {
+    pub(crate) id: RequestId,
+    pub(crate) owner: Owner,
+    /// Its owner's number.
+    inner: RequestId,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Tape(usize),
+    /// The procedure.
+    Copy,
+    /// The cartridge is no longer there.
+    Nobody,
+}
+
+impl Drive {
+    pub(crate) fn run(
+        &mut self,
+        call: Option<Call>,
+        room: usize,
+        deck: Deck,
+        procedure: Procedure,
+    ) {
+        let slot = self.slot.as_ref().filter(|slot| slot.loaded);
+        let at = |slot: &Slot| (slot.partition, slot.tape_state().position.object);
+        self.running = Some(Running {
+            call,
+            room,
+            deck,
+            procedure,
+            waiting: Waiting::Nothing,
+            tray: None,
+            from: slot.map(at),
+            interrupt: Interrupt::No,
+        });
+        self.go_on(None);
+    }
+
+    /// Gives the procedure what it waited for, and takes it to where it waits
+    /// for the caller, or to its end.
+    fn go_on(&mut self, mut answer: Option<Answer>) {
+        while let Some(running) = &mut self.running {
+            running.waiting = Waiting::Nothing;
+            match running.deck.go_on(&mut running.procedure, answer) {
+                Ok(ask) => answer = self.carry_out(ask),
+                Err(result) => return self.ended(result),
+            }
+            if answer.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn wait(&mut self, waiting: Waiting) -> Option<Answer> {
+        self.running.as_mut()?.waiting = waiting;
+        None
+    }
+
+    /// Does what a procedure asks for. `None`: the answer comes later.
+    fn carry_out(&mut self, ask: Ask) -> Option<Answer> {
+        match ask {
+            Ask::State => {
+                let slot = self.slot.as_ref();
+                let state = slot.map_or_else(State::default, Slot::state);
+                Some(Answer::State(Box::new(State {
+                    prevented: self.removal_prevented(),
+                    ..state
+                })))
+            }
+            Ask::TapeState => {
+                let slot = self.slot.as_ref();
+                let state = slot.map(Slot::tape_state);
+                Some(Answer::TapeState(state.unwrap_or_default()))
+            }
+            Ask::Reply(data) => {
+                let call = self.running.as_ref()?.call?;
+                Some(Answer::Reply(self.reply(&call, &data)))
+            }
+            Ask::Copy(data) => {
+                let (id, buf) = (RequestId::new(0), Vec::with_capacity(data.len()));
+                self.wait(Waiting::Copy(Some(Request::Copy { id, data, buf })))
+            }
+            Ask::Put { at, bytes } => self.wait(Waiting::Put(Put {
+                at,
+                bytes,
+                lent: false,
+            })),
+            Ask::Tape { operation, at } => {
+                self.wait(Waiting::Tape(at));
+                self.start_tape(operation)
+            }
+            Ask::Mount(partition) => self.slot_mut(|slot, config| slot.mount(config, partition)),
+            Ask::Dismount => self.slot_mut(|slot, _| slot.dismount()),
+            Ask::Loaded => self.slot_mut(|slot, _| slot.loaded = true),
+            Ask::Stand(standing) => {
+                let tray = match standing {
+                    Standing::Loaded => Some(Tray::Loaded),
+                    Standing::Unloaded => Some(Tray::Unloaded),
+                    Standing::Held => None,
+                };
+                let was = self.slot.as_ref()?.standing;
+                if was != standing {
+                    self.running.as_mut()?.tray = tray;
+                }
+                self.slot_mut(|slot, _| slot.standing = standing)
+            }
+        }
+    }
+
+    fn slot_mut(&mut self, change: impl FnOnce(&mut Slot, &crate::Config)) -> Option<Answer> {
+        if let Some(slot) = &mut self.slot {
+            change(slot, &self.config);
+        }
+        Some(Answer::Done)
+    }
+
+    fn start_tape(&mut self, operation: Operation) -> Option<Answer> {
+        let asked = self.running.as_ref()?.interrupt == Interrupt::Asked;
+        let Some(tape) = self.slot.as_mut().and_then(Slot::tape_mut) else {
+            return Some(Answer::Outcome(Err(Error::NotLoaded)));
+        };
+        if let Err(error) = tape.start(operation) {
+            return Some(Answer::Outcome(Err(error)));
+        }
+        if asked {
+            tape.interrupt();
+        }
+        self.tape_outcome()
+    }
+
+    /// The outcome of the tape's operation, if it has one. An operation that
+    /// was interrupted takes the procedure's place with the way back.
+    fn tape_outcome(&mut self) -> Option<Answer> {
+        let outcome = self.slot.as_mut()?.tape_mut()?.poll_outcome()?;
+        if let Err(error) = outcome {
+            self.failure = Some(error);
+        }
+        let running = self.running.as_mut()?;
+        if outcome == Err(Error::Interrupted) && running.interrupt == Interrupt::Asked {
+            running.interrupt = Interrupt::Returning;
+            running.deck = Deck::default();
+            running.procedure = dispatch::way_back(running.deck.clone(), running.from);
+            self.go_on(None);
+            return None;
+        }
+        Some(Answer::Outcome(outcome))
+    }
+
+    /// The next request of the current tape or the procedure, with its data's
+    /// place in the buffer, under a number of the drive's own.
+    pub(crate) fn next_request(&mut self) -> Option<Request> {
+        let (owner, mut request, base) = match self.running.as_mut().map(|r| &mut r.waiting) {
+            Some(Waiting::Copy(request)) if request.is_some() => (Owner::Copy, request.take()?, 0),
+            waiting => {
+                let base = match waiting {
+                    Some(Waiting::Tape(at)) => *at,
+                    _ => 0,
+                };
+                let slot = self.slot.as_mut()?;
+                let request = slot.tape_mut()?.poll_request()?;
+                (Owner::Tape(slot.partition), request, base)
+            }
+        };
+        let inner = request.id();
+        let new = RequestId::new(self.next_id);
+        self.next_id += 1;
+        match &mut request {
+            Request::Read { id, data, .. }
+            | Request::Write { id, data, .. }
+            | Request::Copy { id, data, .. } => {
+                *id = new;
+                if data.start < data.end {
+                    *data = data.start + base..data.end + base;
+                }
+            }
+            Request::Flush { id } | Request::Truncate { id, .. } => *id = new,
+        }
+        self.out.push(Out {
+            id: new,
+            owner,
+            inner,
+        });
+        Some(request)
+    }
+
+    pub(crate) fn completed(&mut self, out: Out, completion: Completion) {
+        match out.owner {
+            Owner::Nobody => {}
+            Owner::Copy => match completion.result {
+                Ok(_) => self.go_on(Some(Answer::Bytes(completion.buf))),
+                Err(_) => {
+                    let sense = Sense::new(Key::AbortedCommand, asc::DATA_PHASE_ERROR);
+                    self.ended(Err(sense.into()));
+                }
+            },
+            Owner::Tape(partition) => {
+                let tapes = self.slot.as_mut().map(|slot| &mut slot.tapes);
+                let tape = tapes.and_then(|tapes| tapes.get_mut(partition)?.as_mut());
+                let Some(tape) = tape else { return };
+                tape.handle(Completion {
+                    id: out.inner,
+                    ..completion
+                });
+                if let Some(Waiting::Tape(_)) = self.running.as_ref().map(|r| &r.waiting) {
+                    if let Some(answer) = self.tape_outcome() {
+                        self.go_on(Some(answer));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Shows the caller the bytes that a procedure puts into the buffer.
+    pub(crate) fn lend_put(&mut self) -> Option<Action<'_>> {
+        let Waiting::Put(put) = &mut self.running.as_mut()?.waiting else {
+            return None;
+        };
+        put.lent = true;
+        let tape = self.slot.as_ref().and_then(Slot::tape);
+        let bytes = match &put.bytes {
+            Some(bytes) => bytes,
+            None => tape.map_or(&[][..], |tape| tape.buffered()),
+        };
+        Some(Action::Put { at: put.at, bytes })
+    }
+
+    /// The caller has copied what it was shown.
+    pub(crate) fn end_put(&mut self) {
+        let running = self.running.as_ref().map(|running| &running.waiting);
+        if let Some(Waiting::Put(Put { lent: true, .. })) = running {
+            self.go_on(Some(Answer::Done));
+        }
+    }
+
+    fn ended(&mut self, result: Result<(), Refused>) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        let transfer = running.call.map_or(Transfer::None, |call| call.transfer);
+        let data_in = match transfer {
+            Transfer::In(_) => running.deck.data_in().min(running.room),
+            _ => 0,
+        };
+        match (&result, running.call) {
+            // Whoever began the task isn't whose data is lost.
+            (Err(Refused::Sense(sense)), None) if sense.deferred => {
+                self.deferred = Some(*sense);
+            }
+            _ => {}
+        }
+        self.finish(result);
+        if let Some(done) = &mut self.done {
+            done.data_in = data_in;
+            done.tray = running.tray;
+            done.interrupted =
+                running.interrupt == Interrupt::Returning && done.status == Status::Good;
+        }
+    }
+
+    /// The end of a command that may not even have begun.
+    pub(crate) fn finish(&mut self, result: Result<(), Refused>) {
+        let (status, cause) = match result {
+            Ok(()) => (Status::Good, None),
+            Err(Refused::Conflict) => (Status::ReservationConflict, None),
+            Err(Refused::Sense(sense)) => (Status::CheckCondition, Some(sense)),
+        };
+        let descriptor = self.parameters.descriptor_sense();
+        self.done = Some(Done {
+            status,
+            sense: cause.map_or_else(Vec::new, |sense| sense.to_bytes(descriptor)),
+            cause,
+            data_in: 0,
+            tray: None,
+            interrupted: false,
+        });
+    }
+}

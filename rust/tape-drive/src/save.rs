@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The drive's state as bytes, for migration: everything but the cartridge's
+//! image, and the commands, of which there are none then.
+//!
+//! ```text
+//!  "TAPE"  u8 version, 1
+//!  u8      cartridge: 0 none, 1 loaded, 2 held, 3 unloaded
+//!  u8      partition      u64  object at the position
+//!  u8      initiators that prevent removal, then a u32 for each
+//!  u8      a deferred error: 0, or 1 and
+//!            u8 key, u16 code, u8 EOM, u64 INFORMATION
+//!  …       parameters
+//! ```
+//!
+//! Numbers are big-endian.
+
+use crate::drive::Place;
+use crate::medium::Standing;
+use crate::parameter::Parameters;
+use crate::state::Reader;
+use crate::{Config, Drive, Key, Sense};
+
+const MAGIC: &[u8; 4] = b"TAPE";
+const VERSION: u8 = 1;
+/// Partitions of a cartridge, at most.
+const PARTITIONS_MAX: u8 = 16;
+
+/// Why a saved state can't be restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// It is something else.
+    #[error("this is not the state of a tape drive")]
+    Foreign,
+    /// It was saved by something newer.
+    #[error("the state has version {0}, and this is for version {VERSION}: update this side")]
+    Version(u8),
+    /// It is too short, too long, or says what can't be.
+    #[error("the state of the tape drive is damaged: {0}")]
+    Damaged(&'static str),
+}
+
+impl Drive {
+    /// The state, for [`restore`](Self::restore) of a drive with the same
+    /// configuration. What isn't synced is not in it.
+    ///
+    /// # Panics
+    /// While a command or task is under way.
+    pub fn save(&self) -> Vec<u8> {
+        self.idle();
+        let mut bytes = MAGIC.to_vec();
+        bytes.push(VERSION);
+        let place = self.place();
+        bytes.push(place.map_or(0, |place| place.standing as u8 + 1));
+        let (partition, object) = place.map_or((0, 0), |place| place.resume);
+        bytes.push(partition as u8);
+        bytes.extend(object.to_be_bytes());
+        bytes.push(self.preventing.len() as u8);
+        for initiator in &self.preventing {
+            bytes.extend(initiator.to_be_bytes());
+        }
+        bytes.push(self.deferred.is_some().into());
+        if let Some(sense) = self.deferred {
+            bytes.push(sense.key as u8);
+            bytes.extend(sense.asc.to_be_bytes());
+            bytes.push(sense.eom.into());
+            bytes.extend(sense.information.unwrap_or(0).to_be_bytes());
+        }
+        self.parameters.save(&mut bytes);
+        bytes
+    }
+
+    /// Takes over what another drive saved. Before the first command; the
+    /// cartridge is inserted before or afterwards, and the position is taken up
+    /// again by the first command that needs it. After an error, the drive is
+    /// as it was.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        self.idle();
+        let saved = Saved::read(bytes, &self.config)?;
+        self.preventing = saved.preventing;
+        self.deferred = saved.deferred;
+        self.parameters = saved.parameters;
+        self.stand_at(saved.place);
+        Ok(())
+    }
+}
+
+struct Saved {
+    place: Option<Place>,
+    preventing: Vec<u32>,
+    deferred: Option<Sense>,
+    parameters: Parameters,
+}
+
+impl Saved {
+    fn read(bytes: &[u8], config: &Config) -> Result<Self, RestoreError> {
+        let rest = bytes.strip_prefix(MAGIC).ok_or(RestoreError::Foreign)?;
+        let reader = &mut Reader::new(rest);
+        let damaged = RestoreError::Damaged;
+        match reader.u8() {
+            Some(VERSION) => {}
+            Some(other) => return Err(RestoreError::Version(other)),
+            None => return Err(damaged("it ends early")),
+        }
+        let saved = Self {
+            place: place(reader).ok_or(damaged("cartridge"))?,
+            preventing: preventing(reader).ok_or(damaged("prevention"))?,
+            deferred: deferred(reader).ok_or(damaged("deferred error"))?,
+            parameters: Parameters::restore(config, reader).ok_or(damaged("parameters"))?,
+        };
+        if !reader.is_empty() {
+            return Err(damaged("something follows it"));
+        }
+        Ok(saved)
+    }
+}
+
+fn place(reader: &mut Reader) -> Option<Option<Place>> {
+    let standing = reader.u8()?;
+    let resume = (reader.u8()?, reader.u64()?);
+    let standing = match standing {
+        0 => return Some(None),
+        1 => Standing::Loaded,
+        2 => Standing::Held,
+        3 => Standing::Unloaded,
+        _ => return None,
+    };
+    (resume.0 < PARTITIONS_MAX).then_some(Some(Place {
+        standing,
+        resume: (resume.0.into(), resume.1),
+    }))
+}
+
+fn preventing(reader: &mut Reader) -> Option<Vec<u32>> {
+    let count = reader.u8()?;
+    (0..count).map(|_| reader.u32()).collect()
+}
+
+fn deferred(reader: &mut Reader) -> Option<Option<Sense>> {
+    if !reader.flag()? {
+        return Some(None);
+    }
+    let key = match reader.u8()? {
+        0x3 => Key::MediumError,
+        0x4 => Key::HardwareError,
+        0xd => Key::VolumeOverflow,
+        _ => return None,
+    };
+    let sense = Sense::new(key, reader.u16()?);
+    Some(Some(Sense {
+        eom: reader.flag()?,
+        information: Some(reader.u64()? as i64),
+        deferred: true,
+        ..sense
+    }))
+}
