@@ -22,12 +22,14 @@ mod call;
 mod command;
 mod config;
 mod deck;
+mod density;
 mod dispatch;
 mod done;
 mod drive;
 #[cfg(feature = "driver")]
 pub mod driver;
 mod failure;
+mod inquiry;
 mod medium;
 mod motion;
 mod parameter;
