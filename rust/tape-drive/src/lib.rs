@@ -31,6 +31,7 @@ pub mod driver;
 mod failure;
 mod inquiry;
 mod medium;
+mod mode;
 mod motion;
 mod parameter;
 mod position;

@@ -51,6 +51,7 @@ pub mod asc {
     pub const INVALID_FIELD_IN_CDB: u16 = 0x2400;
     pub const LUN_NOT_SUPPORTED: u16 = 0x2500;
     pub const INVALID_FIELD_IN_LIST: u16 = 0x2600;
+    pub const PARAMETER_VALUE_INVALID: u16 = 0x2602;
     pub const INVALID_RELEASE: u16 = 0x2604;
     pub const WRITE_PROTECTED: u16 = 0x2700;
     pub const WORM_OVERWRITE: u16 = 0x300c; // WORM MEDIUM - OVERWRITE ATTEMPTED
