@@ -10,7 +10,7 @@ use crate::dispatch;
 use crate::done::{Action, Done, Task};
 use crate::medium::{Slot, Standing};
 use crate::parameter::Parameters;
-use crate::run::{Interrupt, Out, Owner, Refused, Running, Waiting};
+use crate::run::{Interrupt, Out, Refused, Running, Waiting};
 use crate::{asc, Config, ConfigError, Key, Medium, Sense, Transfer};
 
 /// The longest transfer of a command, in bytes.
@@ -123,9 +123,7 @@ impl Drive {
     pub fn remove(&mut self) {
         self.idle();
         self.slot = None;
-        for out in &mut self.out {
-            out.owner = Owner::Nobody;
-        }
+        self.disown(|_| true);
     }
 
     /// There is a cartridge, and LOAD UNLOAD hasn't pushed it out.
@@ -160,13 +158,13 @@ impl Drive {
         self.idle();
         self.preventing.clear();
         self.deferred = None;
-        self.parameters.reset(&self.config);
+        self.parameters.reset();
     }
 
     /// What the CDB announces.
     pub fn transfer(&self, cdb: &[u8]) -> Transfer {
         command::find(cdb).map_or(Transfer::None, |entry| {
-            command::transfer(entry, cdb, self.parameters.block_length())
+            command::transfer(entry, cdb, self.parameters.modes.block_length())
         })
     }
 
@@ -179,7 +177,7 @@ impl Drive {
             return 0;
         }
         let scratch = command::find(cdb).map_or(0, |entry| {
-            command::scratch(entry, cdb, self.parameters.block_length())
+            command::scratch(entry, cdb, self.parameters.modes.block_length())
         });
         (bytes + scratch) as usize
     }
@@ -298,9 +296,9 @@ impl Drive {
         let read_only = self.slot.as_ref().is_some_and(|s| s.medium.read_only);
         let mut call = Call::new(entry, cdb, initiator);
         call.transfer = transfer;
-        call.block_length = self.parameters.block_length();
-        call.buffered = self.parameters.buffered();
-        call.write_protected = read_only || self.parameters.write_protected();
+        call.block_length = self.parameters.modes.block_length();
+        call.buffered = self.parameters.modes.buffered();
+        call.write_protected = read_only || self.parameters.modes.software_write_protected();
         call.worm = self.config.worm;
         call.early_warning = self.config.early_warning;
         call

@@ -3,118 +3,74 @@
 
 use crate::call::Call;
 use crate::command::Entry;
+use crate::density;
+use crate::inquiry::inquiry;
+use crate::mode::ModePages;
 use crate::run::Refused;
 use crate::state::Reader;
-use crate::{Config, Drive, Sense};
+use crate::{asc, Config, Drive, Key, Sense};
 
 /// What the drive is set to.
 #[derive(Debug)]
 pub(crate) struct Parameters {
-    block_length: u32,
-    buffered: bool,
+    pub(crate) modes: ModePages,
 }
 
 impl Parameters {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            block_length: config.block_length,
-            buffered: true,
+            modes: ModePages::new(config),
         }
     }
 
     /// As after a logical unit reset.
-    pub(crate) fn reset(&mut self, config: &Config) {
-        *self = Self::new(config);
-    }
-
-    pub(crate) fn save(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.block_length.to_be_bytes());
-        bytes.push(self.buffered.into());
-    }
-
-    pub(crate) fn restore(_: &Config, reader: &mut Reader) -> Option<Self> {
-        Some(Self {
-            block_length: reader.u32()? & 0xff_ffff,
-            buffered: reader.flag()?,
-        })
-    }
-
-    /// Of fixed blocks, in bytes; 0: only variable ones.
-    pub(crate) fn block_length(&self) -> u32 {
-        self.block_length
-    }
-
-    pub(crate) fn buffered(&self) -> bool {
-        self.buffered
-    }
-
-    pub(crate) fn write_protected(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn descriptor_sense(&self) -> bool {
-        false
+    pub(crate) fn reset(&mut self) {
+        self.modes.reset();
     }
 
     /// Do reservations let this initiator do that?
     pub(crate) fn allows(&self, _entry: &Entry, _cdb: &[u8], _initiator: u32) -> bool {
         true
     }
+
+    pub(crate) fn save(&self, bytes: &mut Vec<u8>) {
+        self.modes.save(bytes);
+    }
+
+    pub(crate) fn restore(config: &Config, reader: &mut Reader) -> Option<Self> {
+        let mut new = Self::new(config);
+        new.modes.restore(reader)?;
+        Some(new)
+    }
 }
 
 impl Drive {
     /// Carries out a command that the tape has no part in, given its data out.
     pub(crate) fn reply(&mut self, call: &Call, data: &[u8]) -> Result<Vec<u8>, Refused> {
+        let cdb = call.cdb();
+        let slot = self.slot.as_ref();
+        let tape = slot.and_then(|slot| slot.view(&self.config));
+        let view = tape.as_ref();
+        let modes = &mut self.parameters.modes;
+        let done = |()| Vec::new();
         Ok(match call.opcode() {
-            0x03 => Sense::NOTHING.to_bytes(call.flag(1)),
+            0x03 => self.pending_sense(call),
             0x05 => block_limits(call),
-            0x12 => {
-                let mut reply = vec![0x01, 0x80, 0x05, 0x02, 31, 0, 0x10, 0x02];
-                reply.extend(
-                    format!(
-                        "{:8}{:16}{:4}",
-                        self.config.vendor, self.config.product, self.config.revision
-                    )
-                    .bytes(),
-                );
-                reply
-            }
-            0x15 => {
-                if data.len() >= 12 {
-                    self.parameters.buffered = data[2] & 0x70 != 0;
-                    self.parameters.block_length =
-                        u32::from_be_bytes([0, data[9], data[10], data[11]]);
-                }
-                Vec::new()
-            }
-            0x1a => {
-                let read_only = self.slot.as_ref().is_some_and(|s| s.medium.read_only);
-                let [_, a, b, c] = self.parameters.block_length.to_be_bytes();
-                vec![
-                    11,
-                    0,
-                    u8::from(read_only) << 7 | u8::from(self.parameters.buffered) << 4,
-                    8,
-                    self.config.density,
-                    0,
-                    0,
-                    0,
-                    0,
-                    a,
-                    b,
-                    c,
-                ]
-            }
-            0x1e => {
-                self.prevent_allow(call)?;
-                Vec::new()
-            }
-            _ => {
-                return Err(
-                    Sense::new(crate::Key::IllegalRequest, crate::asc::INVALID_OPCODE).into(),
-                )
-            }
+            0x12 => inquiry(&self.config, cdb)?,
+            0x15 | 0x55 => modes.select(view, cdb, data).map(done)?,
+            0x1a | 0x5a => modes.sense(view, cdb)?,
+            0x1e => self.prevent_allow(call).map(done)?,
+            0x44 => density::report(&self.config, view, cdb)?,
+            _ => return Err(Sense::new(Key::IllegalRequest, asc::INVALID_OPCODE).into()),
         })
+    }
+
+    /// REQUEST SENSE, SPC-4 6.37: a deferred error, as nothing else is pending
+    /// here.
+    fn pending_sense(&mut self, call: &Call) -> Vec<u8> {
+        const DESC: u8 = 1;
+        let sense = self.deferred.take().unwrap_or(Sense::NOTHING);
+        sense.to_bytes(call.flag(DESC))
     }
 
     /// PREVENT ALLOW MEDIUM REMOVAL, SPC-4 6.17: by initiator.

@@ -337,7 +337,7 @@ impl Drive {
             Err(Refused::Conflict) => (Status::ReservationConflict, None),
             Err(Refused::Sense(sense)) => (Status::CheckCondition, Some(sense)),
         };
-        let descriptor = self.parameters.descriptor_sense();
+        let descriptor = self.parameters.modes.descriptor_sense();
         self.done = Some(Done {
             status,
             sense: cause.map_or_else(Vec::new, |sense| sense.to_bytes(descriptor)),
