@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use tape_image::container::Operation as Change;
 use tape_image::{Error, Operation, Outcome, Position};
 
 use crate::medium::Standing;
@@ -28,6 +29,8 @@ pub(crate) enum Ask {
     /// An operation of the current partition's tape, whose data begins at `at`
     /// in the data buffer.
     Tape { operation: Operation, at: usize },
+    /// An operation of the cartridge, no tape having one.
+    Cartridge(Change),
     /// Make a partition the current one. It has to be synced before.
     Mount(usize),
     /// How things are with the cartridge.
@@ -45,6 +48,8 @@ pub(crate) enum Ask {
     Loaded,
     /// Forget what is known of the current partition.
     Dismount,
+    /// Forget what is known of all of them.
+    Forget,
     /// Move the cartridge.
     Stand(Standing),
 }
@@ -54,6 +59,7 @@ pub(crate) enum Ask {
 pub(crate) enum Answer {
     Done,
     Outcome(Result<Outcome, Error>),
+    Cartridge(Result<(), Error>),
     State(Box<State>),
     TapeState(TapeState),
     Bytes(Vec<u8>),
@@ -154,6 +160,13 @@ impl Deck {
         }
     }
 
+    pub(crate) async fn cartridge(&self, change: Change) -> Result<(), Error> {
+        match self.ask(Ask::Cartridge(change)).await {
+            Answer::Cartridge(result) => result,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
     pub(crate) async fn mount(&self, partition: usize) {
         self.ask(Ask::Mount(partition)).await;
     }
@@ -202,6 +215,10 @@ impl Deck {
 
     pub(crate) async fn dismount(&self) {
         self.ask(Ask::Dismount).await;
+    }
+
+    pub(crate) async fn forget(&self) {
+        self.ask(Ask::Forget).await;
     }
 
     pub(crate) async fn stand(&self, standing: Standing) {

@@ -7,8 +7,7 @@ use crate::call::Call;
 use crate::command::Transfer as T;
 use crate::deck::{Deck, Procedure};
 use crate::done::Task;
-use crate::failure::sense_of;
-use crate::medium::ready;
+use crate::medium::{go, ready};
 use crate::motion::{load_unload, locate, put_away, rewind, space};
 use crate::position::read_position;
 use crate::run::Refused;
@@ -63,8 +62,7 @@ pub(crate) fn task(deck: Deck, task: Task) -> Procedure {
         match task {
             Task::Unload => put_away(&deck).await?,
             Task::Sync if deck.state().await.loaded => {
-                let synced = deck.tape(Operation::Sync).await;
-                let _: Outcome = synced.map_err(|error| sense_of(&error))?;
+                let _: Outcome = go(&deck, Operation::Sync).await?;
             }
             Task::Sync => {}
         }
@@ -76,15 +74,14 @@ pub(crate) fn task(deck: Deck, task: Task) -> Procedure {
 pub(crate) fn way_back(deck: Deck, from: Option<(usize, u64)>) -> Procedure {
     Box::pin(async move {
         let Some((partition, object)) = from else {
-            deck.dismount().await;
+            deck.forget().await;
             return Ok(());
         };
         if deck.state().await.partition != partition {
             deck.dismount().await;
             deck.mount(partition).await;
         }
-        let located = deck.tape(Operation::Locate(object)).await;
-        let _: Outcome = located.map_err(|error| sense_of(&error))?;
+        let _: Outcome = go(&deck, Operation::Locate(object)).await?;
         Ok(())
     })
 }

@@ -89,7 +89,7 @@ impl Drive {
     /// While a command or task is under way.
     pub fn insert(&mut self, medium: Medium) {
         self.remove();
-        self.slot = Some(Slot::new(medium));
+        self.slot = Some(Slot::new(&self.config, medium));
         let place = self.restored.take();
         self.stand_at(place);
     }

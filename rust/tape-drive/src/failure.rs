@@ -38,6 +38,13 @@ pub(crate) fn written(error: &Error, accepted: u64, residue: i64) -> Sense {
                 ..write_error(error)
             }
         }
+        Error::Header { .. } => Sense::new(Key::MediumError, asc::MEDIUM_FORMAT_CORRUPTED),
+        Error::NoRoom | Error::AttributesFull { .. } => {
+            Sense::new(Key::IllegalRequest, asc::MAM_OUT_OF_SPACE)
+        }
+        Error::Partitions | Error::TooSmall { .. } => {
+            Sense::new(Key::IllegalRequest, asc::PARAMETER_VALUE_INVALID)
+        }
         // Promises that this crate breaks, or memory that isn't there.
         _ => Sense::new(Key::HardwareError, asc::INTERNAL_FAILURE),
     }

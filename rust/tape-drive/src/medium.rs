@@ -2,11 +2,12 @@
 //! The cartridge in the drive: where it stands, its partitions, and what is
 //! known of it.
 
-use tape_image::{Operation, Outcome, Tape};
+use tape_image::container::{Cartridge, Operation as Change};
+use tape_image::{Format, Operation, Outcome, Tape};
 
 use crate::deck::{Deck, State, TapeState};
 use crate::failure::sense_of;
-use crate::{asc, Config, Key, Medium, Sense};
+use crate::{asc, view, Config, Key, Medium, Sense};
 
 /// Where a cartridge is that is in the drive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,40 +29,65 @@ pub(crate) struct Slot {
     pub(crate) loaded: bool,
     /// Partition and object to begin at.
     pub(crate) resume: (usize, u64),
+    pub(crate) cartridge: Cartridge,
     pub(crate) partition: usize,
     /// Each partition's, from its first use on.
     pub(crate) tapes: Vec<Option<Tape>>,
 }
 
 impl Slot {
-    pub(crate) fn new(medium: Medium) -> Self {
+    pub(crate) fn new(config: &Config, medium: Medium) -> Self {
         Self {
             medium,
             standing: Standing::Loaded,
             loaded: false,
             resume: (0, 0),
+            cartridge: Cartridge::new(tape_image::Config {
+                truncation: medium.truncation,
+                format: config.format,
+                read_only: medium.read_only,
+                capacity: (config.capacity != u64::MAX).then_some(config.capacity),
+                save_index: config.index,
+                ..tape_image::Config::new(medium.length)
+            }),
             partition: 0,
             tapes: Vec::new(),
         }
     }
 
-    /// Makes a partition the current one, and a tape for it if it has none.
-    pub(crate) fn mount(&mut self, config: &Config, partition: usize) {
-        if self.tapes.len() <= partition {
-            self.tapes.resize_with(partition + 1, || None);
+    /// Makes a partition that there is the current one, and a tape for it if it
+    /// has none.
+    pub(crate) fn mount(&mut self, partition: usize) {
+        let Self {
+            tapes, cartridge, ..
+        } = self;
+        tapes.resize_with(cartridge.partitions().len(), || None);
+        if let Some(tape) = tapes.get_mut(partition) {
+            tape.get_or_insert_with(|| Tape::new(cartridge.tape_config(partition)));
+            self.partition = partition;
         }
-        self.partition = partition;
-        let config = tape_config(config, &self.medium);
-        self.tapes[partition].get_or_insert_with(|| Tape::new(config));
     }
 
-    /// Forgets the current partition's tape; the last one, all that is known
-    /// of the cartridge.
+    /// Forgets the current partition's tape.
     pub(crate) fn dismount(&mut self) {
+        self.note_length();
         if let Some(tape) = self.tapes.get_mut(self.partition) {
             *tape = None;
         }
-        self.loaded &= self.tapes.iter().any(Option::is_some);
+    }
+
+    /// Forgets all tapes: the cartridge has changed, or is to be read again.
+    pub(crate) fn forget(&mut self) {
+        self.note_length();
+        self.tapes.clear();
+        self.partition = 0;
+    }
+
+    /// The last partition's tape grows and cuts the image.
+    pub(crate) fn note_length(&mut self) {
+        if let Some(Some(tape)) = self.tapes.last() {
+            self.cartridge.set_length(tape.length());
+        }
     }
 
     /// The current partition's tape.
@@ -85,7 +111,7 @@ impl Slot {
             prevented: false,
             resume: self.resume,
             partition: self.partition,
-            partitions: 1,
+            partitions: self.cartridge.partitions().len(),
             mounted: self.tapes.iter().enumerate().filter_map(used).collect(),
         }
     }
@@ -103,16 +129,33 @@ impl Slot {
             unsynced: tape.unsynced(),
         }
     }
-}
 
-fn tape_config(config: &Config, medium: &Medium) -> tape_image::Config {
-    tape_image::Config {
-        truncation: medium.truncation,
-        format: config.format,
-        read_only: medium.read_only,
-        capacity: (config.capacity != u64::MAX).then_some(config.capacity),
-        save_index: config.index,
-        ..tape_image::Config::new(medium.length)
+    /// What parameter data may tell of it, once it is loaded.
+    pub(crate) fn view(&self, config: &Config) -> Option<view::Tape> {
+        if !self.loaded || self.standing != Standing::Loaded {
+            return None;
+        }
+        let simh = |tape: &Tape| tape.format() == Format::Simh;
+        let partition = |number| {
+            let tape = self.tapes.get(number).and_then(Option::as_ref);
+            let end = |tape: &Tape| tape.end().map_or(tape.used(), |(_, bytes)| bytes);
+            let capacity = self.cartridge.tape_config(number).capacity;
+            view::Partition {
+                capacity: capacity.unwrap_or(u64::MAX),
+                used: tape.map_or(0, end),
+            }
+        };
+        let writable = !self.medium.read_only && self.tape().is_none_or(simh);
+        Some(view::Tape {
+            write_protected: !writable,
+            worm: config.worm,
+            partitions: (0..self.cartridge.partitions().len())
+                .map(partition)
+                .collect(),
+            partition: self.partition,
+            position: self.tape_state().used,
+            attributes_writable: writable,
+        })
     }
 }
 
@@ -136,26 +179,42 @@ pub(crate) async fn ready(deck: &Deck) -> Result<(), Sense> {
     if state.loaded {
         return Ok(());
     }
-    let (partition, object) = state.resume;
-    deck.mount(partition).await;
-    let mut result = deck.tape(Operation::Load).await;
-    if result.is_ok() && object > 0 {
-        result = deck.tape(Operation::Locate(object)).await;
+    let loaded = load(deck, state.resume).await;
+    if loaded.is_err() && !deck.state().await.loaded {
+        // It is tried again by the next command.
+        deck.forget().await;
     }
-    match result {
-        Ok(Outcome::Moved { left, .. }) if left > 0 => {
-            // It isn't the tape that it was. Said once.
-            deck.loaded().await;
-            return Err(Sense::new(Key::MediumError, asc::BLOCK_SEQUENCE_ERROR));
-        }
-        Ok(_) => deck.loaded().await,
-        Err(error) => {
-            // It is tried again by the next command.
-            deck.dismount().await;
-            return Err(sense_of(&error));
-        }
+    loaded
+}
+
+async fn load(deck: &Deck, (partition, object): (usize, u64)) -> Result<(), Sense> {
+    change(deck, Change::Load).await?;
+    let there = partition < deck.state().await.partitions;
+    deck.mount(if there { partition } else { 0 }).await;
+    let _: Outcome = go(deck, Operation::Load).await?;
+    let arrived = match object {
+        0 => Outcome::Done,
+        object => go(deck, Operation::Locate(object)).await?,
+    };
+    deck.loaded().await;
+    let short = matches!(arrived, Outcome::Moved { left: 1.., .. });
+    if short || !there {
+        // It isn't the tape that it was. Said once.
+        return Err(Sense::new(Key::MediumError, asc::BLOCK_SEQUENCE_ERROR));
     }
     Ok(())
+}
+
+/// A tape's operation, by a command that writes nothing itself.
+pub(crate) async fn go(deck: &Deck, operation: Operation) -> Result<Outcome, Sense> {
+    let outcome = deck.tape(operation).await;
+    outcome.map_err(|error| sense_of(&error))
+}
+
+/// Something is done to the cartridge, no tape being dirty.
+pub(crate) async fn change(deck: &Deck, change: Change) -> Result<(), Sense> {
+    let changed = deck.cartridge(change).await;
+    changed.map_err(|error| sense_of(&error))
 }
 
 /// Leaves the current partition for the beginning of another.
@@ -164,18 +223,15 @@ pub(crate) async fn change_partition(deck: &Deck, partition: usize) -> Result<()
     if state.partition == partition {
         return Ok(());
     }
-    let sync = deck.tape(Operation::Sync).await;
-    let _: Outcome = sync.map_err(|error| sense_of(&error))?;
+    let _: Outcome = go(deck, Operation::Sync).await?;
     deck.mount(partition).await;
     if state.mounted.contains(&partition) {
-        let rewound = deck.tape(Operation::Rewind).await;
-        return rewound.map(|_| ()).map_err(|error| sense_of(&error));
+        return go(deck, Operation::Rewind).await.map(|_| ());
     }
-    let loaded = deck.tape(Operation::Load).await;
-    if let Err(error) = loaded {
+    let loaded = go(deck, Operation::Load).await;
+    if loaded.is_err() {
         deck.dismount().await;
         deck.mount(state.partition).await;
-        return Err(sense_of(&error));
     }
-    Ok(())
+    loaded.map(|_| ())
 }

@@ -7,16 +7,14 @@ use tape_image::{Operation, Outcome, Stop};
 use crate::call::{at_beginning, at_end_of_data, at_filemark, Call};
 use crate::command::signed;
 use crate::deck::Deck;
-use crate::failure::sense_of;
-use crate::medium::{change_partition, present, ready, Standing};
+use crate::medium::{change_partition, go as tape, present, ready, Standing};
 use crate::write::past_early_warning;
 use crate::{asc, Key, Sense};
 
 /// REWIND.
 pub(crate) async fn rewind(deck: &Deck) -> Result<(), Sense> {
     ready(deck).await?;
-    let outcome = deck.tape(Operation::Rewind).await;
-    outcome.map(|_| ()).map_err(|error| sense_of(&error))
+    tape(deck, Operation::Rewind).await.map(|_| ())
 }
 
 /// SPACE(6) and (16).
@@ -81,8 +79,7 @@ async fn go_to_partition(deck: &Deck, partition: u8, field: usize) -> Result<(),
 
 /// Carries out a motion, and says why it ended early.
 async fn go(deck: &Deck, call: &Call, operation: Operation) -> Result<(), Sense> {
-    let outcome = deck.tape(operation).await;
-    let Outcome::Moved { left, stop } = outcome.map_err(|error| sense_of(&error))? else {
+    let Outcome::Moved { left, stop } = tape(deck, operation).await? else {
         unreachable!("{operation:?} is a motion");
     };
     // A residue is positive, back or forth.
@@ -144,11 +141,11 @@ pub(crate) async fn put_away(deck: &Deck) -> Result<(), Sense> {
     let others = state.mounted.iter().filter(|&&p| p != state.partition);
     for &partition in [state.partition].iter().chain(others) {
         deck.mount(partition).await;
-        let result = deck.tape(Operation::Unload).await;
-        if let Err(error) = result {
+        let unloaded = tape(deck, Operation::Unload).await;
+        if unloaded.is_err() {
             deck.mount(state.partition).await;
-            return Err(sense_of(&error));
         }
+        let _: Outcome = unloaded?;
     }
     deck.mount(state.partition).await;
     Ok(())

@@ -31,6 +31,8 @@ pub(crate) enum Waiting {
     Nothing,
     /// The tape's operation, whose data begins there.
     Tape(usize),
+    /// The cartridge's operation.
+    Cartridge,
     /// Bytes of the data buffer, which are yet to be asked for.
     Copy(Option<Request>),
     /// That bytes are put into the data buffer.
@@ -80,6 +82,7 @@ pub(crate) struct Out {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     Tape(usize),
+    Cartridge,
     /// The procedure.
     Copy,
     /// The cartridge is no longer there.
@@ -162,9 +165,26 @@ impl Drive {
                 self.wait(Waiting::Tape(at));
                 self.start_tape(operation)
             }
-            Ask::Mount(partition) => self.slot_mut(|slot, config| slot.mount(config, partition)),
-            Ask::Dismount => self.slot_mut(|slot, _| slot.dismount()),
-            Ask::Loaded => self.slot_mut(|slot, _| slot.loaded = true),
+            Ask::Cartridge(change) => {
+                self.wait(Waiting::Cartridge);
+                let slot = self.slot.as_mut()?;
+                slot.note_length();
+                match slot.cartridge.start(change) {
+                    Ok(()) => self.cartridge_outcome(),
+                    Err(error) => Some(Answer::Cartridge(Err(error))),
+                }
+            }
+            Ask::Mount(partition) => self.slot_mut(|slot| slot.mount(partition)),
+            Ask::Dismount => {
+                let partition = self.slot.as_ref()?.partition;
+                self.disown(|owner| owner == Owner::Tape(partition));
+                self.slot_mut(Slot::dismount)
+            }
+            Ask::Forget => {
+                self.disown(|_| true);
+                self.slot_mut(Slot::forget)
+            }
+            Ask::Loaded => self.slot_mut(|slot| slot.loaded = true),
             Ask::Stand(standing) => {
                 let tray = match standing {
                     Standing::Loaded => Some(Tray::Loaded),
@@ -175,16 +195,29 @@ impl Drive {
                 if was != standing {
                     self.running.as_mut()?.tray = tray;
                 }
-                self.slot_mut(|slot, _| slot.standing = standing)
+                self.slot_mut(|slot| slot.standing = standing)
             }
         }
     }
 
-    fn slot_mut(&mut self, change: impl FnOnce(&mut Slot, &crate::Config)) -> Option<Answer> {
-        if let Some(slot) = &mut self.slot {
-            change(slot, &self.config);
-        }
+    fn slot_mut(&mut self, change: impl FnOnce(&mut Slot)) -> Option<Answer> {
+        self.slot.as_mut().map(change);
         Some(Answer::Done)
+    }
+
+    /// Completions of such owners' requests are no longer of interest.
+    pub(crate) fn disown(&mut self, gone: impl Fn(Owner) -> bool) {
+        for out in self.out.iter_mut().filter(|out| gone(out.owner)) {
+            out.owner = Owner::Nobody;
+        }
+    }
+
+    fn cartridge_outcome(&mut self) -> Option<Answer> {
+        let outcome = self.slot.as_mut()?.cartridge.poll_outcome()?;
+        if let Err(error) = outcome {
+            self.failure = Some(error);
+        }
+        Some(Answer::Cartridge(outcome))
     }
 
     fn start_tape(&mut self, operation: Operation) -> Option<Answer> {
@@ -224,6 +257,10 @@ impl Drive {
     pub(crate) fn next_request(&mut self) -> Option<Request> {
         let (owner, mut request, base) = match self.running.as_mut().map(|r| &mut r.waiting) {
             Some(Waiting::Copy(request)) if request.is_some() => (Owner::Copy, request.take()?, 0),
+            Some(Waiting::Cartridge) => {
+                let request = self.slot.as_mut()?.cartridge.poll_request()?;
+                (Owner::Cartridge, request, 0)
+            }
             waiting => {
                 let base = match waiting {
                     Some(Waiting::Tape(at)) => *at,
@@ -266,20 +303,36 @@ impl Drive {
                     self.ended(Err(sense.into()));
                 }
             },
-            Owner::Tape(partition) => {
-                let tapes = self.slot.as_mut().map(|slot| &mut slot.tapes);
-                let tape = tapes.and_then(|tapes| tapes.get_mut(partition)?.as_mut());
-                let Some(tape) = tape else { return };
-                tape.handle(Completion {
-                    id: out.inner,
-                    ..completion
-                });
-                if let Some(Waiting::Tape(_)) = self.running.as_ref().map(|r| &r.waiting) {
-                    if let Some(answer) = self.tape_outcome() {
-                        self.go_on(Some(answer));
-                    }
+            owner => {
+                self.pass_on(
+                    owner,
+                    Completion {
+                        id: out.inner,
+                        ..completion
+                    },
+                );
+                let answer = match self.running.as_ref().map(|running| &running.waiting) {
+                    Some(Waiting::Tape(_)) => self.tape_outcome(),
+                    Some(Waiting::Cartridge) => self.cartridge_outcome(),
+                    _ => None,
+                };
+                if answer.is_some() {
+                    self.go_on(answer);
                 }
             }
+        }
+    }
+
+    fn pass_on(&mut self, owner: Owner, completion: Completion) {
+        let Some(slot) = &mut self.slot else { return };
+        match owner {
+            Owner::Cartridge => slot.cartridge.handle(completion),
+            Owner::Tape(partition) => {
+                if let Some(Some(tape)) = slot.tapes.get_mut(partition) {
+                    tape.handle(completion);
+                }
+            }
+            Owner::Copy | Owner::Nobody => {}
         }
     }
 

@@ -7,7 +7,7 @@ use tape_image::{Error, Operation, Outcome};
 use crate::call::{stopped, Call};
 use crate::deck::{Deck, TapeState};
 use crate::failure::{sense_of, written};
-use crate::medium::ready;
+use crate::medium::{go, ready};
 use crate::motion::go_to_address;
 use crate::{asc, Key, Sense};
 
@@ -53,8 +53,7 @@ pub(crate) async fn filemarks(deck: &Deck, call: &Call) -> Result<(), Sense> {
 pub(crate) async fn erase(deck: &Deck, call: &Call) -> Result<(), Sense> {
     ready(deck).await?;
     may_write(deck, call, true).await?;
-    let outcome = deck.tape(Operation::Erase).await;
-    outcome.map(|_| ()).map_err(|error| sense_of(&error))
+    go(deck, Operation::Erase).await.map(|_| ())
 }
 
 /// Is this past early warning, where writes are answered with EOM?
@@ -66,7 +65,7 @@ pub(crate) fn past_early_warning(call: &Call, state: &TapeState) -> bool {
 
 /// Goes to where the CDB says, and refuses to write if `something` is to be
 /// written that mustn't.
-async fn may_write(deck: &Deck, call: &Call, something: bool) -> Result<(), Sense> {
+pub(crate) async fn may_write(deck: &Deck, call: &Call, something: bool) -> Result<(), Sense> {
     if something && call.write_protected {
         return Err(Sense::new(Key::DataProtect, asc::WRITE_PROTECTED));
     }
