@@ -58,6 +58,8 @@ pub(crate) enum Access {
     Always,
     /// Reading: allowed under a write exclusive persistent reservation.
     Read,
+    /// Allowed under any persistent reservation, but not under RESERVE.
+    Ready,
     /// A conflict under any.
     Conflict,
     /// The reservation commands themselves.
@@ -110,7 +112,7 @@ macro_rules! commands {
 
 use Length::{InField, OutField, Position, Read, Verify, Write};
 commands! {
-    0x00, "TEST UNIT READY", Length::None, Conflict, [0 0 0 0 0];
+    0x00, "TEST UNIT READY", Length::None, Ready, [0 0 0 0 0];
     0x01, "REWIND", Length::None, Conflict, [1 0 0 0 0];
     0x03, "REQUEST SENSE", InField(4, 1), Always, [1 0 0 0xff 0];
     0x04, "FORMAT MEDIUM", OutField(3, 2), Conflict, [3 0x0f 0xff 0xff 0];

@@ -36,6 +36,7 @@ mod motion;
 mod parameter;
 mod position;
 mod read;
+mod reserve;
 mod run;
 mod save;
 mod sense;

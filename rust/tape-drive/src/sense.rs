@@ -55,6 +55,10 @@ pub mod asc {
     pub const INVALID_RELEASE: u16 = 0x2604;
     pub const WRITE_PROTECTED: u16 = 0x2700;
     pub const WORM_OVERWRITE: u16 = 0x300c; // WORM MEDIUM - OVERWRITE ATTEMPTED
+    pub const MODE_PARAMETERS_CHANGED: u16 = 0x2a01;
+    pub const RESERVATIONS_PREEMPTED: u16 = 0x2a03;
+    pub const RESERVATIONS_RELEASED: u16 = 0x2a04;
+    pub const REGISTRATIONS_PREEMPTED: u16 = 0x2a05;
     pub const CANNOT_FORMAT: u16 = 0x3006;
     pub const INCOMPATIBLE_MEDIUM: u16 = 0x3000;
     pub const CANNOT_READ_FORMAT: u16 = 0x3002;
@@ -64,6 +68,7 @@ pub mod asc {
     pub const INTERNAL_FAILURE: u16 = 0x4400;
     pub const DATA_PHASE_ERROR: u16 = 0x4b00;
     pub const REMOVAL_PREVENTED: u16 = 0x5302;
+    pub const INSUFFICIENT_REGISTRATIONS: u16 = 0x5504;
     pub const MAM_OUT_OF_SPACE: u16 = 0x5506;
 }
 
