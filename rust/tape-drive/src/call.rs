@@ -4,6 +4,8 @@
 use crate::command::{number, Access, Entry, Transfer, CDB_MAX};
 use crate::{asc, Key, Sense};
 
+const ALLOW_OVERWRITE: u8 = 0x82;
+
 /// A CDB whose opcode, length and bits have been checked, and what the drive
 /// was set to when it came.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +22,24 @@ pub(crate) struct Call {
     pub(crate) buffered: bool,
     pub(crate) write_protected: bool,
     pub(crate) worm: bool,
+    /// Overwriting has to be allowed first.
+    pub(crate) append_only: bool,
+    pub(crate) overwrite: Overwrite,
     /// Bytes before the end of a partition.
     pub(crate) early_warning: u64,
+    /// Bytes before that from which programmable early warning is.
+    pub(crate) programmable: u64,
+}
+
+/// What ALLOW OVERWRITE allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Overwrite {
+    #[default]
+    No,
+    /// Writing in this partition in front of this object.
+    At(usize, u64),
+    /// Formatting.
+    Format,
 }
 
 /// The blocks that a READ, WRITE or VERIFY is about.
@@ -48,7 +66,10 @@ impl Call {
             buffered: true,
             write_protected: false,
             worm: false,
+            append_only: false,
+            overwrite: Overwrite::No,
             early_warning: 0,
+            programmable: 0,
         }
     }
 
@@ -81,7 +102,14 @@ impl Call {
 
     /// Something is different afterwards, apart from the position.
     pub(crate) fn changes(&self) -> bool {
-        !(self.entry.access == Access::Read || matches!(self.opcode(), 0x00 | 0x01 | 0x34))
+        let looks = matches!(self.entry.access, Access::Always | Access::Ready);
+        !(looks || self.moves() || self.opcode() == ALLOW_OVERWRITE)
+    }
+
+    /// Nothing is, but the position may be.
+    pub(crate) fn moves(&self) -> bool {
+        const REWIND: u8 = 0x01;
+        self.entry.access == Access::Read || self.opcode() == REWIND
     }
 
     /// A command about the drive that is also about what is in it.

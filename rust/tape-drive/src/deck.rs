@@ -20,8 +20,10 @@ use std::task::{Context, Poll, Waker};
 use tape_image::container::Operation as Change;
 use tape_image::{Error, Operation, Outcome, Position};
 
+use crate::call::Overwrite;
 use crate::medium::Standing;
-use crate::run::Refused;
+use crate::reserve::Refusal;
+use crate::Sense;
 
 /// What a procedure asks the drive for.
 #[derive(Debug)]
@@ -44,6 +46,10 @@ pub(crate) enum Ask {
     Put { at: usize, bytes: Option<Vec<u8>> },
     /// What the drive alone can answer, given the data out.
     Reply(Vec<u8>),
+    /// What FORMAT MEDIUM is to make of it.
+    Plan,
+    /// What ALLOW OVERWRITE allows.
+    Allow(Overwrite),
     /// The cartridge is found to be good.
     Loaded,
     /// Forget what is known of the current partition.
@@ -60,14 +66,15 @@ pub(crate) enum Answer {
     Done,
     Outcome(Result<Outcome, Error>),
     Cartridge(Result<(), Error>),
-    State(Box<State>),
+    State(State),
     TapeState(TapeState),
     Bytes(Vec<u8>),
-    Reply(Result<Vec<u8>, Refused>),
+    Reply(Result<Vec<u8>, Refusal>),
+    Plan(Result<Vec<u64>, Sense>),
 }
 
 /// What a procedure can know of the cartridge.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct State {
     /// `None`: there is no cartridge.
     pub(crate) standing: Option<Standing>,
@@ -80,8 +87,8 @@ pub(crate) struct State {
     pub(crate) partition: usize,
     /// How many there are.
     pub(crate) partitions: usize,
-    /// Those that have been used since the cartridge was put in.
-    pub(crate) mounted: Vec<usize>,
+    /// Those that have been used since the cartridge was put in: a bit each.
+    pub(crate) mounted: u32,
 }
 
 /// What a procedure can know of the current partition.
@@ -97,6 +104,8 @@ pub(crate) struct TapeState {
     pub(crate) capacity: Option<u64>,
     /// Objects in the drive's buffer, and their bytes.
     pub(crate) unsynced: (u64, u64),
+    /// There is a filemark right before the position.
+    pub(crate) behind_mark: bool,
 }
 
 #[derive(Debug, Default)]
@@ -111,7 +120,7 @@ struct Exchange {
 pub(crate) struct Deck(Arc<Mutex<Exchange>>);
 
 /// A command under way.
-pub(crate) type Procedure = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
+pub(crate) type Procedure = Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send>>;
 
 impl Deck {
     fn lock(&self) -> MutexGuard<'_, Exchange> {
@@ -124,7 +133,7 @@ impl Deck {
         &self,
         procedure: &mut Procedure,
         answer: Option<Answer>,
-    ) -> Result<Ask, Result<(), Refused>> {
+    ) -> Result<Ask, Result<(), Refusal>> {
         self.lock().answer = answer;
         match procedure
             .as_mut()
@@ -173,7 +182,7 @@ impl Deck {
 
     pub(crate) async fn state(&self) -> State {
         match self.ask(Ask::State).await {
-            Answer::State(state) => *state,
+            Answer::State(state) => state,
             other => unreachable!("{other:?}"),
         }
     }
@@ -202,11 +211,22 @@ impl Deck {
         self.ask(Ask::Put { at, bytes: None }).await;
     }
 
-    pub(crate) async fn reply(&self, data: Vec<u8>) -> Result<Vec<u8>, Refused> {
+    pub(crate) async fn reply(&self, data: Vec<u8>) -> Result<Vec<u8>, Refusal> {
         match self.ask(Ask::Reply(data)).await {
             Answer::Reply(reply) => reply,
             other => unreachable!("{other:?}"),
         }
+    }
+
+    pub(crate) async fn plan(&self) -> Result<Vec<u64>, Sense> {
+        match self.ask(Ask::Plan).await {
+            Answer::Plan(plan) => plan,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn allow(&self, overwrite: Overwrite) {
+        self.ask(Ask::Allow(overwrite)).await;
     }
 
     pub(crate) async fn loaded(&self) {

@@ -81,6 +81,12 @@ pub(crate) fn medium_type(code: u8, worm: bool) -> u8 {
     find(code).medium_types[usize::from(worm)]
 }
 
+/// What a cartridge of this density usually holds, in bytes, within what a host
+/// file can be long.
+pub(crate) fn nominal(config: &Config) -> u64 {
+    (u64::from(find(config.density).megabytes) * 1_000_000).min(1 << 40)
+}
+
 /// Of a cartridge of this kind, in units of 10^6 bytes: the configured
 /// capacity, or the nominal one if there is no bound.
 pub(crate) fn megabytes(config: &Config) -> u32 {

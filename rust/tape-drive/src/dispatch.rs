@@ -10,8 +10,8 @@ use crate::done::Task;
 use crate::medium::{go, ready};
 use crate::motion::{load_unload, locate, put_away, rewind, space};
 use crate::position::read_position;
-use crate::run::Refused;
-use crate::{read, write};
+use crate::reserve::Refusal;
+use crate::{format, read, write};
 
 /// A command, whose opcode is in the table.
 pub(crate) fn command(deck: Deck, call: Call) -> Procedure {
@@ -20,8 +20,10 @@ pub(crate) fn command(deck: Deck, call: Call) -> Procedure {
         match call.opcode() {
             0x00 => ready(deck).await?,
             0x01 => rewind(deck).await?,
+            0x04 => format::format(deck, call).await?,
             0x08 | 0x88 => read::read(deck, call).await?,
             0x0a | 0x8a => write::write(deck, call).await?,
+            0x0b => format::set_capacity(deck, call).await?,
             0x0f | 0x81 => read::reverse(deck, call).await?,
             0x10 | 0x80 => write::filemarks(deck, call).await?,
             0x11 | 0x91 => space(deck, call).await?,
@@ -30,6 +32,7 @@ pub(crate) fn command(deck: Deck, call: Call) -> Procedure {
             0x19 | 0x93 => write::erase(deck, call).await?,
             0x1b => load_unload(deck, call).await?,
             0x2b | 0x92 => locate(deck, call).await?,
+            0x82 => format::allow_overwrite(deck, call).await?,
             0x34 => read_position(deck, call).await?,
             _ => return parameters(deck, call).await,
         }
@@ -38,7 +41,7 @@ pub(crate) fn command(deck: Deck, call: Call) -> Procedure {
 }
 
 /// A command about the drive: parameters in or out.
-async fn parameters(deck: &Deck, call: &Call) -> Result<(), Refused> {
+async fn parameters(deck: &Deck, call: &Call) -> Result<(), Refusal> {
     let data = match call.transfer {
         T::Out(bytes) => deck.copy(0..bytes as usize).await,
         _ => Vec::new(),

@@ -3,6 +3,7 @@
 
 use tape_image::Request;
 
+use crate::reserve::Notice;
 use crate::Sense;
 
 /// The next thing to do for the drive.
@@ -51,6 +52,31 @@ pub enum Tray {
     Unloaded,
 }
 
+/// A unit attention that a command has made for other initiators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attention {
+    /// For whom. `None`: everybody but the command's own.
+    pub initiator: Option<u32>,
+    /// See [`asc`](crate::asc).
+    pub asc: u16,
+}
+
+impl Attention {
+    pub(crate) fn others(asc: u16) -> Self {
+        let initiator = None;
+        Self { initiator, asc }
+    }
+}
+
+impl From<&Notice> for Attention {
+    fn from(notice: &Notice) -> Self {
+        Self {
+            initiator: Some(notice.initiator),
+            asc: notice.asc,
+        }
+    }
+}
+
 /// How a command or task ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
@@ -65,6 +91,8 @@ pub struct Done {
     pub data_in: usize,
     /// A LOAD UNLOAD moved the cartridge.
     pub tray: Option<Tray>,
+    /// What others are to be told.
+    pub attentions: Vec<Attention>,
     /// [`interrupt`](crate::Drive::interrupt) ended it early, and nothing has
     /// changed: it can be started again. There is no status to report.
     pub interrupted: bool,

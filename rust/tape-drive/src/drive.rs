@@ -3,14 +3,15 @@
 
 use tape_image::{Completion, Error};
 
-use crate::call::Call;
+use crate::call::{Call, Overwrite};
 use crate::command::{self, Entry};
 use crate::deck::Deck;
 use crate::dispatch;
-use crate::done::{Action, Done, Task};
+use crate::done::{Action, Attention, Done, Task};
 use crate::medium::{Slot, Standing};
 use crate::parameter::Parameters;
-use crate::run::{Interrupt, Out, Refused, Running, Waiting};
+use crate::reserve::{self, Refusal};
+use crate::run::{Interrupt, Out, Running, Waiting};
 use crate::{asc, Config, ConfigError, Key, Medium, Sense, Transfer};
 
 /// The longest transfer of a command, in bytes.
@@ -44,7 +45,10 @@ pub struct Drive {
     pub(crate) preventing: Vec<u32>,
     /// To be reported by the next command.
     pub(crate) deferred: Option<Sense>,
+    /// What ALLOW OVERWRITE allows the next command.
+    pub(crate) overwrite: Overwrite,
     pub(crate) failure: Option<Error>,
+    pub(crate) attentions: Vec<Attention>,
     pub(crate) running: Option<Running>,
     pub(crate) done: Option<Done>,
     pub(crate) out: Vec<Out>,
@@ -70,7 +74,9 @@ impl Drive {
             restored: None,
             preventing: Vec::new(),
             deferred: None,
+            overwrite: Overwrite::No,
             failure: None,
+            attentions: Vec::new(),
             running: None,
             done: None,
             out: Vec::new(),
@@ -268,12 +274,14 @@ impl Drive {
     }
 
     /// Everything that has to be right before a command begins.
-    fn admit(&mut self, cdb: &[u8], initiator: u32, data: usize) -> Result<Call, Refused> {
+    fn admit(&mut self, cdb: &[u8], initiator: u32, data: usize) -> Result<Call, Refusal> {
         let entry = command::find(cdb)?;
         command::check_bits(entry, cdb)?;
-        if !self.parameters.allows(entry, cdb, initiator) {
-            return Err(Refused::Conflict);
-        }
+        let access = reserve::access(entry, cdb);
+        let reservations = &self.parameters.reservations;
+        reservations
+            .check(initiator, access)
+            .map_err(|_| Refusal::Conflict)?;
         // INQUIRY, REPORT LUNS; REQUEST SENSE reports it itself.
         if !matches!(entry.opcode, 0x03 | 0x12 | 0xa0) {
             if let Some(deferred) = self.deferred.take() {
@@ -292,7 +300,13 @@ impl Drive {
         Ok(self.call(entry, cdb, initiator, transfer))
     }
 
-    fn call(&self, entry: &'static Entry, cdb: &[u8], initiator: u32, transfer: Transfer) -> Call {
+    fn call(
+        &mut self,
+        entry: &'static Entry,
+        cdb: &[u8],
+        initiator: u32,
+        transfer: Transfer,
+    ) -> Call {
         let read_only = self.slot.as_ref().is_some_and(|s| s.medium.read_only);
         let mut call = Call::new(entry, cdb, initiator);
         call.transfer = transfer;
@@ -300,6 +314,11 @@ impl Drive {
         call.buffered = self.parameters.modes.buffered();
         call.write_protected = read_only || self.parameters.modes.software_write_protected();
         call.worm = self.config.worm;
+        call.append_only = self.parameters.modes.append_only();
+        call.programmable = self.parameters.modes.early_warning_size();
+        if call.changes() || call.moves() {
+            call.overwrite = std::mem::take(&mut self.overwrite);
+        }
         call.early_warning = self.config.early_warning;
         call
     }

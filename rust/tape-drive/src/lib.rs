@@ -29,6 +29,7 @@ mod drive;
 #[cfg(feature = "driver")]
 pub mod driver;
 mod failure;
+mod format;
 mod inquiry;
 mod medium;
 mod mode;
@@ -46,7 +47,7 @@ mod write;
 
 pub use command::{Transfer, CDB_MAX};
 pub use config::{Config, ConfigError, Medium};
-pub use done::{Action, Done, Status, Task, Tray};
+pub use done::{Action, Attention, Done, Status, Task, Tray};
 pub use drive::{Drive, TRANSFER_MAX};
 pub use save::RestoreError;
 pub use sense::{asc, Key, Sense};

@@ -3,6 +3,7 @@
 //! known of it.
 
 use tape_image::container::{Cartridge, Operation as Change};
+use tape_image::index::Kind;
 use tape_image::{Format, Operation, Outcome, Tape};
 
 use crate::deck::{Deck, State, TapeState};
@@ -76,11 +77,12 @@ impl Slot {
         }
     }
 
-    /// Forgets all tapes: the cartridge has changed, or is to be read again.
+    /// Forgets all tapes: the cartridge is to be read again.
     pub(crate) fn forget(&mut self) {
         self.note_length();
         self.tapes.clear();
         self.partition = 0;
+        self.loaded = false;
     }
 
     /// The last partition's tape grows and cuts the image.
@@ -104,7 +106,8 @@ impl Slot {
     }
 
     pub(crate) fn state(&self) -> State {
-        let used = |(number, tape): (usize, &Option<Tape>)| tape.as_ref().map(|_| number);
+        let tapes = self.tapes.iter().enumerate();
+        let mounted = tapes.filter(|(_, tape)| tape.is_some());
         State {
             standing: Some(self.standing),
             loaded: self.loaded,
@@ -112,7 +115,7 @@ impl Slot {
             resume: self.resume,
             partition: self.partition,
             partitions: self.cartridge.partitions().len(),
-            mounted: self.tapes.iter().enumerate().filter_map(used).collect(),
+            mounted: mounted.fold(0, |bits, (number, _)| bits | 1 << number),
         }
     }
 
@@ -120,13 +123,17 @@ impl Slot {
         let Some(tape) = self.tape() else {
             return TapeState::default();
         };
+        let position = tape.position();
+        let before = position.object.checked_sub(1);
+        let before = before.and_then(|object| tape.index().find(object));
         TapeState {
             partition: self.partition,
-            position: tape.position(),
+            position,
             end: tape.end().map(|(position, _)| position),
             used: tape.used(),
             capacity: tape.capacity(),
             unsynced: tape.unsynced(),
+            behind_mark: before.is_some_and(|found| found.kind == Kind::Mark),
         }
     }
 
@@ -225,7 +232,7 @@ pub(crate) async fn change_partition(deck: &Deck, partition: usize) -> Result<()
     }
     let _: Outcome = go(deck, Operation::Sync).await?;
     deck.mount(partition).await;
-    if state.mounted.contains(&partition) {
+    if state.mounted & 1 << partition != 0 {
         return go(deck, Operation::Rewind).await.map(|_| ());
     }
     let loaded = go(deck, Operation::Load).await;

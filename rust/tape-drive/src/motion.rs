@@ -138,8 +138,9 @@ pub(crate) async fn put_away(deck: &Deck) -> Result<(), Sense> {
         return Ok(());
     }
     // The current one first: it may have something that isn't synced.
-    let others = state.mounted.iter().filter(|&&p| p != state.partition);
-    for &partition in [state.partition].iter().chain(others) {
+    let others = (0..state.partitions).filter(|&p| p != state.partition);
+    let mounted = others.filter(|p| state.mounted & 1 << p != 0);
+    for partition in std::iter::once(state.partition).chain(mounted) {
         deck.mount(partition).await;
         let unloaded = tape(deck, Operation::Unload).await;
         if unloaded.is_err() {

@@ -2,64 +2,101 @@
 //! What commands about the drive answer, and change.
 
 use crate::call::Call;
-use crate::command::Entry;
 use crate::density;
 use crate::inquiry::inquiry;
 use crate::mode::ModePages;
-use crate::run::Refused;
+use crate::reserve::{Refusal, Reservations};
 use crate::state::Reader;
-use crate::{asc, Config, Drive, Key, Sense};
+use crate::{asc, Attention, Config, Drive, Key, Sense};
 
 /// What the drive is set to.
 #[derive(Debug)]
 pub(crate) struct Parameters {
     pub(crate) modes: ModePages,
+    pub(crate) reservations: Reservations,
 }
 
 impl Parameters {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             modes: ModePages::new(config),
+            reservations: Reservations::default(),
         }
     }
 
     /// As after a logical unit reset.
     pub(crate) fn reset(&mut self) {
         self.modes.reset();
+        self.reservations.reset();
     }
 
-    /// Do reservations let this initiator do that?
-    pub(crate) fn allows(&self, _entry: &Entry, _cdb: &[u8], _initiator: u32) -> bool {
-        true
+    /// What FORMAT MEDIUM is to make of a cartridge: bytes of each partition.
+    /// Only the last can be without a bound, so others get their share of what
+    /// such cartridges usually hold.
+    pub(crate) fn partitions(&self, config: &Config) -> Result<Vec<u64>, Sense> {
+        let mut sizes = self.modes.partition_plan(config.capacity)?;
+        let [others @ .., last] = &mut sizes[..] else {
+            return Ok(sizes);
+        };
+        if others.is_empty() {
+            // All of the image, however much that is.
+            *last = u64::MAX;
+        }
+        let share = density::nominal(config) / (others.len() as u64 + 1);
+        for size in others.iter_mut().filter(|size| **size == u64::MAX) {
+            *size = share;
+        }
+        Ok(sizes)
     }
 
     pub(crate) fn save(&self, bytes: &mut Vec<u8>) {
         self.modes.save(bytes);
+        self.reservations.save(bytes);
     }
 
     pub(crate) fn restore(config: &Config, reader: &mut Reader) -> Option<Self> {
         let mut new = Self::new(config);
         new.modes.restore(reader)?;
+        new.reservations = Reservations::restore(reader)?;
         Some(new)
     }
 }
 
 impl Drive {
     /// Carries out a command that the tape has no part in, given its data out.
-    pub(crate) fn reply(&mut self, call: &Call, data: &[u8]) -> Result<Vec<u8>, Refused> {
+    pub(crate) fn reply(&mut self, call: &Call, data: &[u8]) -> Result<Vec<u8>, Refusal> {
         let cdb = call.cdb();
         let slot = self.slot.as_ref();
         let tape = slot.and_then(|slot| slot.view(&self.config));
         let view = tape.as_ref();
-        let modes = &mut self.parameters.modes;
+        let Parameters {
+            modes,
+            reservations,
+        } = &mut self.parameters;
+        let who = call.initiator;
         let done = |()| Vec::new();
         Ok(match call.opcode() {
             0x03 => self.pending_sense(call),
             0x05 => block_limits(call),
             0x12 => inquiry(&self.config, cdb)?,
-            0x15 | 0x55 => modes.select(view, cdb, data).map(done)?,
+            0x15 | 0x55 => {
+                modes.select(view, cdb, data)?;
+                if !data.is_empty() {
+                    self.attentions
+                        .push(Attention::others(asc::MODE_PARAMETERS_CHANGED));
+                }
+                Vec::new()
+            }
             0x1a | 0x5a => modes.sense(view, cdb)?,
             0x1e => self.prevent_allow(call).map(done)?,
+            0x16 | 0x56 => reservations.reserve(who).map(done)?,
+            0x17 | 0x57 => reservations.release(who).map(done)?,
+            0x5e => reservations.persistent_in(who, cdb)?,
+            0x5f => {
+                let notices = reservations.persistent_out(who, cdb, data)?;
+                self.attentions.extend(notices.iter().map(Attention::from));
+                Vec::new()
+            }
             0x44 => density::report(&self.config, view, cdb)?,
             _ => return Err(Sense::new(Key::IllegalRequest, asc::INVALID_OPCODE).into()),
         })

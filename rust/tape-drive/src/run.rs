@@ -8,6 +8,7 @@ use crate::deck::{Answer, Ask, Deck, Procedure, State};
 use crate::dispatch;
 use crate::done::{Action, Done, Tray};
 use crate::medium::{Slot, Standing};
+use crate::reserve::Refusal;
 use crate::{asc, Drive, Key, Sense, Status, Transfer};
 
 /// A command or task.
@@ -55,19 +56,6 @@ pub(crate) enum Interrupt {
     Asked,
     /// On the way back to where the command began.
     Returning,
-}
-
-/// Why a command isn't carried out, or ends with something to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    Sense(Sense),
-    Conflict,
-}
-
-impl From<Sense> for Refused {
-    fn from(sense: Sense) -> Self {
-        Self::Sense(sense)
-    }
 }
 
 /// A request that is out, under the drive's number.
@@ -138,10 +126,10 @@ impl Drive {
             Ask::State => {
                 let slot = self.slot.as_ref();
                 let state = slot.map_or_else(State::default, Slot::state);
-                Some(Answer::State(Box::new(State {
+                Some(Answer::State(State {
                     prevented: self.removal_prevented(),
                     ..state
-                })))
+                }))
             }
             Ask::TapeState => {
                 let slot = self.slot.as_ref();
@@ -183,6 +171,14 @@ impl Drive {
             Ask::Forget => {
                 self.disown(|_| true);
                 self.slot_mut(Slot::forget)
+            }
+            Ask::Plan => {
+                let plan = self.parameters.partitions(&self.config);
+                Some(Answer::Plan(plan))
+            }
+            Ask::Allow(overwrite) => {
+                self.overwrite = overwrite;
+                Some(Answer::Done)
             }
             Ask::Loaded => self.slot_mut(|slot| slot.loaded = true),
             Ask::Stand(standing) => {
@@ -358,7 +354,7 @@ impl Drive {
         }
     }
 
-    fn ended(&mut self, result: Result<(), Refused>) {
+    fn ended(&mut self, result: Result<(), Refusal>) {
         let Some(running) = self.running.take() else {
             return;
         };
@@ -369,7 +365,7 @@ impl Drive {
         };
         match (&result, running.call) {
             // Whoever began the task isn't whose data is lost.
-            (Err(Refused::Sense(sense)), None) if sense.deferred => {
+            (Err(Refusal::Sense(sense)), None) if sense.deferred => {
                 self.deferred = Some(*sense);
             }
             _ => {}
@@ -384,11 +380,11 @@ impl Drive {
     }
 
     /// The end of a command that may not even have begun.
-    pub(crate) fn finish(&mut self, result: Result<(), Refused>) {
+    pub(crate) fn finish(&mut self, result: Result<(), Refusal>) {
         let (status, cause) = match result {
             Ok(()) => (Status::Good, None),
-            Err(Refused::Conflict) => (Status::ReservationConflict, None),
-            Err(Refused::Sense(sense)) => (Status::CheckCondition, Some(sense)),
+            Err(Refusal::Conflict) => (Status::ReservationConflict, None),
+            Err(Refusal::Sense(sense)) => (Status::CheckCondition, Some(sense)),
         };
         let descriptor = self.parameters.modes.descriptor_sense();
         self.done = Some(Done {
@@ -397,6 +393,7 @@ impl Drive {
             cause,
             data_in: 0,
             tray: None,
+            attentions: std::mem::take(&mut self.attentions),
             interrupted: false,
         });
     }

@@ -66,6 +66,7 @@ pub mod asc {
     pub const SAVING_NOT_SUPPORTED: u16 = 0x3900;
     pub const MEDIUM_NOT_PRESENT: u16 = 0x3a00;
     pub const INTERNAL_FAILURE: u16 = 0x4400;
+    pub const NOT_AT_BEGINNING: u16 = 0x3b0c; // POSITION PAST BEGINNING OF MEDIUM
     pub const DATA_PHASE_ERROR: u16 = 0x4b00;
     pub const REMOVAL_PREVENTED: u16 = 0x5302;
     pub const INSUFFICIENT_REGISTRATIONS: u16 = 0x5504;

@@ -4,18 +4,22 @@
 
 use tape_image::{Error, Operation, Outcome};
 
-use crate::call::{stopped, Call};
+use crate::call::{stopped, Call, Overwrite};
 use crate::deck::{Deck, TapeState};
-use crate::failure::{sense_of, written};
+use crate::failure::written;
 use crate::medium::{go, ready};
 use crate::motion::go_to_address;
 use crate::{asc, Key, Sense};
+
+const FORMAT_MEDIUM: u8 = 0x04;
+const SET_CAPACITY: u8 = 0x0b;
 
 /// WRITE(6) and (16).
 pub(crate) async fn write(deck: &Deck, call: &Call) -> Result<(), Sense> {
     ready(deck).await?;
     let blocks = call.blocks()?;
     may_write(deck, call, blocks.count > 0).await?;
+    let before = deck.tape_state().await;
     for done in 0..blocks.count {
         let residue = blocks.residue(done);
         let length = blocks.length;
@@ -27,7 +31,7 @@ pub(crate) async fn write(deck: &Deck, call: &Call) -> Result<(), Sense> {
             _ => {}
         }
     }
-    end(deck, call, blocks.count, !call.buffered).await
+    end(deck, call, blocks.count, before, !call.buffered).await
 }
 
 /// WRITE FILEMARKS(6) and (16).
@@ -35,6 +39,7 @@ pub(crate) async fn filemarks(deck: &Deck, call: &Call) -> Result<(), Sense> {
     ready(deck).await?;
     let count = call.number(if call.is_long() { 12 } else { 2 }, 3) as u32;
     may_write(deck, call, count > 0).await?;
+    let before = deck.tape_state().await;
     if count > 0 {
         let outcome = deck.tape(Operation::WriteMarks(count)).await;
         match outcome.map_err(|error| written(&error, 0, count.into()))? {
@@ -46,7 +51,7 @@ pub(crate) async fn filemarks(deck: &Deck, call: &Call) -> Result<(), Sense> {
         }
     }
     let immediate = call.flag(1) && call.buffered;
-    end(deck, call, count.into(), !immediate).await
+    end(deck, call, count.into(), before, !immediate).await
 }
 
 /// ERASE(6) and (16), short and long: the tape ends here.
@@ -58,9 +63,14 @@ pub(crate) async fn erase(deck: &Deck, call: &Call) -> Result<(), Sense> {
 
 /// Is this past early warning, where writes are answered with EOM?
 pub(crate) fn past_early_warning(call: &Call, state: &TapeState) -> bool {
+    past(state, call.early_warning)
+}
+
+/// Is this less than so many bytes before the end of the partition?
+fn past(state: &TapeState, bytes: u64) -> bool {
     state
         .capacity
-        .is_some_and(|capacity| state.used > capacity.saturating_sub(call.early_warning))
+        .is_some_and(|capacity| state.used > capacity.saturating_sub(bytes))
 }
 
 /// Goes to where the CDB says, and refuses to write if `something` is to be
@@ -72,34 +82,71 @@ pub(crate) async fn may_write(deck: &Deck, call: &Call, something: bool) -> Resu
     if call.is_long() {
         go_to_address(deck, call).await?;
     }
-    if !(something && call.worm) {
+    if !something || !(call.worm || call.append_only) {
         return Ok(());
     }
-    let state = deck.tape_state().await;
-    if state.end == Some(state.position) {
+    let here = deck.tape_state().await;
+    let end = match here.end {
+        Some(end) => end,
+        None => {
+            let found = go(deck, Operation::SpaceEnd).await;
+            let end = deck.tape_state().await.position;
+            let _: Outcome = go(deck, Operation::Locate(here.position.object)).await?;
+            found.map(|_| end)?
+        }
+    };
+    if here.position == end {
         return Ok(());
     }
-    let next = deck.tape(Operation::Read { limit: 0 }).await;
-    if next == Ok(Outcome::End) {
-        return Ok(());
+    if call.worm {
+        // All filemarks at the end but the first may be written over: programs
+        // end a tape with two, and append in front of the second.
+        let marks = end.marks - here.position.marks;
+        if here.behind_mark && end.object - here.position.object == marks {
+            return Ok(());
+        }
+        return Err(Sense::new(Key::DataProtect, asc::WORM_OVERWRITE));
     }
-    let back = deck.tape(Operation::Locate(state.position.object)).await;
-    let _: Outcome = next.and(back).map_err(|error| sense_of(&error))?;
-    Err(Sense::new(Key::DataProtect, asc::WORM_OVERWRITE))
+    let allowed = match call.overwrite {
+        Overwrite::No => false,
+        Overwrite::At(partition, object) => {
+            (partition, object) == (here.partition, here.position.object)
+        }
+        Overwrite::Format => matches!(call.opcode(), FORMAT_MEDIUM | SET_CAPACITY),
+    };
+    let refused = Sense::new(Key::DataProtect, asc::WRITE_PROTECTED);
+    allowed.then_some(()).ok_or(refused)
 }
 
-/// Ends a command that has written `objects`.
-async fn end(deck: &Deck, call: &Call, objects: u64, on_medium: bool) -> Result<(), Sense> {
-    if on_medium {
+/// Ends a command that has written `objects`, before which the tape was as in
+/// `before`.
+async fn end(
+    deck: &Deck,
+    call: &Call,
+    objects: u64,
+    before: TapeState,
+    on_medium: bool,
+) -> Result<(), Sense> {
+    let after = deck.tape_state().await;
+    let late = past_early_warning(call, &after);
+    // SEW: at early warning, what is buffered is written.
+    if on_medium || (late && !past_early_warning(call, &before)) {
         sync(deck, objects, 0).await?;
     }
-    if objects > 0 && past_early_warning(call, &deck.tape_state().await) {
-        return Err(Sense {
-            eom: true,
-            ..stopped(Key::NoSense, asc::END_OF_PARTITION, 0)
-        });
-    }
-    Ok(())
+    let zone = call.early_warning.saturating_add(call.programmable);
+    let met = if objects == 0 {
+        return Ok(());
+    } else if late {
+        asc::END_OF_PARTITION
+    } else if past(&after, zone) && !past(&before, zone) {
+        asc::PROGRAMMABLE_EARLY_WARNING
+    } else {
+        return Ok(());
+    };
+    Err(Sense {
+        eom: true,
+        ..stopped(Key::NoSense, met, 0)
+    })
 }
 
 async fn sync(deck: &Deck, accepted: u64, residue: i64) -> Result<(), Sense> {
