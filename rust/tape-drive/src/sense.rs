@@ -59,6 +59,7 @@ pub mod asc {
     pub const RESERVATIONS_PREEMPTED: u16 = 0x2a03;
     pub const RESERVATIONS_RELEASED: u16 = 0x2a04;
     pub const REGISTRATIONS_PREEMPTED: u16 = 0x2a05;
+    pub const COMMAND_SEQUENCE_ERROR: u16 = 0x2c00;
     pub const CANNOT_FORMAT: u16 = 0x3006;
     pub const INCOMPATIBLE_MEDIUM: u16 = 0x3000;
     pub const CANNOT_READ_FORMAT: u16 = 0x3002;
