@@ -29,6 +29,8 @@ mod done;
 mod drive;
 #[cfg(feature = "driver")]
 pub mod driver;
+#[cfg(feature = "driver")]
+pub mod exercise;
 mod failure;
 mod format;
 mod inquiry;

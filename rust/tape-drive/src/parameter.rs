@@ -3,9 +3,12 @@
 
 use crate::call::Call;
 use crate::density;
+use crate::diagnostic::{self, Buffers};
 use crate::inquiry::inquiry;
 use crate::mode::ModePages;
+use crate::opcodes::{report_opcodes, report_task_management, Timestamp};
 use crate::reserve::{Refusal, Reservations};
+use crate::security;
 use crate::state::Reader;
 use crate::{asc, Attention, Config, Drive, Key, Sense};
 
@@ -14,6 +17,8 @@ use crate::{asc, Attention, Config, Drive, Key, Sense};
 pub(crate) struct Parameters {
     pub(crate) modes: ModePages,
     pub(crate) reservations: Reservations,
+    buffers: Buffers,
+    timestamp: Timestamp,
 }
 
 impl Parameters {
@@ -21,6 +26,8 @@ impl Parameters {
         Self {
             modes: ModePages::new(config),
             reservations: Reservations::default(),
+            buffers: Buffers::default(),
+            timestamp: Timestamp::default(),
         }
     }
 
@@ -52,12 +59,16 @@ impl Parameters {
     pub(crate) fn save(&self, bytes: &mut Vec<u8>) {
         self.modes.save(bytes);
         self.reservations.save(bytes);
+        self.buffers.save(bytes);
+        self.timestamp.save(bytes);
     }
 
     pub(crate) fn restore(config: &Config, reader: &mut Reader) -> Option<Self> {
         let mut new = Self::new(config);
         new.modes.restore(reader)?;
         new.reservations = Reservations::restore(reader)?;
+        new.buffers = Buffers::restore(reader)?;
+        new.timestamp = Timestamp::restore(reader)?;
         Some(new)
     }
 }
@@ -72,6 +83,8 @@ impl Drive {
         let Parameters {
             modes,
             reservations,
+            buffers,
+            timestamp,
         } = &mut self.parameters;
         let who = call.initiator;
         let done = |()| Vec::new();
@@ -88,6 +101,8 @@ impl Drive {
                 Vec::new()
             }
             0x1a | 0x5a => modes.sense(view, cdb)?,
+            0x1c => diagnostic::receive(cdb)?,
+            0x1d => diagnostic::send(cdb, data).map(done)?,
             0x1e => self.prevent_allow(call).map(done)?,
             0x16 | 0x56 => reservations.reserve(who).map(done)?,
             0x17 | 0x57 => reservations.release(who).map(done)?,
@@ -97,7 +112,18 @@ impl Drive {
                 self.attentions.extend(notices.iter().map(Attention::from));
                 Vec::new()
             }
+            0x3b => buffers.write(cdb, data).map(done)?,
+            0x3c => buffers.read(cdb)?,
             0x44 => density::report(&self.config, view, cdb)?,
+            0xa0 => luns(call)?,
+            0xa2 => security::protocol_in(cdb)?,
+            0xb5 => security::protocol_out().map(done)?,
+            0xa3 => match call.byte(1) & 0x1f {
+                0x0c => report_opcodes(cdb)?,
+                0x0d => report_task_management(cdb)?,
+                _ => timestamp.report()?,
+            },
+            0xa4 => timestamp.change(cdb, data).map(done)?,
             _ => return Err(Sense::new(Key::IllegalRequest, asc::INVALID_OPCODE).into()),
         })
     }
@@ -121,6 +147,22 @@ impl Drive {
         }
         Ok(())
     }
+}
+
+/// REPORT LUNS, SPC-4 6.33: this one.
+fn luns(call: &Call) -> Result<Vec<u8>, Sense> {
+    // All, well known (there are none), all and well known.
+    let count = match call.byte(2) {
+        0 | 2 => 1,
+        1 => 0,
+        _ => return Err(Sense::cdb_field(2, Some(7))),
+    };
+    if call.number(6, 4) < 16 {
+        return Err(Sense::cdb_field(6, None));
+    }
+    let mut data = vec![0, 0, 0, 8 * count, 0, 0, 0, 0];
+    data.resize(8 + 8 * usize::from(count), 0);
+    Ok(data)
 }
 
 /// READ BLOCK LIMITS, SSC-3 6.9: any length that 24 bits can say.

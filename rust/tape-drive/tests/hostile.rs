@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Any bytes at all as commands, images and saved states. The same as the fuzz
+//! target, for as long as a test may take.
+
+mod support;
+
+use proptest::prelude::*;
+use support::*;
+use tape_drive::driver::Runner;
+use tape_drive::exercise::exercise;
+use tape_drive::{Config, Drive, RestoreError};
+
+/// A tape with something on it.
+fn image() -> Vec<u8> {
+    let mut drive = tape(&[b"abcd", b"", b"efgh", b"ij", b""]);
+    drive.ok(UNLOAD);
+    drive.medium
+}
+
+fn state() -> Vec<u8> {
+    let mut drive = tape(&[b"abcd", b"", b"efgh"]);
+    drive.set_block_length(4);
+    drive.ok([0x1e, 0, 0, 0, 1, 0]);
+    drive.ok(read(FIXED, 1));
+    drive.drive.save()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn commands(
+        habits in any::<u8>(),
+        commands in prop::collection::vec(any::<[u8; 20]>(), 0..40),
+        blank in any::<bool>(),
+    ) {
+        let mut input = vec![habits, commands.len() as u8];
+        input.extend(commands.concat());
+        if !blank {
+            input.extend(image());
+        }
+        exercise(&input);
+    }
+
+    #[test]
+    fn anything(input in prop::collection::vec(any::<u8>(), 0..2000)) {
+        exercise(&input);
+    }
+
+    #[test]
+    fn states(at in any::<prop::sample::Index>(), bits in any::<u8>(), end in any::<bool>()) {
+        let mut state = state();
+        let at = at.index(state.len());
+        if end {
+            state.truncate(at);
+        } else {
+            state[at] ^= bits;
+        }
+        let mut drive = Runner::with(Config::default(), image());
+        let before = drive.drive.save();
+        match drive.drive.restore(&state) {
+            Ok(()) => {
+                let saved = drive.drive.save();
+                let mut other = Runner::with(Config::default(), image());
+                prop_assert_eq!(other.drive.restore(&saved), Ok(()));
+                prop_assert_eq!(other.drive.save(), saved);
+            }
+            Err(_) => prop_assert_eq!(drive.drive.save(), before),
+        }
+        drive.command(&read(0, 4), &[]);
+        drive.command(&POSITION, &[]);
+    }
+
+    #[test]
+    fn states_of_anything(state in prop::collection::vec(any::<u8>(), 0..200)) {
+        let mut drive = Drive::new(Config::default()).unwrap();
+        prop_assert_eq!(drive.restore(&state), Err(RestoreError::Foreign));
+    }
+}

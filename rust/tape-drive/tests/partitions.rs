@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Formatting, partitions, explicit addresses, SET CAPACITY.
+
+mod support;
+
+use support::*;
+use tape_drive::driver::Runner;
+use tape_drive::Key::*;
+use tape_drive::{asc, Config, Task};
+
+const FORMAT: [u8; 6] = [0x04, 0, 1, 0, 0, 0];
+
+/// Asks for partitions of so many megabytes, and formats.
+fn partition(drive: &mut Runner<Vec<u8>>, megabytes: &[u16]) {
+    const IDP_PSUM_MEGABYTES: u8 = 0x34;
+    let additional = megabytes.len() as u8 - 1;
+    let mut page = vec![0x11, 6 + 2 * megabytes.len() as u8, 15, additional];
+    page.extend([IDP_PSUM_MEGABYTES, 3, 0, 0]);
+    page.extend(megabytes.iter().flat_map(|size| size.to_be_bytes()));
+    let mut list = vec![0, 0, 0x10, 0];
+    list.extend(page);
+    drive.ok_with([0x15, 0x10, 0, 0, list.len() as u8, 0], &list);
+    drive.ok(FORMAT);
+}
+
+fn four() -> Runner<Vec<u8>> {
+    let mut drive = small(10_000_000, 0);
+    partition(&mut drive, &[2, 3, 1, 0xffff]);
+    drive
+}
+
+#[test]
+fn each_has_its_own_tape_and_capacity() {
+    let mut drive = four();
+    for number in 0..4 {
+        drive.ok(locate_partition(number, 0));
+        drive.record(&[number; 9]);
+        drive.ok(marks(1));
+        assert_eq!(drive.ok(POSITION)[1], number);
+    }
+    drive.ok(locate_partition(2, 1));
+    let kilobyte = [7; 1000];
+    let fits = (0..).take_while(|_| {
+        drive
+            .command(&write(0, 1000), &kilobyte)
+            .done
+            .cause
+            .is_none()
+    });
+    assert_eq!(fits.count(), (1_000_000 - 17) / 1008);
+    for number in 0..4 {
+        drive.ok(locate_partition(number, 0));
+        assert_eq!(drive.ok(read(0, 9)), [number; 9]);
+    }
+    let (told, _) = drive.fails(locate_partition(4, 0));
+    assert_eq!(told.1, asc::INVALID_FIELD_IN_CDB);
+    // What a host sees of them.
+    let page = drive.ok([0x1a, 8, 0x11, 0, 255, 0]);
+    assert_eq!(page[4 + 3], 3);
+}
+
+#[test]
+fn they_are_there_when_it_is_loaded_again() {
+    let mut drive = four();
+    drive.ok(locate_partition(3, 0));
+    drive.record(b"last");
+    drive.ok(locate_partition(1, 0));
+    drive.record(b"second");
+    assert_eq!(drive.task(Task::Unload).cause, None);
+    let state = drive.drive.save();
+    let config = drive.drive.config().clone();
+    let mut other = Runner::with(config.clone(), drive.medium.clone());
+    other.ok(locate_partition(3, 0));
+    assert_eq!(other.ok(read(0, 4)), b"last");
+    let mut moved = Runner::with(config, drive.medium);
+    moved.drive.restore(&state).unwrap();
+    let position = moved.ok(POSITION);
+    assert_eq!((position[1], position[7]), (1, 1));
+    moved.ok(REWIND);
+    assert_eq!(moved.ok(read(0, 6)), b"second");
+}
+
+#[test]
+fn explicit_addresses() {
+    let mut drive = four();
+    drive.ok_with(long(0x8a, 0x0c, 1, 0, 3), b"abc");
+    drive.ok_with(long(0x8a, 0x0c, 1, 1, 3), b"def");
+    drive.ok(long(0x80, 0x0c, 1, 2, 1));
+    drive.ok_with(long(0x8a, 0x0c, 0, 0, 3), b"ghi");
+    assert_eq!(drive.ok(long(0x88, 0, 1, 1, 3)), b"def");
+    assert_eq!(drive.ok(long(0x81, 4, 1, 1, 3)), b"abc");
+    assert_eq!(drive.ok(long(0x88, 0, 0, 0, 3)), b"ghi");
+    drive.ok(long(0x8f, 0, 1, 0, 3));
+    let (told, _) = drive.fails(long(0x88, 0, 1, 9, 3));
+    assert_eq!((told.0, told.1), (BlankCheck, asc::END_OF_DATA));
+    drive.ok(long(0x93, 0, 1, 1, 0));
+    let (told, _) = drive.fails(long(0x88, 0, 1, 1, 3));
+    assert_eq!((told.0, told.1), (BlankCheck, asc::END_OF_DATA));
+    // SPACE(16): no address, a longer count.
+    drive.ok(locate_partition(1, 1));
+    let mut back = [0; 16];
+    back[0] = 0x91;
+    back[4..12].copy_from_slice(&(-1i64).to_be_bytes());
+    drive.ok(back);
+    assert_eq!(drive.position(), 0);
+}
+
+#[test]
+fn formatting_to_one_leaves_a_plain_image() {
+    let mut drive = four();
+    drive.ok(locate_partition(1, 0));
+    drive.record(b"goes away");
+    let (told, _) = drive.fails(FORMAT);
+    assert_eq!((told.0, told.1), (IllegalRequest, asc::NOT_AT_BEGINNING));
+    drive.ok(locate_partition(0, 0));
+    drive.ok([0x04, 0, 0, 0, 0, 0]);
+    drive.record(b"abcd");
+    drive.ok(UNLOAD);
+    let expected = *b"\x04\0\0\0abcd\x04\0\0\0\xff\xff\xff\xff";
+    assert_eq!(drive.medium[..16], expected);
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let mut drive = small(10_000_000, 0);
+    drive.record(b"stays");
+    drive.ok(REWIND);
+    let list = [0, 0, 0x10, 0, 0x11, 10, 15, 1, 0x34, 3, 0, 0, 0, 9, 0, 9];
+    drive.ok_with([0x15, 0x10, 0, 0, 16, 0], &list);
+    let (told, _) = drive.fails(FORMAT);
+    assert_eq!(
+        (told.0, told.1),
+        (IllegalRequest, asc::PARAMETER_VALUE_INVALID)
+    );
+    assert_eq!(drive.ok(read(0, 5)), b"stays");
+}
+
+#[test]
+fn without_a_bound_all_partitions_but_the_last_get_a_share() {
+    // The second begins far behind what a Vec can be long.
+    let file = tempfile::tempfile().unwrap();
+    let mut drive = Runner::new(Config::default(), file, 0);
+    const SDP: u8 = 0x44;
+    let list = [0, 0, 0x10, 0, 0x11, 10, 15, 1, SDP, 3, 0, 0, 0, 0, 0, 0];
+    drive.ok_with([0x15, 0x10, 0, 0, 16, 0], &list);
+    drive.ok(FORMAT);
+    drive.ok(locate_partition(0, 0));
+    drive.record(b"abc");
+    drive.ok(REWIND);
+    assert_eq!(drive.ok(read(0, 3)), b"abc");
+    assert_eq!(drive.ok([0x1a, 8, 0x11, 0, 255, 0])[4 + 3], 1);
+}
+
+#[test]
+fn set_capacity() {
+    let config = Config {
+        capacity: 100_000,
+        ..Config::default()
+    };
+    let mut drive = Runner::with(config.clone(), Vec::new());
+    drive.record(&[1; 60_000]);
+    let half = [0x0b, 0, 0, 0x80, 0, 0];
+    let (told, _) = drive.fails(half);
+    assert_eq!((told.0, told.1), (IllegalRequest, asc::NOT_AT_BEGINNING));
+    drive.ok(REWIND);
+    drive.ok(half);
+    let (told, _) = drive.fails(read(0, 1));
+    assert_eq!(told.0, BlankCheck, "what was there is gone");
+    let told = drive.fails_with(write(0, 60_000), &[1; 60_000]);
+    assert_eq!((told.0, told.2), (VolumeOverflow, "eom"));
+    drive.record(&[2; 40_000]);
+    drive.ok(UNLOAD);
+    let mut again = Runner::with(config, drive.medium);
+    again.ok(TO_END);
+    let told = again.fails_with(write(0, 20_000), &[1; 20_000]);
+    assert_eq!((told.0, told.2), (VolumeOverflow, "eom"), "it stays so");
+    again.ok(REWIND);
+    again.ok([0x0b, 0, 0, 0xff, 0xff, 0]);
+    again.record(&[1; 90_000]);
+}
