@@ -41,7 +41,7 @@ const fn lto(
 }
 
 /// Media width in tenths of a millimetre: half an inch.
-const WIDTH: u16 = 127;
+pub(crate) const WIDTH: u16 = 127;
 
 #[rustfmt::skip]
 static DENSITIES: [Density; 9] = [
@@ -85,6 +85,11 @@ pub(crate) fn medium_type(code: u8, worm: bool) -> u8 {
 /// file can be long.
 pub(crate) fn nominal(config: &Config) -> u64 {
     (u64::from(find(config.density).megabytes) * 1_000_000).min(1 << 40)
+}
+
+/// Who assigned the density code; empty if that isn't known.
+pub(crate) fn organisation(code: u8) -> &'static str {
+    find(code).organisation
 }
 
 /// Of a cartridge of this kind, in units of 10^6 bytes: the configured

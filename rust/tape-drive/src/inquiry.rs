@@ -4,6 +4,7 @@
 
 use crate::config::Config;
 use crate::density::padded;
+use crate::log::alert;
 use crate::sense::Sense;
 use crate::Reply;
 
@@ -15,13 +16,14 @@ const DEVICE_TYPE: u8 = 0x01;
 type Page = (u8, fn(&Config) -> Option<Vec<u8>>);
 
 /// Ascending.
-const PAGES: [Page; 6] = [
+const PAGES: [Page; 7] = [
     (0x00, supported_pages),
     (0x80, serial),
     (0x83, designators),
     (0x86, extended),
     (0xb0, sequential_access),
     (0xb1, serial),
+    (0xb2, alerts),
 ];
 
 /// Answers INQUIRY; never fails for want of a cartridge.
@@ -125,6 +127,11 @@ fn sequential_access(config: &Config) -> Option<Vec<u8>> {
     Some(vec![u8::from(config.worm), 0])
 }
 
+/// B2h, the TapeAlert flags that may be raised.
+fn alerts(_: &Config) -> Option<Vec<u8>> {
+    Some(alert::raised().to_be_bytes().into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,8 +161,8 @@ mod tests {
     #[test]
     fn pages_are_those_that_are_listed() {
         for (config, pages) in [
-            (named(), &[0x00, 0x80, 0x83, 0x86, 0xb0, 0xb1][..]),
-            (Config::default(), &[0x00, 0x83, 0x86, 0xb0]),
+            (named(), &[0x00, 0x80, 0x83, 0x86, 0xb0, 0xb1, 0xb2][..]),
+            (Config::default(), &[0x00, 0x83, 0x86, 0xb0, 0xb2]),
         ] {
             assert_eq!(vpd(&config, 0).unwrap()[4..], *pages);
             for code in 0..=0xff {
@@ -196,6 +203,8 @@ mod tests {
         assert_eq!(&vpd(&named(), 0x80).unwrap()[4..], b"T-1");
         assert_eq!(&vpd(&named(), 0xb1).unwrap()[4..], b"T-1");
         assert_eq!(vpd(&named(), 0xb0).unwrap(), [1, 0xb0, 0, 2, 1, 0]);
+        let flags = [0x2c, 0xd0, 0, 0, 0, 0, 0, 0x10];
+        assert_eq!(vpd(&named(), 0xb2).unwrap()[4..], flags);
         assert_eq!(vpd(&named(), 0x86).unwrap().len(), 64);
     }
 }

@@ -18,6 +18,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod attribute;
 mod call;
 mod command;
 mod config;
@@ -34,6 +35,7 @@ pub mod exercise;
 mod failure;
 mod format;
 mod inquiry;
+mod log;
 mod medium;
 mod mode;
 mod motion;
