@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A command as its procedure sees it.
 
-use crate::command::{number, Access, Entry, Transfer, CDB_MAX};
+use crate::command::{number, Access, Entry, Length, Transfer, CDB_MAX};
 use crate::{asc, Key, Sense};
 
 const ALLOW_OVERWRITE: u8 = 0x82;
@@ -98,6 +98,11 @@ impl Call {
     /// A 16-byte form, with partition and logical object identifier.
     pub(crate) fn is_long(&self) -> bool {
         self.entry.usage.len() == 16
+    }
+
+    /// It brings data from the tape.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self.entry.length, Length::Read(_))
     }
 
     /// Something is different afterwards, apart from the position.

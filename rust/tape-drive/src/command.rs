@@ -32,8 +32,6 @@ impl Transfer {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Length {
     None,
-    /// In, always the same.
-    In(u64),
     /// In, a big-endian number: first byte, bytes.
     InField(usize, usize),
     /// Out, a big-endian number.
@@ -227,6 +225,11 @@ pub(crate) fn find(cdb: &[u8]) -> Result<&'static Entry, Sense> {
     Ok(entry)
 }
 
+/// The standard's name of a command, for tracing; `None`: there is no such.
+pub fn name(cdb: &[u8]) -> Option<&'static str> {
+    find(cdb).ok().map(|entry| entry.name)
+}
+
 /// Refuses bits that mean nothing, and NACA. Byte 1's upper three, where
 /// SCSI-2 hosts put the LUN, may be anything unless they have a meaning.
 pub(crate) fn check_bits(entry: &Entry, cdb: &[u8]) -> Result<(), Sense> {
@@ -258,7 +261,6 @@ pub(crate) fn transfer(entry: &Entry, cdb: &[u8], block_length: u32) -> Transfer
     };
     let (length, make): (u64, fn(u64) -> Transfer) = match entry.length {
         Length::None => (0, Transfer::In),
-        Length::In(length) => (length, Transfer::In),
         InField(at, bytes) => (number(cdb, at, bytes), Transfer::In),
         OutField(at, bytes) => (number(cdb, at, bytes), Transfer::Out),
         Read(at) => (units(at), Transfer::In),

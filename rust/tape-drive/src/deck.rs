@@ -17,7 +17,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use tape_image::container::Operation as Change;
+use tape_image::container::{Attribute, Operation as Change};
 use tape_image::{Error, Operation, Outcome, Position};
 
 use crate::call::Overwrite;
@@ -48,6 +48,10 @@ pub(crate) enum Ask {
     Reply(Vec<u8>),
     /// What FORMAT MEDIUM is to make of it.
     Plan,
+    /// What WRITE ATTRIBUTE, given its data, makes of a partition's attributes.
+    Attributes(Vec<u8>),
+    /// Keep this with the tape, if it has a place for it.
+    Note(Occasion),
     /// What ALLOW OVERWRITE allows.
     Allow(Overwrite),
     /// The cartridge is found to be good.
@@ -71,6 +75,15 @@ pub(crate) enum Answer {
     Bytes(Vec<u8>),
     Reply(Result<Vec<u8>, Refusal>),
     Plan(Result<Vec<u64>, Sense>),
+    Attributes(Result<Vec<Attribute>, Sense>),
+}
+
+/// When something is to be kept with the tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    Change,
+    Format,
+    Unload,
 }
 
 /// What a procedure can know of the cartridge.
@@ -89,6 +102,10 @@ pub(crate) struct State {
     pub(crate) partitions: usize,
     /// Those that have been used since the cartridge was put in: a bit each.
     pub(crate) mounted: u32,
+    /// There is a place for attributes.
+    pub(crate) header: bool,
+    /// It was written to since it was loaded.
+    pub(crate) changed: bool,
 }
 
 /// What a procedure can know of the current partition.
@@ -221,6 +238,20 @@ impl Deck {
     pub(crate) async fn plan(&self) -> Result<Vec<u64>, Sense> {
         match self.ask(Ask::Plan).await {
             Answer::Plan(plan) => plan,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn attributes(&self, data: Vec<u8>) -> Result<Vec<Attribute>, Sense> {
+        match self.ask(Ask::Attributes(data)).await {
+            Answer::Attributes(attributes) => attributes,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn note(&self, occasion: Occasion) -> Result<(), Error> {
+        match self.ask(Ask::Note(occasion)).await {
+            Answer::Cartridge(result) => result,
             other => unreachable!("{other:?}"),
         }
     }

@@ -34,6 +34,7 @@ pub(crate) fn command(deck: Deck, call: Call) -> Procedure {
             0x2b | 0x92 => locate(deck, call).await?,
             0x82 => format::allow_overwrite(deck, call).await?,
             0x34 => read_position(deck, call).await?,
+            0x8d => format::write_attribute(deck, call).await?,
             _ => return parameters(deck, call).await,
         }
         Ok(())

@@ -8,10 +8,11 @@ use crate::command::{self, Entry};
 use crate::deck::Deck;
 use crate::dispatch;
 use crate::done::{Action, Attention, Done, Task};
+use crate::io::Out;
 use crate::medium::{Slot, Standing};
 use crate::parameter::Parameters;
 use crate::reserve::{self, Refusal};
-use crate::run::{Interrupt, Out, Running, Waiting};
+use crate::run::{Interrupt, Running, Waiting};
 use crate::{asc, Config, ConfigError, Key, Medium, Sense, Transfer};
 
 /// The longest transfer of a command, in bytes.
@@ -116,6 +117,8 @@ impl Drive {
             (Some(slot), Some(place)) => {
                 slot.standing = place.standing;
                 slot.resume = place.resume;
+                // Where it comes from has counted it.
+                slot.counted = place.standing == Standing::Loaded;
             }
             (_, place) => self.restored = place,
         }
@@ -239,7 +242,7 @@ impl Drive {
             return;
         }
         running.interrupt = Interrupt::Asked;
-        if let (Waiting::Tape(_), Some(slot)) = (&running.waiting, &mut self.slot) {
+        if let (Waiting::Tape { .. }, Some(slot)) = (&running.waiting, &mut self.slot) {
             slot.tape_mut()
                 .into_iter()
                 .for_each(|tape| tape.interrupt());

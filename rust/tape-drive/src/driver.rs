@@ -74,24 +74,22 @@ impl<M: Bytes> Runner<M> {
     /// # Panics
     /// If it doesn't come to one.
     pub fn finish(&mut self, buffer: &mut [u8]) -> Done {
-        loop {
-            while let Some(action) = self.drive.poll() {
-                match action {
-                    Action::Put { at, bytes } => {
-                        buffer[at..at + bytes.len()].copy_from_slice(bytes);
-                    }
-                    Action::Io(request) => {
-                        let mut data = match request {
-                            Request::Read { .. } => Data::In(buffer),
-                            _ => Data::Out(buffer),
-                        };
-                        let completion = carry_out(request, &mut self.medium, &mut data);
-                        self.drive.handle(completion);
-                    }
+        while let Some(action) = self.drive.poll() {
+            match action {
+                Action::Put { at, bytes } => {
+                    buffer[at..at + bytes.len()].copy_from_slice(bytes);
+                }
+                Action::Io(request) => {
+                    let mut data = match request {
+                        Request::Read { .. } => Data::In(buffer),
+                        _ => Data::Out(buffer),
+                    };
+                    let completion = carry_out(request, &mut self.medium, &mut data);
+                    self.drive.handle(completion);
                 }
             }
-            return self.drive.poll_done().expect("nothing is out");
         }
+        self.drive.poll_done().expect("nothing is out")
     }
 
     /// A command that succeeds: its data in.

@@ -5,8 +5,8 @@ use tape_image::container::Operation as Change;
 use tape_image::{Operation, Outcome};
 
 use crate::call::{Call, Overwrite};
-use crate::deck::{Deck, TapeState};
-use crate::medium::{change, go, ready};
+use crate::deck::{Deck, Occasion, TapeState};
+use crate::medium::{change, go, note, ready};
 use crate::write::may_write;
 use crate::{asc, Key, Sense};
 
@@ -28,7 +28,8 @@ pub(crate) async fn format(deck: &Deck, call: &Call) -> Result<(), Sense> {
         vec![u64::MAX]
     };
     blank(deck, partitions).await?;
-    begin_anew(deck).await
+    begin_anew(deck).await?;
+    note(deck, Occasion::Format).await
 }
 
 /// SET CAPACITY: so much of the tape is used from now on. What is on it goes.
@@ -62,6 +63,30 @@ pub(crate) async fn allow_overwrite(deck: &Deck, call: &Call) -> Result<(), Sens
     };
     deck.allow(allowed).await;
     Ok(())
+}
+
+/// WRITE ATTRIBUTE: medium auxiliary memory, SPC-4 6.43.
+pub(crate) async fn write_attribute(deck: &Deck, call: &Call) -> Result<(), Sense> {
+    ready(deck).await?;
+    let data = deck.copy(0..call.transfer.bytes() as usize).await;
+    let attributes = deck.attributes(data).await?;
+    let partition = usize::from(call.byte(7));
+    let had_header = deck.state().await.header;
+    let _: Outcome = go(deck, Operation::Sync).await?;
+    let set = Change::SetAttributes {
+        partition,
+        attributes,
+    };
+    let changed = change(deck, set).await;
+    if had_header {
+        return changed;
+    }
+    if deck.state().await.header {
+        // The blank tape has moved to behind it.
+        deck.forget().await;
+        begin_anew(deck).await?;
+    }
+    changed
 }
 
 /// Refuses anywhere but at the beginning of partition 0, and what mustn't be

@@ -35,6 +35,7 @@ pub mod exercise;
 mod failure;
 mod format;
 mod inquiry;
+mod io;
 mod log;
 mod medium;
 mod mode;
@@ -52,7 +53,7 @@ mod state;
 mod view;
 mod write;
 
-pub use command::{Transfer, CDB_MAX};
+pub use command::{name, Transfer, CDB_MAX};
 pub use config::{Config, ConfigError, Medium};
 pub use done::{Action, Attention, Done, Status, Task, Tray};
 pub use drive::{Drive, TRANSFER_MAX};

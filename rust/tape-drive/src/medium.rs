@@ -4,9 +4,9 @@
 
 use tape_image::container::{Cartridge, Operation as Change};
 use tape_image::index::Kind;
-use tape_image::{Format, Operation, Outcome, Tape};
+use tape_image::{Error, Format, Operation, Outcome, Tape};
 
-use crate::deck::{Deck, State, TapeState};
+use crate::deck::{Deck, Occasion, State, TapeState};
 use crate::failure::sense_of;
 use crate::{asc, view, Config, Key, Medium, Sense};
 
@@ -28,6 +28,10 @@ pub(crate) struct Slot {
     pub(crate) standing: Standing,
     /// It has been read.
     pub(crate) loaded: bool,
+    /// The log has it.
+    pub(crate) counted: bool,
+    /// It was written to since.
+    pub(crate) changed: bool,
     /// Partition and object to begin at.
     pub(crate) resume: (usize, u64),
     pub(crate) cartridge: Cartridge,
@@ -42,6 +46,8 @@ impl Slot {
             medium,
             standing: Standing::Loaded,
             loaded: false,
+            counted: false,
+            changed: false,
             resume: (0, 0),
             cartridge: Cartridge::new(tape_image::Config {
                 truncation: medium.truncation,
@@ -115,6 +121,8 @@ impl Slot {
             resume: self.resume,
             partition: self.partition,
             partitions: self.cartridge.partitions().len(),
+            header: self.cartridge.has_header(),
+            changed: self.changed,
             mounted: mounted.fold(0, |bits, (number, _)| bits | 1 << number),
         }
     }
@@ -220,8 +228,25 @@ pub(crate) async fn go(deck: &Deck, operation: Operation) -> Result<Outcome, Sen
 
 /// Something is done to the cartridge, no tape being dirty.
 pub(crate) async fn change(deck: &Deck, change: Change) -> Result<(), Sense> {
+    let load = change == Change::Load;
     let changed = deck.cartridge(change).await;
+    if changed.is_err() && !load {
+        // It may be one thing or the other.
+        let _ = deck.cartridge(Change::Load).await;
+    }
     changed.map_err(|error| sense_of(&error))
+}
+
+/// Keeps with the tape that something happened to it, if it has a place for
+/// that. No tape is dirty.
+pub(crate) async fn note(deck: &Deck, occasion: Occasion) -> Result<(), Sense> {
+    match deck.note(occasion).await {
+        Ok(()) | Err(Error::AttributesFull { .. }) => Ok(()),
+        Err(error) => {
+            let _ = deck.cartridge(Change::Load).await;
+            Err(sense_of(&error))
+        }
+    }
 }
 
 /// Leaves the current partition for the beginning of another.

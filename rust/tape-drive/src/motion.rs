@@ -6,8 +6,8 @@ use tape_image::{Operation, Outcome, Stop};
 
 use crate::call::{at_beginning, at_end_of_data, at_filemark, Call};
 use crate::command::signed;
-use crate::deck::Deck;
-use crate::medium::{change_partition, go as tape, present, ready, Standing};
+use crate::deck::{Deck, Occasion};
+use crate::medium::{change_partition, go as tape, note, present, ready, Standing};
 use crate::write::past_early_warning;
 use crate::{asc, Key, Sense};
 
@@ -122,6 +122,9 @@ pub(crate) async fn load_unload(deck: &Deck, call: &Call) -> Result<(), Sense> {
         return Err(Sense::new(Key::IllegalRequest, asc::REMOVAL_PREVENTED));
     }
     put_away(deck).await?;
+    if state.loaded {
+        note(deck, Occasion::Unload).await?;
+    }
     let standing = if hold {
         Standing::Held
     } else {

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What commands about the drive answer, and change.
 
+use tape_image::{Error, Operation, Outcome};
+
+use crate::attribute::{Attribute, Memory};
 use crate::call::Call;
 use crate::density;
 use crate::diagnostic::{self, Buffers};
 use crate::inquiry::inquiry;
+use crate::log::{alert, Context, Counters, Transfers};
 use crate::mode::ModePages;
 use crate::opcodes::{report_opcodes, report_task_management, Timestamp};
 use crate::reserve::{Refusal, Reservations};
@@ -17,6 +21,7 @@ use crate::{asc, Attention, Config, Drive, Key, Sense};
 pub(crate) struct Parameters {
     pub(crate) modes: ModePages,
     pub(crate) reservations: Reservations,
+    pub(crate) counters: Counters,
     buffers: Buffers,
     timestamp: Timestamp,
 }
@@ -26,6 +31,7 @@ impl Parameters {
         Self {
             modes: ModePages::new(config),
             reservations: Reservations::default(),
+            counters: Counters::default(),
             buffers: Buffers::default(),
             timestamp: Timestamp::default(),
         }
@@ -56,9 +62,61 @@ impl Parameters {
         Ok(sizes)
     }
 
+    /// Counts what the tape did.
+    pub(crate) fn count(&mut self, operation: Operation, outcome: &Result<Outcome, Error>) {
+        let mut moved = Transfers::default();
+        match (operation, outcome) {
+            (Operation::Write { length }, Ok(Outcome::Done)) => {
+                moved.from_host = length as u64;
+                moved.to_medium = length as u64;
+                moved.records_written = 1;
+            }
+            (Operation::WriteMarks(count), Ok(outcome)) => {
+                let left = match outcome {
+                    Outcome::Full { left } => *left,
+                    _ => 0,
+                };
+                moved.marks_written = u64::from(count - left);
+            }
+            (_, Ok(Outcome::Record { length, .. })) => {
+                moved.from_medium = u64::from(*length);
+                moved.records_read = 1;
+            }
+            (_, Err(Error::Read { .. })) => moved.read_errors = 1,
+            (_, Err(Error::Write { .. })) => moved.write_errors = 1,
+            _ => return,
+        }
+        self.counters.count(moved);
+    }
+
+    /// Counts what an initiator was sent of the tape.
+    pub(crate) fn count_sent(&mut self, bytes: usize) {
+        self.counters.count(Transfers {
+            to_host: bytes as u64,
+            ..Transfers::default()
+        });
+    }
+
+    /// Raises the TapeAlert flags that go with an error.
+    pub(crate) fn alert(&mut self, sense: &Sense, failure: Option<&Error>) {
+        let flags: &[u8] = match (failure, sense.asc) {
+            (Some(Error::Read { .. } | Error::Damaged { .. }), _) => {
+                &[alert::HARD_ERROR, alert::READ_FAILURE]
+            }
+            (Some(Error::Write { .. }), _) => &[alert::HARD_ERROR, alert::WRITE_FAILURE],
+            (Some(Error::NotATape { .. }), _) => &[alert::UNSUPPORTED_FORMAT],
+            (_, asc::WRITE_PROTECTED) => &[alert::WRITE_PROTECT],
+            (_, asc::WORM_OVERWRITE) => &[alert::WORM_OVERWRITE],
+            (_, asc::REMOVAL_PREVENTED) => &[alert::NO_REMOVAL],
+            _ => &[],
+        };
+        flags.iter().for_each(|&flag| self.counters.raise(flag));
+    }
+
     pub(crate) fn save(&self, bytes: &mut Vec<u8>) {
         self.modes.save(bytes);
         self.reservations.save(bytes);
+        self.counters.save(bytes);
         self.buffers.save(bytes);
         self.timestamp.save(bytes);
     }
@@ -67,6 +125,7 @@ impl Parameters {
         let mut new = Self::new(config);
         new.modes.restore(reader)?;
         new.reservations = Reservations::restore(reader)?;
+        new.counters = Counters::restore(reader)?;
         new.buffers = Buffers::restore(reader)?;
         new.timestamp = Timestamp::restore(reader)?;
         Some(new)
@@ -83,6 +142,7 @@ impl Drive {
         let Parameters {
             modes,
             reservations,
+            counters,
             buffers,
             timestamp,
         } = &mut self.parameters;
@@ -106,6 +166,16 @@ impl Drive {
             0x1e => self.prevent_allow(call).map(done)?,
             0x16 | 0x56 => reservations.reserve(who).map(done)?,
             0x17 | 0x57 => reservations.release(who).map(done)?,
+            0x4c => counters.select(cdb).map(done)?,
+            0x4d => {
+                let context = Context {
+                    config: &self.config,
+                    view,
+                    attributes: slot.map_or(&[], |slot| slot.cartridge.attributes(0)),
+                    compression: modes.compression(),
+                };
+                counters.sense(&context, cdb)?
+            }
             0x5e => reservations.persistent_in(who, cdb)?,
             0x5f => {
                 let notices = reservations.persistent_out(who, cdb, data)?;
@@ -115,6 +185,7 @@ impl Drive {
             0x3b => buffers.write(cdb, data).map(done)?,
             0x3c => buffers.read(cdb)?,
             0x44 => density::report(&self.config, view, cdb)?,
+            0x8c => self.with_memory(|memory| memory.read(cdb))?,
             0xa0 => luns(call)?,
             0xa2 => security::protocol_in(cdb)?,
             0xb5 => security::protocol_out().map(done)?,
@@ -125,6 +196,31 @@ impl Drive {
             },
             0xa4 => timestamp.change(cdb, data).map(done)?,
             _ => return Err(Sense::new(Key::IllegalRequest, asc::INVALID_OPCODE).into()),
+        })
+    }
+
+    /// What WRITE ATTRIBUTE makes of a partition's attributes.
+    pub(crate) fn attributes_after(
+        &self,
+        call: &Call,
+        data: &[u8],
+    ) -> Result<Vec<Attribute>, Sense> {
+        self.with_memory(|memory| memory.write(call.cdb(), data))
+    }
+
+    fn with_memory<T>(&self, answer: impl FnOnce(Memory<'_>) -> T) -> T {
+        let slot = self.slot.as_ref();
+        let tape = slot.and_then(|slot| slot.view(&self.config));
+        let lists = slot.map_or_else(Vec::new, |slot| {
+            let partitions = 0..slot.cartridge.partitions().len();
+            let attributes = partitions.map(|number| slot.cartridge.attributes(number));
+            attributes.collect()
+        });
+        answer(Memory {
+            config: &self.config,
+            view: tape.as_ref(),
+            counters: &self.parameters.counters,
+            lists: &lists,
         })
     }
 

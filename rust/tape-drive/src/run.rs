@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A command under way: what its procedure asks for, and what comes of it.
 
-use tape_image::{Completion, Error, Operation, Request, RequestId};
+use tape_image::container::Operation as Change;
+use tape_image::{Error, Operation, Request, RequestId};
 
+use crate::attribute::life;
 use crate::call::Call;
-use crate::deck::{Answer, Ask, Deck, Procedure, State};
+use crate::deck::{Answer, Ask, Deck, Occasion, Procedure, State};
 use crate::dispatch;
-use crate::done::{Action, Done, Tray};
+use crate::done::{Done, Tray};
+use crate::io::Owner;
 use crate::medium::{Slot, Standing};
 use crate::reserve::Refusal;
-use crate::{asc, Drive, Key, Sense, Status, Transfer};
+use crate::{Drive, Status, Transfer};
 
 /// A command or task.
 pub(crate) struct Running {
@@ -30,8 +33,8 @@ pub(crate) struct Running {
 pub(crate) enum Waiting {
     /// Nothing: it is the drive's turn.
     Nothing,
-    /// The tape's operation, whose data begins there.
-    Tape(usize),
+    /// The tape's operation, whose data begins at `at`.
+    Tape { operation: Operation, at: usize },
     /// The cartridge's operation.
     Cartridge,
     /// Bytes of the data buffer, which are yet to be asked for.
@@ -42,11 +45,11 @@ pub(crate) enum Waiting {
 
 #[derive(Debug)]
 pub(crate) struct Put {
-    at: usize,
+    pub(crate) at: usize,
     /// `None`: those of the record that the tape still has.
-    bytes: Option<Vec<u8>>,
+    pub(crate) bytes: Option<Vec<u8>>,
     /// The caller has seen them.
-    lent: bool,
+    pub(crate) lent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,25 +59,6 @@ pub(crate) enum Interrupt {
     Asked,
     /// On the way back to where the command began.
     Returning,
-}
-
-/// A request that is out, under the drive's number.
-#[derive(Debug)]
-pub(crate) struct Out {
-    pub(crate) id: RequestId,
-    pub(crate) owner: Owner,
-    /// Its owner's number.
-    inner: RequestId,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owner {
-    Tape(usize),
-    Cartridge,
-    /// The procedure.
-    Copy,
-    /// The cartridge is no longer there.
-    Nobody,
 }
 
 impl Drive {
@@ -102,7 +86,7 @@ impl Drive {
 
     /// Gives the procedure what it waited for, and takes it to where it waits
     /// for the caller, or to its end.
-    fn go_on(&mut self, mut answer: Option<Answer>) {
+    pub(crate) fn go_on(&mut self, mut answer: Option<Answer>) {
         while let Some(running) = &mut self.running {
             running.waiting = Waiting::Nothing;
             match running.deck.go_on(&mut running.procedure, answer) {
@@ -150,17 +134,12 @@ impl Drive {
                 lent: false,
             })),
             Ask::Tape { operation, at } => {
-                self.wait(Waiting::Tape(at));
+                self.wait(Waiting::Tape { operation, at });
                 self.start_tape(operation)
             }
             Ask::Cartridge(change) => {
                 self.wait(Waiting::Cartridge);
-                let slot = self.slot.as_mut()?;
-                slot.note_length();
-                match slot.cartridge.start(change) {
-                    Ok(()) => self.cartridge_outcome(),
-                    Err(error) => Some(Answer::Cartridge(Err(error))),
-                }
+                self.start_cartridge(change)
             }
             Ask::Mount(partition) => self.slot_mut(|slot| slot.mount(partition)),
             Ask::Dismount => {
@@ -176,11 +155,20 @@ impl Drive {
                 let plan = self.parameters.partitions(&self.config);
                 Some(Answer::Plan(plan))
             }
+            Ask::Attributes(data) => {
+                let call = self.running.as_ref()?.call?;
+                Some(Answer::Attributes(self.attributes_after(&call, &data)))
+            }
+            Ask::Note(occasion) => self.note(occasion),
             Ask::Allow(overwrite) => {
                 self.overwrite = overwrite;
                 Some(Answer::Done)
             }
-            Ask::Loaded => self.slot_mut(|slot| slot.loaded = true),
+            Ask::Loaded => {
+                self.slot.as_mut()?.loaded = true;
+                self.count_load();
+                Some(Answer::Done)
+            }
             Ask::Stand(standing) => {
                 let tray = match standing {
                     Standing::Loaded => Some(Tray::Loaded),
@@ -191,9 +179,22 @@ impl Drive {
                 if was != standing {
                     self.running.as_mut()?.tray = tray;
                 }
-                self.slot_mut(|slot| slot.standing = standing)
+                self.slot_mut(|slot| slot.standing = standing);
+                self.count_load();
+                Some(Answer::Done)
             }
         }
+    }
+
+    /// The log counts a load once it is known to be good.
+    fn count_load(&mut self) {
+        let Some(slot) = &mut self.slot else { return };
+        let there = slot.loaded && slot.standing == Standing::Loaded;
+        if there && !slot.counted {
+            slot.changed = false;
+            self.parameters.counters.loaded();
+        }
+        slot.counted = there;
     }
 
     fn slot_mut(&mut self, change: impl FnOnce(&mut Slot)) -> Option<Answer> {
@@ -201,14 +202,36 @@ impl Drive {
         Some(Answer::Done)
     }
 
-    /// Completions of such owners' requests are no longer of interest.
-    pub(crate) fn disown(&mut self, gone: impl Fn(Owner) -> bool) {
-        for out in self.out.iter_mut().filter(|out| gone(out.owner)) {
-            out.owner = Owner::Nobody;
+    fn start_cartridge(&mut self, change: Change) -> Option<Answer> {
+        let slot = self.slot.as_mut()?;
+        slot.note_length();
+        match slot.cartridge.start(change) {
+            Ok(()) => self.cartridge_outcome(),
+            Err(error) => Some(Answer::Cartridge(Err(error))),
         }
     }
 
-    fn cartridge_outcome(&mut self) -> Option<Answer> {
+    /// Keeps with the tape what happened to it, if it has a place for that.
+    fn note(&mut self, occasion: Occasion) -> Option<Answer> {
+        let slot = self.slot.as_mut()?;
+        slot.changed |= occasion != Occasion::Unload;
+        if slot.medium.read_only || !slot.cartridge.has_header() {
+            return Some(Answer::Cartridge(Ok(())));
+        }
+        let event = match occasion {
+            Occasion::Change => life::Event::Change,
+            Occasion::Format => life::Event::Format,
+            Occasion::Unload => life::Event::Unload(*self.parameters.counters.mount()),
+        };
+        let attributes = life::note(slot.cartridge.attributes(0), event);
+        self.wait(Waiting::Cartridge);
+        self.start_cartridge(Change::SetAttributes {
+            partition: 0,
+            attributes,
+        })
+    }
+
+    pub(crate) fn cartridge_outcome(&mut self) -> Option<Answer> {
         let outcome = self.slot.as_mut()?.cartridge.poll_outcome()?;
         if let Err(error) = outcome {
             self.failure = Some(error);
@@ -232,12 +255,15 @@ impl Drive {
 
     /// The outcome of the tape's operation, if it has one. An operation that
     /// was interrupted takes the procedure's place with the way back.
-    fn tape_outcome(&mut self) -> Option<Answer> {
+    pub(crate) fn tape_outcome(&mut self) -> Option<Answer> {
         let outcome = self.slot.as_mut()?.tape_mut()?.poll_outcome()?;
+        let running = self.running.as_mut()?;
+        if let Waiting::Tape { operation, .. } = running.waiting {
+            self.parameters.count(operation, &outcome);
+        }
         if let Err(error) = outcome {
             self.failure = Some(error);
         }
-        let running = self.running.as_mut()?;
         if outcome == Err(Error::Interrupted) && running.interrupt == Interrupt::Asked {
             running.interrupt = Interrupt::Returning;
             running.deck = Deck::default();
@@ -248,113 +274,7 @@ impl Drive {
         Some(Answer::Outcome(outcome))
     }
 
-    /// The next request of the current tape or the procedure, with its data's
-    /// place in the buffer, under a number of the drive's own.
-    pub(crate) fn next_request(&mut self) -> Option<Request> {
-        let (owner, mut request, base) = match self.running.as_mut().map(|r| &mut r.waiting) {
-            Some(Waiting::Copy(request)) if request.is_some() => (Owner::Copy, request.take()?, 0),
-            Some(Waiting::Cartridge) => {
-                let request = self.slot.as_mut()?.cartridge.poll_request()?;
-                (Owner::Cartridge, request, 0)
-            }
-            waiting => {
-                let base = match waiting {
-                    Some(Waiting::Tape(at)) => *at,
-                    _ => 0,
-                };
-                let slot = self.slot.as_mut()?;
-                let request = slot.tape_mut()?.poll_request()?;
-                (Owner::Tape(slot.partition), request, base)
-            }
-        };
-        let inner = request.id();
-        let new = RequestId::new(self.next_id);
-        self.next_id += 1;
-        match &mut request {
-            Request::Read { id, data, .. }
-            | Request::Write { id, data, .. }
-            | Request::Copy { id, data, .. } => {
-                *id = new;
-                if data.start < data.end {
-                    *data = data.start + base..data.end + base;
-                }
-            }
-            Request::Flush { id } | Request::Truncate { id, .. } => *id = new,
-        }
-        self.out.push(Out {
-            id: new,
-            owner,
-            inner,
-        });
-        Some(request)
-    }
-
-    pub(crate) fn completed(&mut self, out: Out, completion: Completion) {
-        match out.owner {
-            Owner::Nobody => {}
-            Owner::Copy => match completion.result {
-                Ok(_) => self.go_on(Some(Answer::Bytes(completion.buf))),
-                Err(_) => {
-                    let sense = Sense::new(Key::AbortedCommand, asc::DATA_PHASE_ERROR);
-                    self.ended(Err(sense.into()));
-                }
-            },
-            owner => {
-                self.pass_on(
-                    owner,
-                    Completion {
-                        id: out.inner,
-                        ..completion
-                    },
-                );
-                let answer = match self.running.as_ref().map(|running| &running.waiting) {
-                    Some(Waiting::Tape(_)) => self.tape_outcome(),
-                    Some(Waiting::Cartridge) => self.cartridge_outcome(),
-                    _ => None,
-                };
-                if answer.is_some() {
-                    self.go_on(answer);
-                }
-            }
-        }
-    }
-
-    fn pass_on(&mut self, owner: Owner, completion: Completion) {
-        let Some(slot) = &mut self.slot else { return };
-        match owner {
-            Owner::Cartridge => slot.cartridge.handle(completion),
-            Owner::Tape(partition) => {
-                if let Some(Some(tape)) = slot.tapes.get_mut(partition) {
-                    tape.handle(completion);
-                }
-            }
-            Owner::Copy | Owner::Nobody => {}
-        }
-    }
-
-    /// Shows the caller the bytes that a procedure puts into the buffer.
-    pub(crate) fn lend_put(&mut self) -> Option<Action<'_>> {
-        let Waiting::Put(put) = &mut self.running.as_mut()?.waiting else {
-            return None;
-        };
-        put.lent = true;
-        let tape = self.slot.as_ref().and_then(Slot::tape);
-        let bytes = match &put.bytes {
-            Some(bytes) => bytes,
-            None => tape.map_or(&[][..], |tape| tape.buffered()),
-        };
-        Some(Action::Put { at: put.at, bytes })
-    }
-
-    /// The caller has copied what it was shown.
-    pub(crate) fn end_put(&mut self) {
-        let running = self.running.as_ref().map(|running| &running.waiting);
-        if let Some(Waiting::Put(Put { lent: true, .. })) = running {
-            self.go_on(Some(Answer::Done));
-        }
-    }
-
-    fn ended(&mut self, result: Result<(), Refusal>) {
+    pub(crate) fn ended(&mut self, result: Result<(), Refusal>) {
         let Some(running) = self.running.take() else {
             return;
         };
@@ -370,6 +290,9 @@ impl Drive {
             }
             _ => {}
         }
+        if running.call.is_some_and(|call| call.is_read()) {
+            self.parameters.count_sent(data_in);
+        }
         self.finish(result);
         if let Some(done) = &mut self.done {
             done.data_in = data_in;
@@ -384,7 +307,10 @@ impl Drive {
         let (status, cause) = match result {
             Ok(()) => (Status::Good, None),
             Err(Refusal::Conflict) => (Status::ReservationConflict, None),
-            Err(Refusal::Sense(sense)) => (Status::CheckCondition, Some(sense)),
+            Err(Refusal::Sense(sense)) => {
+                self.parameters.alert(&sense, self.failure.as_ref());
+                (Status::CheckCondition, Some(sense))
+            }
         };
         let descriptor = self.parameters.modes.descriptor_sense();
         self.done = Some(Done {

@@ -5,9 +5,9 @@
 use tape_image::{Error, Operation, Outcome};
 
 use crate::call::{stopped, Call, Overwrite};
-use crate::deck::{Deck, TapeState};
+use crate::deck::{Deck, Occasion, TapeState};
 use crate::failure::written;
-use crate::medium::{go, ready};
+use crate::medium::{go, note, ready};
 use crate::motion::go_to_address;
 use crate::{asc, Key, Sense};
 
@@ -18,7 +18,7 @@ const SET_CAPACITY: u8 = 0x0b;
 pub(crate) async fn write(deck: &Deck, call: &Call) -> Result<(), Sense> {
     ready(deck).await?;
     let blocks = call.blocks()?;
-    may_write(deck, call, blocks.count > 0).await?;
+    prepare(deck, call, blocks.count > 0).await?;
     let before = deck.tape_state().await;
     for done in 0..blocks.count {
         let residue = blocks.residue(done);
@@ -26,9 +26,9 @@ pub(crate) async fn write(deck: &Deck, call: &Call) -> Result<(), Sense> {
         let outcome = deck
             .tape_at(Operation::Write { length }, done as usize * length)
             .await;
-        match outcome.map_err(|error| written(&error, done, residue))? {
-            Outcome::Full { .. } => return Err(full(residue)),
-            _ => {}
+        let outcome = outcome.map_err(|error| written(&error, done, residue))?;
+        if let Outcome::Full { .. } = outcome {
+            return Err(full(residue));
         }
     }
     end(deck, call, blocks.count, before, !call.buffered).await
@@ -38,16 +38,14 @@ pub(crate) async fn write(deck: &Deck, call: &Call) -> Result<(), Sense> {
 pub(crate) async fn filemarks(deck: &Deck, call: &Call) -> Result<(), Sense> {
     ready(deck).await?;
     let count = call.number(if call.is_long() { 12 } else { 2 }, 3) as u32;
-    may_write(deck, call, count > 0).await?;
+    prepare(deck, call, count > 0).await?;
     let before = deck.tape_state().await;
     if count > 0 {
         let outcome = deck.tape(Operation::WriteMarks(count)).await;
-        match outcome.map_err(|error| written(&error, 0, count.into()))? {
-            Outcome::Full { left } => {
-                sync(deck, u64::from(count - left), left.into()).await?;
-                return Err(full(left.into()));
-            }
-            _ => {}
+        let outcome = outcome.map_err(|error| written(&error, 0, count.into()))?;
+        if let Outcome::Full { left } = outcome {
+            sync(deck, u64::from(count - left), left.into()).await?;
+            return Err(full(left.into()));
         }
     }
     let immediate = call.flag(1) && call.buffered;
@@ -57,7 +55,7 @@ pub(crate) async fn filemarks(deck: &Deck, call: &Call) -> Result<(), Sense> {
 /// ERASE(6) and (16), short and long: the tape ends here.
 pub(crate) async fn erase(deck: &Deck, call: &Call) -> Result<(), Sense> {
     ready(deck).await?;
-    may_write(deck, call, true).await?;
+    prepare(deck, call, true).await?;
     go(deck, Operation::Erase).await.map(|_| ())
 }
 
@@ -71,6 +69,17 @@ fn past(state: &TapeState, bytes: u64) -> bool {
     state
         .capacity
         .is_some_and(|capacity| state.used > capacity.saturating_sub(bytes))
+}
+
+/// [`may_write`], and if something is going to be written, the cartridge knows
+/// that it changes.
+async fn prepare(deck: &Deck, call: &Call, something: bool) -> Result<(), Sense> {
+    may_write(deck, call, something).await?;
+    let state = deck.state().await;
+    if something && !state.changed {
+        note(deck, Occasion::Change).await?;
+    }
+    Ok(())
 }
 
 /// Goes to where the CDB says, and refuses to write if `something` is to be

@@ -106,7 +106,7 @@ fn explicit_addresses() {
 }
 
 #[test]
-fn formatting_to_one_leaves_a_plain_image() {
+fn formatting_to_one_leaves_what_other_tools_read() {
     let mut drive = four();
     drive.ok(locate_partition(1, 0));
     drive.record(b"goes away");
@@ -116,8 +116,111 @@ fn formatting_to_one_leaves_a_plain_image() {
     drive.ok([0x04, 0, 0, 0, 0, 0]);
     drive.record(b"abcd");
     drive.ok(UNLOAD);
-    let expected = *b"\x04\0\0\0abcd\x04\0\0\0\xff\xff\xff\xff";
-    assert_eq!(drive.medium[..16], expected);
+    // They skip the header, which has the attributes.
+    let length = drive.medium.len() as u64;
+    let config = tape_image::Config::new(length);
+    let mut plain = tape_image::driver::Drive::load(drive.medium, config).unwrap();
+    let mut data = [0; 4];
+    plain.read(&mut data, false).unwrap();
+    assert_eq!(&data, b"abcd");
+    assert_eq!(plain.read(&mut data, false), Ok(tape_image::Outcome::End));
+}
+
+/// An attribute: its identifier and value.
+fn attribute(drive: &mut Runner<Vec<u8>>, id: u16) -> Vec<u8> {
+    let [high, low] = id.to_be_bytes();
+    let cdb = [0x8c, 0, 0, 0, 0, 0, 0, 0, high, low, 0, 0, 1, 0, 0, 0];
+    let data = drive.ok(cdb);
+    assert_eq!(data[4..6], [high, low]);
+    let length = usize::from(data[8]);
+    data[9..9 + length].to_vec()
+}
+
+fn write_attribute(drive: &mut Runner<Vec<u8>>, value: &[u8]) -> tape_drive::driver::Ended {
+    // User medium text label.
+    let mut list = vec![
+        0,
+        0,
+        0,
+        value.len() as u8 + 5,
+        0x08,
+        0x03,
+        2,
+        0,
+        value.len() as u8,
+    ];
+    list.extend(value);
+    let cdb = [
+        0x8d,
+        1,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        list.len() as u8,
+        0,
+        0,
+    ];
+    drive.command(&cdb, &list)
+}
+
+#[test]
+fn attributes_stay_with_the_tape() {
+    let mut drive = Runner::blank();
+    let mut label = b"monday".to_vec();
+    label.resize(160, b' ');
+    assert_eq!(write_attribute(&mut drive, &label).done.cause, None);
+    assert_eq!(attribute(&mut drive, 0x0803), label);
+    drive.record(b"abc");
+    assert_eq!(attribute(&mut drive, 0x0803), label);
+    drive.ok(UNLOAD);
+    let mut again = Runner::with(Config::default(), drive.medium);
+    assert_eq!(attribute(&mut again, 0x0803), label);
+    assert_eq!(
+        attribute(&mut again, 0x0003),
+        [0, 0, 0, 0, 0, 0, 0, 2],
+        "loads"
+    );
+    assert_eq!(again.ok(read(0, 3)), b"abc");
+}
+
+#[test]
+fn a_tape_with_data_and_no_header_has_no_place_for_attributes() {
+    let mut drive = Runner::blank();
+    drive.record(b"abc");
+    let ended = write_attribute(&mut drive, &[b' '; 160]);
+    let sense = ended.done.cause.expect("no room");
+    assert_eq!(
+        (sense.key, sense.asc),
+        (IllegalRequest, asc::MAM_OUT_OF_SPACE)
+    );
+    drive.ok(REWIND);
+    assert_eq!(drive.ok(read(0, 3)), b"abc");
+}
+
+#[test]
+fn a_change_is_noted_once_for_each_load() {
+    let mut drive = four();
+    let reference = |drive: &mut Runner<Vec<u8>>| attribute(drive, 0x0009)[3];
+    let formatted = reference(&mut drive);
+    drive.record(b"abc");
+    drive.record(b"abc");
+    assert_eq!(reference(&mut drive), formatted);
+    for _ in 0..2 {
+        drive.ok(UNLOAD);
+        drive.ok(LOAD);
+    }
+    assert_eq!(reference(&mut drive), formatted);
+    drive.record(b"abc");
+    drive.record(b"abc");
+    assert_eq!(reference(&mut drive), formatted + 1);
 }
 
 #[test]

@@ -24,14 +24,7 @@ use crate::sense::{asc, Key, Sense};
 use crate::view::{Tape, View};
 use crate::Reply;
 
-/// An attribute, as it is kept with the tape.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Attribute {
-    pub(crate) id: u16,
-    /// 0 binary, 1 ASCII, 2 text.
-    pub(crate) format: u8,
-    pub(crate) value: Vec<u8>,
-}
+pub(crate) use tape_image::container::Attribute;
 
 /// Bytes of values, and [`OVERHEAD`] for each, that all partitions' attributes
 /// may have in all: what the image's header has room for.
