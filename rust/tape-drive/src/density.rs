@@ -161,6 +161,7 @@ pub(crate) fn padded(bytes: &mut Vec<u8>, text: &str, length: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn ask(config: &Config, view: View<'_>, bits: u8) -> Reply {
         report(config, view, &[0x44, bits, 0, 0, 0, 0, 0, 2, 0, 0])
@@ -218,5 +219,13 @@ mod tests {
     #[test]
     fn the_table_ascends() {
         assert!(DENSITIES.windows(2).all(|pair| pair[0].code < pair[1].code));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(cdb in prop::array::uniform10(any::<u8>())) {
+            let _ = report(&Config::default(), Some(&Tape::default()), &cdb);
+            let _ = report(&Config::default(), None, &cdb);
+        }
     }
 }

@@ -135,6 +135,7 @@ fn alerts(_: &Config) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn named() -> Config {
         Config {
@@ -206,5 +207,12 @@ mod tests {
         let flags = [0x2c, 0xd0, 0, 0, 0, 0, 0, 0x10];
         assert_eq!(vpd(&named(), 0xb2).unwrap()[4..], flags);
         assert_eq!(vpd(&named(), 0x86).unwrap().len(), 64);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(cdb in prop::array::uniform6(any::<u8>())) {
+            let _ = inquiry(&named(), &cdb);
+        }
     }
 }

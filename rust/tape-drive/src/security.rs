@@ -34,6 +34,7 @@ pub(crate) fn protocol_out() -> Result<(), Sense> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_only_protocol_is_the_list_of_protocols() {
@@ -47,5 +48,12 @@ mod tests {
         // Tape data encryption.
         assert_eq!(ask(0x20, 0, 0), Err(Sense::cdb_field(1, Some(7))));
         assert_eq!(protocol_out(), Err(Sense::cdb_field(1, Some(7))));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(cdb in prop::array::uniform12(any::<u8>())) {
+            let _ = protocol_in(&cdb);
+        }
     }
 }

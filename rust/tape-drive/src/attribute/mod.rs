@@ -193,7 +193,7 @@ impl Readable {
     fn to_bytes(&self) -> Vec<u8> {
         let Attribute { id, format, value } = &self.attribute;
         let mut bytes = id.to_be_bytes().to_vec();
-        bytes.push(u8::from(self.read_only) << 7 | format);
+        bytes.push(u8::from(self.read_only) << 7 | format & 0x03);
         bytes.extend((value.len() as u16).to_be_bytes());
         bytes.extend(value);
         bytes

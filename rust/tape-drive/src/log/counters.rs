@@ -17,14 +17,13 @@ pub(crate) struct Transfers {
     pub(crate) from_medium: u64,
     pub(crate) records_written: u64,
     pub(crate) records_read: u64,
-    pub(crate) marks_written: u64,
     /// Requests that the host failed.
     pub(crate) write_errors: u64,
     pub(crate) read_errors: u64,
 }
 
 impl Transfers {
-    fn fields(&mut self) -> [&mut u64; 9] {
+    fn fields(&mut self) -> [&mut u64; 8] {
         [
             &mut self.from_host,
             &mut self.to_host,
@@ -32,7 +31,6 @@ impl Transfers {
             &mut self.from_medium,
             &mut self.records_written,
             &mut self.records_read,
-            &mut self.marks_written,
             &mut self.write_errors,
             &mut self.read_errors,
         ]
@@ -52,8 +50,6 @@ pub(crate) struct Counters {
     total: Transfers,
     /// Since the cartridge was loaded, or the last one if there is none.
     mount: Transfers,
-    /// Cartridges loaded since power on.
-    loads: u64,
     alerts: u64,
 }
 
@@ -67,7 +63,6 @@ impl Counters {
     /// A cartridge was loaded. What was alerted of the last one is over.
     pub(crate) fn loaded(&mut self) {
         self.mount = Transfers::default();
-        self.loads = self.loads.saturating_add(1);
         self.alerts = 0;
     }
 
@@ -79,11 +74,6 @@ impl Counters {
     /// Since the cartridge was loaded.
     pub(crate) fn mount(&self) -> &Transfers {
         &self.mount
-    }
-
-    /// Cartridges loaded since power on.
-    pub(crate) fn loads(&self) -> u64 {
-        self.loads
     }
 
     /// Raises a TapeAlert flag, one of [`alert`]'s.
@@ -143,6 +133,6 @@ impl Counters {
             .fields()
             .into_iter()
             .chain(self.mount.fields())
-            .chain([&mut self.loads, &mut self.alerts])
+            .chain([&mut self.alerts])
     }
 }

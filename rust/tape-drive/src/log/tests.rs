@@ -65,7 +65,6 @@ fn busy() -> Counters {
         from_medium: 10,
         records_written: 9,
         records_read: 1,
-        marks_written: 2,
         write_errors: 3,
         read_errors: 4,
     });
@@ -254,7 +253,7 @@ proptest! {
     #[test]
     fn nothing_panics(
         cdb in prop::array::uniform10(any::<u8>()),
-        state in prop::collection::vec(any::<u8>(), 160),
+        state in prop::collection::vec(any::<u8>(), 136),
         loaded in any::<bool>(),
     ) {
         let mut counters = Counters::restore(&mut Reader::new(&state)).unwrap();

@@ -13,6 +13,8 @@
 //! and saved (SP), which a reset makes the current ones. The block length and
 //! the buffered mode belong to no page: a reset brings their defaults back.
 
+#[cfg(test)]
+mod hostile;
 mod pages;
 mod partition;
 mod select;

@@ -3,9 +3,8 @@
 
 use super::*;
 use crate::view::{Partition, Tape};
-use proptest::prelude::*;
 
-fn tape(partitions: usize) -> Tape {
+pub(super) fn tape(partitions: usize) -> Tape {
     let partition = Partition {
         capacity: 64_000_000,
         used: 0,
@@ -16,7 +15,7 @@ fn tape(partitions: usize) -> Tape {
     }
 }
 
-fn drive() -> ModePages {
+pub(super) fn drive() -> ModePages {
     ModePages::new(&Config::default())
 }
 
@@ -28,18 +27,24 @@ fn sense10(pages: &ModePages, view: View<'_>, control: u8, code: u8, subpage: u8
     )
 }
 
-fn select10(pages: &mut ModePages, view: View<'_>, list: &[u8]) -> Result<(), Sense> {
+pub(super) fn select10(pages: &mut ModePages, view: View<'_>, list: &[u8]) -> Result<(), Sense> {
     let [high, low] = (list.len() as u16).to_be_bytes();
     pages.select(view, &[0x55, 0x10, 0, 0, 0, 0, 0, high, low, 0], list)
 }
 
 /// The page itself.
-fn page(pages: &ModePages, view: View<'_>, control: u8, code: u8, subpage: u8) -> Vec<u8> {
+pub(super) fn page(
+    pages: &ModePages,
+    view: View<'_>,
+    control: u8,
+    code: u8,
+    subpage: u8,
+) -> Vec<u8> {
     sense10(pages, view, control, code, subpage).unwrap()[8..].to_vec()
 }
 
 /// A list with the long header, no block descriptor, and this.
-fn list(page: &[u8]) -> Vec<u8> {
+pub(super) fn list(page: &[u8]) -> Vec<u8> {
     [&[0, 0, 0, 0x10, 0, 0, 0, 0], page].concat()
 }
 
@@ -342,71 +347,4 @@ fn partitioning_as_a_file_system_does() {
     assert!(pages.partition_plan(64_000_000).unwrap().len() == 2);
     pages.reset();
     assert_eq!(pages.partition_plan(64_000_000), Ok(vec![64_000_000]));
-}
-
-#[test]
-fn state_is_saved_and_restored() {
-    let mut pages = drive();
-    let mut bytes = page(&pages, None, 0, 0x10, 1);
-    bytes[7] = 9;
-    pages
-        .select(None, &[0x55, 0x11, 0, 0, 0, 0, 0, 0, 40, 0], &list(&bytes))
-        .unwrap();
-    let mut state = Vec::new();
-    pages.save(&mut state);
-    let mut other = drive();
-    let mut reader = Reader::new(&state);
-    assert_eq!(other.restore(&mut reader), Some(()));
-    assert!(reader.is_empty());
-    assert_eq!(other.early_warning_size(), 9_000_000);
-    other.reset();
-    assert_eq!(other.early_warning_size(), 9_000_000);
-    for length in 0..state.len() {
-        assert_eq!(drive().restore(&mut Reader::new(&state[..length])), None);
-    }
-    // Capabilities aren't state.
-    state[5] ^= 1;
-    assert_eq!(drive().restore(&mut Reader::new(&state)), None);
-}
-
-proptest! {
-    #[test]
-    fn nothing_panics(
-        mut cdb in prop::array::uniform10(any::<u8>()),
-        opcode in prop::sample::select(vec![0x15u8, 0x1a, 0x55, 0x5a]),
-        data in prop::collection::vec(any::<u8>(), 0..80),
-        partitions in 1usize..=16,
-    ) {
-        cdb[0] = opcode;
-        let tape = tape(partitions);
-        let mut pages = drive();
-        let _ = pages.sense(Some(&tape), &cdb);
-        let _ = pages.select(Some(&tape), &cdb, &data);
-        let _ = pages.partition_plan(1000);
-        let _ = pages.restore(&mut Reader::new(&data));
-        let _ = pages.sense(Some(&tape), &[0x1a, 0, 0x3f, 0xff, 0, 0]);
-    }
-
-    /// A page that is almost right, to get behind the header's checks.
-    #[test]
-    fn no_page_panics(
-        code in 0u8..=0x3f,
-        subpage in any::<bool>(),
-        contents in prop::collection::vec(any::<u8>(), 0..48),
-        partitions in 1usize..=16,
-    ) {
-        let header = match subpage {
-            false => vec![code, contents.len() as u8],
-            true => vec![0x40 | code, 1, 0, contents.len() as u8],
-        };
-        let tape = tape(partitions);
-        let mut pages = drive();
-        let list = list(&[header, contents].concat());
-        let _ = select10(&mut pages, Some(&tape), &list);
-        for capacity in [0, 1, 64_000_000, u64::MAX] {
-            if let Ok(plan) = pages.partition_plan(capacity) {
-                prop_assert!(plan.len() <= partition::PARTITIONS_MAX);
-            }
-        }
-    }
 }
