@@ -89,3 +89,25 @@ pub(crate) fn way_back(deck: Deck, from: Option<(usize, u64)>) -> Procedure {
         Ok(())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::COMMANDS;
+    use crate::driver::Runner;
+    use crate::{asc, Key};
+
+    #[test]
+    fn every_command_of_the_table_is_known_here() {
+        for entry in COMMANDS {
+            let mut drive = Runner::blank();
+            let mut cdb = vec![0; entry.usage.len()];
+            cdb[0] = entry.opcode;
+            cdb[1] = entry.action.unwrap_or(0);
+            let cause = drive.command(&cdb, &[]).done.cause;
+            let unknown = cause.is_some_and(|sense| sense.asc == asc::INVALID_OPCODE);
+            assert!(!unknown, "{}", entry.name);
+            let failed = cause.is_some_and(|sense| sense.key == Key::HardwareError);
+            assert!(!failed, "{}", entry.name);
+        }
+    }
+}

@@ -71,13 +71,6 @@ impl Parameters {
                 moved.to_medium = length as u64;
                 moved.records_written = 1;
             }
-            (Operation::WriteMarks(count), Ok(outcome)) => {
-                let left = match outcome {
-                    Outcome::Full { left } => *left,
-                    _ => 0,
-                };
-                moved.marks_written = u64::from(count - left);
-            }
             (_, Ok(Outcome::Record { length, .. })) => {
                 moved.from_medium = u64::from(*length);
                 moved.records_read = 1;

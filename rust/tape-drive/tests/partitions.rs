@@ -121,7 +121,7 @@ fn formatting_to_one_leaves_what_other_tools_read() {
     let config = tape_image::Config::new(length);
     let mut plain = tape_image::driver::Drive::load(drive.medium, config).unwrap();
     let mut data = [0; 4];
-    plain.read(&mut data, false).unwrap();
+    let _: tape_image::Outcome = plain.read(&mut data, false).unwrap();
     assert_eq!(&data, b"abcd");
     assert_eq!(plain.read(&mut data, false), Ok(tape_image::Outcome::End));
 }
