@@ -28,6 +28,9 @@
 //! skipped and kept. The end of the file ends the tape as the marker does, and
 //! so does SCSI2Pi's end-of-data marker 0x73533250.
 //!
+//! Partitions and attributes, for which SIMH has no place, are in a header that
+//! other tools skip, see [`container`]. Each partition has a `Tape` of its own.
+//!
 //! AWS images (six-byte headers) and E11 images (no pad) can be read. They are
 //! told apart by content, see [`Format`].
 //!
@@ -63,6 +66,7 @@
 //! | what | limit |
 //! |---|---|
 //! | record, read | [`EXTENDED_MAX`](word::EXTENDED_MAX), 28 bits |
+//! | cartridge | [`PARTITIONS_MAX`](container::PARTITIONS_MAX) partitions; 32 KiB for their table and all attributes |
 //! | record, written | [`CLASSIC_MAX`](word::CLASSIC_MAX), 24 bits, unless asked for 28 |
 //! | memory for the index | [`Config::index_limit`], about 3 bytes for a record whose length is not its predecessor's, nothing for others |
 //! | read-ahead | [`READ_AHEAD`](window::READ_AHEAD) |

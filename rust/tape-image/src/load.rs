@@ -62,6 +62,7 @@ impl Tape {
 
     fn look_for_footer(&mut self) -> Go<Phase> {
         self.loaded = false;
+        self.stale = None;
         let room = self.length.saturating_sub(self.config.start);
         let simh = matches!(self.config.format, None | Some(Format::Simh));
         if !simh || room < FOOTER_LEN as u64 + WORD_LEN {
@@ -98,6 +99,9 @@ impl Tape {
         let fits = end.is_some_and(|end| end <= self.length - FOOTER_LEN as u64);
         let small = footer.steps_len as usize <= self.config.index_limit;
         let here = footer.start == self.config.start && footer.end.offset >= footer.start;
+        if fits && here {
+            self.stale = Some(footer.end.offset);
+        }
         if !(fits && small && here) {
             return Ok(self.probe_first());
         }
@@ -126,6 +130,7 @@ impl Tape {
         {
             return Ok(false);
         }
+        self.stale = None;
         self.trusted = false;
         self.complete = true;
         self.undecided = false;

@@ -276,11 +276,11 @@ impl Tape {
         if reading.known && !self.trusted {
             return self.distrust();
         }
-        self.half = None;
-        Pause::Fail(Error::Damaged {
-            offset: reading.offset,
-            reason,
-        })
+        if reading.known {
+            let offset = reading.offset;
+            return Pause::Fail(Error::Damaged { offset, reason });
+        }
+        self.damage(reading.offset, reason)
     }
 
     fn aws_body(&mut self, mut reading: Reading, limit: usize) -> Go<()> {

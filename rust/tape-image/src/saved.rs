@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  end of data                                     end of the medium
-//!  | 0xFFFFFFFF | steps | zeros, if lengths are rounded | footer |
+//!  | 0xFFFFFFFF | steps | 0xFF …, if lengths are rounded | footer |
 //!
 //!  footer, 64 bytes, little endian
 //!   0  "TAPEIDX1"
@@ -24,6 +24,11 @@
 //! After that, every object that is reached through it is compared with it.
 //! Another tool that appended has overwritten the end marker; one that wrote
 //! at the beginning, or at any of [`SAMPLES`] places, has changed a sample.
+//!
+//! One that appends and writes no end marker leaves some of the steps behind
+//! its last object. Where they stop making sense as objects, which they do soon,
+//! the tape ends, and it's no damage: that is known as long as the footer is
+//! there.
 
 use alloc::vec::Vec;
 
@@ -134,7 +139,7 @@ pub(crate) fn encode(index: &Index, start: u64, samples_crc: u32, round: u64) ->
     };
     let length = end.offset + 4 + (bytes.len() + FOOTER_LEN) as u64;
     let pad = length.next_multiple_of(round) - length;
-    bytes.resize(bytes.len() + pad as usize, 0);
+    bytes.resize(bytes.len() + pad as usize, 0xff);
     bytes.extend_from_slice(&footer.to_bytes());
     bytes
 }

@@ -138,7 +138,7 @@ impl Tape {
                             return Ok(Next::End);
                         }
                         Header::Invalid(reason) => {
-                            return Err(Pause::Fail(Error::Damaged { offset: at, reason }));
+                            return Err(self.damage(at, reason));
                         }
                     }
                 }
@@ -156,8 +156,7 @@ impl Tape {
     pub(crate) fn check_trailer(&mut self, half: Half) -> Go<()> {
         let offset = self.index.end().offset;
         if let Err(reason) = self.trailer(offset, half)? {
-            self.half = None;
-            return Err(Pause::Fail(Error::Damaged { offset, reason }));
+            return Err(self.damage(offset, reason));
         }
         self.half = None;
         let Half { kind, len, .. } = half;
@@ -169,6 +168,20 @@ impl Tape {
             kind => self.index.append(kind, len),
         }
         Ok(())
+    }
+
+    /// There is no object at `offset`. A tool that appended over the end marker
+    /// and wrote none of its own has left the rest of a saved index there: then
+    /// this is the end.
+    pub(crate) fn damage(&mut self, offset: u64, reason: Reason) -> Pause {
+        self.half = None;
+        if self.stale.is_none_or(|end| offset <= end) {
+            return Pause::Fail(Error::Damaged { offset, reason });
+        }
+        self.complete = true;
+        self.end_marker = None;
+        self.progress.reading = None;
+        Pause::Again
     }
 
     /// Is the trailer of the record at `offset` as it should be? Decides

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What was written and is not yet on its way: small records gather here.
 //!
-//! Writes end at multiples of [`ALIGN`], until a sync: media with blocks needn't
+//! Writes end at multiples of `ALIGN`, until a sync: media with blocks needn't
 //! put together what two writes have in common, and file systems can use large
 //! pages. Records of 64 KiB on ext4 in the page cache are at 0.65 of plain
 //! pwrite without that, 0.72 with 4 KiB, 0.85 with 16 KiB, 0.96 with 64 KiB;

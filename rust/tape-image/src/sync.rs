@@ -58,6 +58,7 @@ impl Tape {
         }
         self.play()?;
         self.footer = None;
+        self.stale = None;
         if !(self.complete && at == self.index.end().offset) {
             self.index.truncate(self.position.object);
         }

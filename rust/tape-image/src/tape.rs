@@ -64,6 +64,9 @@ pub struct Tape {
     pub(crate) end_marker: Option<u64>,
     /// Where a saved index's footer is on the medium.
     pub(crate) footer: Option<u64>,
+    /// Where the tape ended when an index was saved that isn't its any more:
+    /// what is left of it is behind that.
+    pub(crate) stale: Option<u64>,
     /// The medium should get a new saved index.
     pub(crate) index_due: bool,
     pub(crate) commit: Option<Commit>,
@@ -99,6 +102,7 @@ impl Tape {
             length: config.length,
             end_marker: None,
             footer: None,
+            stale: None,
             index_due: false,
             commit: None,
             window: Window::new(),
