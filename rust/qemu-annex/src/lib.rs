@@ -27,6 +27,7 @@ pub mod error;
 pub mod guard;
 pub mod log;
 pub mod mapped_ram;
+pub mod tape;
 
 /// The library's version, such as "0.1.0". The string is static; any thread
 /// may call this.
