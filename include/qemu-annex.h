@@ -812,19 +812,18 @@ size_t annex_tape_buffer_length(AnnexTape *tape,
                                 size_t cdb_len);
 
 /**
- * Begins a command; the drive isn't busy. `data_len` bytes of data out are at the beginning of
- * `data`. A buffer shorter than annex_tape_buffer_length() said ends the command at once.
+ * Begins a command; the drive isn't busy. `data_len`: bytes of data out, which are at the
+ * beginning of `data`, or room for data in.
  *
  * # Safety
- * `tape` is alive; `cdb` has `cdb_len` bytes; `data` is valid for `data_size` bytes, and nobody
- * else's, until the command has ended.
+ * `tape` is alive; `cdb` has `cdb_len` bytes; `data` is valid for as many bytes as
+ * annex_tape_buffer_length() says, and nobody else's, until the command has ended.
  */
 void annex_tape_start(AnnexTape *tape,
                       const uint8_t *cdb,
                       size_t cdb_len,
                       uint32_t initiator,
                       uint8_t *data,
-                      size_t data_size,
                       size_t data_len);
 
 /**

@@ -8,14 +8,17 @@ use std::ffi::{c_char, c_int, CStr, CString};
 use std::ptr;
 use std::slice;
 
-use tape_drive::{Action, Completion, Config, Done, Drive, Format, IoError, Medium, Request, Task, Tray};
+use tape_drive::{
+    Action, Completion, Config, Done, Drive, Error, Format, IoError, Medium, Request, RequestId,
+    Task, Tray, Truncation,
+};
 
 use crate::error::{AnnexError, BoxError};
 use crate::guard::{fallible, infallible};
 
 /// Bytes of the longest transfer that a command may announce.
 pub const ANNEX_TAPE_TRANSFER_MAX: usize = 64 << 20;
-const _: () = assert!(ANNEX_TAPE_TRANSFER_MAX == tape_drive::TRANSFER_MAX);
+const _: () = assert!(ANNEX_TAPE_TRANSFER_MAX as u64 == tape_drive::TRANSFER_MAX);
 
 /// Bytes of the longest sense data.
 pub const ANNEX_TAPE_SENSE_MAX: usize = 96;
@@ -33,7 +36,7 @@ pub struct AnnexTape {
 
 struct Out {
     id: u64,
-    request: tape_drive::RequestId,
+    request: RequestId,
     kind: AnnexTapeIoKind,
     /// Bytes asked for.
     length: usize,
@@ -227,9 +230,7 @@ impl AnnexTapeConfig {
             Some("e11") => Some(Format::E11),
             Some("aws") => Some(Format::Aws),
             Some(other) => {
-                return Err(
-                    format!("format '{other}' is none of auto, simh, e11 and aws").into(),
-                )
+                return Err(format!("format '{other}' is none of auto, simh, e11 and aws").into())
             }
         };
         let or = |value, default| if value == 0 { default } else { value };
@@ -237,7 +238,7 @@ impl AnnexTapeConfig {
             0 => default.density,
             code => code,
         };
-        let capacity = or(self.capacity, tape_drive::capacity_of(density));
+        let capacity = or(self.capacity, tape_drive::nominal_capacity(density));
         Ok(Config {
             vendor: string(self.vendor, "vendor")?.unwrap_or(default.vendor),
             product: string(self.product, "product")?.unwrap_or(default.product),
@@ -290,7 +291,7 @@ pub unsafe extern "C" fn annex_tape_insert(tape: *mut AnnexTape, medium: *const 
     // SAFETY: valid, says the caller.
     let medium = unsafe { &*medium };
     call!("annex_tape_insert", tape, (), |tape: &mut AnnexTape| {
-        use tape_drive::Truncation::{Exact, Never, Sectors};
+        use Truncation::{Exact, Never, Sectors};
         let truncation = match medium.truncation {
             t if t == AnnexTapeTruncation::Exact as c_int => Exact,
             t if t == AnnexTapeTruncation::Sectors as c_int => Sectors,
@@ -363,12 +364,9 @@ pub unsafe extern "C" fn annex_tape_is_dirty(tape: *mut AnnexTape) -> bool {
 /// `tape` is alive.
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_is_busy(tape: *mut AnnexTape) -> bool {
-    call!(
-        "annex_tape_is_busy",
-        tape,
-        false,
-        |tape: &mut AnnexTape| { tape.drive.is_busy() }
-    )
+    call!("annex_tape_is_busy", tape, false, |tape: &mut AnnexTape| {
+        tape.drive.is_busy()
+    })
 }
 
 /// Logical unit reset. Not while the drive is busy. The position stays.
@@ -417,12 +415,12 @@ pub unsafe extern "C" fn annex_tape_buffer_length(
     )
 }
 
-/// Begins a command; the drive isn't busy. `data_len` bytes of data out are at the beginning of
-/// `data`. A buffer shorter than annex_tape_buffer_length() said ends the command at once.
+/// Begins a command; the drive isn't busy. `data_len`: bytes of data out, which are at the
+/// beginning of `data`, or room for data in.
 ///
 /// # Safety
-/// `tape` is alive; `cdb` has `cdb_len` bytes; `data` is valid for `data_size` bytes, and nobody
-/// else's, until the command has ended.
+/// `tape` is alive; `cdb` has `cdb_len` bytes; `data` is valid for as many bytes as
+/// annex_tape_buffer_length() says, and nobody else's, until the command has ended.
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_start(
     tape: *mut AnnexTape,
@@ -430,7 +428,6 @@ pub unsafe extern "C" fn annex_tape_start(
     cdb_len: usize,
     initiator: u32,
     data: *mut u8,
-    data_size: usize,
     data_len: usize,
 ) {
     // SAFETY: as long as that, says the caller.
@@ -438,7 +435,7 @@ pub unsafe extern "C" fn annex_tape_start(
     call!("annex_tape_start", tape, (), |tape: &mut AnnexTape| {
         tape.data = data;
         tape.message = None;
-        tape.drive.start(cdb, initiator, data_len, data_size);
+        tape.drive.start(cdb, initiator, data_len);
     });
 }
 
@@ -493,8 +490,7 @@ impl AnnexTape {
         loop {
             let request = match self.drive.poll()? {
                 Action::Io(request) => request,
-                Action::Put { at } => {
-                    let bytes = self.drive.put();
+                Action::Put { at, bytes } => {
                     // SAFETY: the drive keeps within the buffer, which is the command's own, and
                     // no I/O that is out touches this part of it.
                     unsafe {
@@ -505,8 +501,7 @@ impl AnnexTape {
             };
             if let Request::Copy { id, data, mut buf } = request {
                 // SAFETY: the drive keeps within the buffer, and nothing is being read into it.
-                let bytes =
-                    unsafe { slice::from_raw_parts(self.data.add(data.start), data.len()) };
+                let bytes = unsafe { slice::from_raw_parts(self.data.add(data.start), data.len()) };
                 buf.extend_from_slice(bytes);
                 self.drive.handle(Completion {
                     id,
@@ -639,10 +634,11 @@ impl AnnexTape {
         let sense_len = done.sense.len().min(sense.len());
         sense[..sense_len].copy_from_slice(&done.sense[..sense_len]);
         let [asc, ascq] = done.cause.map_or(0, |cause| cause.asc).to_be_bytes();
-        self.message = self
-            .drive
-            .take_image_error()
-            .and_then(|text| CString::new(text).ok());
+        self.message = match self.drive.failure() {
+            // What the guest may do at any time is nothing for the log.
+            None | Some(Error::ReadOnly | Error::FormatReadOnly | Error::Interrupted) => None,
+            Some(error) => CString::new(error.to_string()).ok(),
+        };
         AnnexTapeDone {
             status: done.status as u8,
             sense_key: done.cause.map_or(0, |cause| cause.key as u8),

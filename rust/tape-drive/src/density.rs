@@ -101,6 +101,15 @@ pub(crate) fn megabytes(config: &Config) -> u32 {
     }
 }
 
+/// Bytes of a cartridge of this density; `u64::MAX` if the table doesn't have
+/// it.
+pub fn nominal_capacity(code: u8) -> u64 {
+    match find(code).megabytes {
+        u32::MAX => u64::MAX,
+        megabytes => u64::from(megabytes) * 1_000_000,
+    }
+}
+
 /// REPORT DENSITY SUPPORT: the one density, or (MEDIUM TYPE) the one kind of
 /// cartridge. MEDIA asks about the cartridge that is loaded.
 pub(crate) fn report(config: &Config, view: View<'_>, cdb: &[u8]) -> Reply {

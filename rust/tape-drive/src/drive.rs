@@ -146,6 +146,21 @@ impl Drive {
         !self.preventing.is_empty()
     }
 
+    /// Lifts the prevention, whoever asked for it: somebody pulls.
+    pub fn allow_removal(&mut self) {
+        self.preventing.clear();
+    }
+
+    /// The block length that fixed transfers count in, in bytes; 0: variable.
+    pub fn block_length(&self) -> u32 {
+        self.parameters.block_length()
+    }
+
+    /// D_SENSE of the control mode page.
+    pub fn descriptor_sense(&self) -> bool {
+        self.parameters.descriptor_sense()
+    }
+
     /// Something acknowledged is not on stable storage.
     pub fn is_dirty(&self) -> bool {
         self.slot.as_ref().is_some_and(Slot::is_dirty)

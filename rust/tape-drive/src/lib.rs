@@ -55,11 +55,12 @@ mod write;
 
 pub use command::{name, Transfer, CDB_MAX};
 pub use config::{Config, ConfigError, Medium};
+pub use density::nominal_capacity;
 pub use done::{Action, Attention, Done, Status, Task, Tray};
 pub use drive::{Drive, TRANSFER_MAX};
 pub use save::RestoreError;
 pub use sense::{asc, Key, Sense};
-pub use tape_image::{Completion, Request};
+pub use tape_image::{Completion, Error, Format, IoError, Request, RequestId, Truncation};
 
 /// Parameter data for the initiator, or why there is none.
 pub(crate) type Reply = Result<Vec<u8>, Sense>;
