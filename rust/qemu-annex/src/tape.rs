@@ -5,12 +5,13 @@
 //! complete: poll until it gives nothing more, poll_done. One caller at a time for each drive.
 
 use std::ffi::{c_char, c_int, CStr, CString};
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::ptr;
 use std::slice;
 
 use tape_drive::{
-    Action, Completion, Config, Done, Drive, Error, Format, IoError, Medium, Request, RequestId,
-    Task, Tray, Truncation,
+    asc, Action, Completion, Config, Done, Drive, Error, Format, IoError, Key, Medium, Request,
+    RequestId, Sense, Status, Task, Tray, Truncation,
 };
 
 use crate::error::{AnnexError, BoxError};
@@ -32,6 +33,11 @@ pub struct AnnexTape {
     out: Vec<Out>,
     next_id: u64,
     message: Option<CString>,
+    /// A command or task was begun, and its end not yet told.
+    busy: bool,
+    /// A panic left the drive in the middle of something: every command ends with HARDWARE ERROR
+    /// from now on, and the image isn't touched any more.
+    broken: bool,
 }
 
 struct Out {
@@ -204,6 +210,8 @@ pub unsafe extern "C" fn annex_tape_new(
             out: Vec::new(),
             next_id: 0,
             message: None,
+            busy: false,
+            broken: false,
         })))
     };
     // SAFETY: `err` is as it must be, says the caller.
@@ -271,15 +279,30 @@ pub unsafe extern "C" fn annex_tape_free(tape: *mut AnnexTape) {
     });
 }
 
-macro_rules! call {
-    ($name:literal, $tape:ident, $default:expr, $body:expr) => {
-        infallible($name, $default, || {
-            // SAFETY: alive, and nobody else's during the call, says the caller.
-            let tape = unsafe { &mut *$tape };
-            #[allow(clippy::redundant_closure_call)]
-            $body(tape)
-        })
-    };
+/// Runs `body` on the drive; if that is broken, or breaks, gives `default`.
+///
+/// # Safety
+/// `tape` is alive, and nobody else's during the call.
+unsafe fn call<T>(
+    name: &str,
+    tape: *mut AnnexTape,
+    default: T,
+    body: impl FnOnce(&mut AnnexTape) -> T,
+) -> T {
+    // SAFETY: as the caller says.
+    let tape = unsafe { &mut *tape };
+    if tape.broken {
+        return default;
+    }
+    infallible(name, default, || {
+        match catch_unwind(AssertUnwindSafe(|| body(tape))) {
+            Ok(value) => value,
+            Err(panic) => {
+                tape.broken = true;
+                resume_unwind(panic)
+            }
+        }
+    })
 }
 
 /// Puts a cartridge in, instead of the one that may be there. Not while the drive is busy.
@@ -290,19 +313,22 @@ macro_rules! call {
 pub unsafe extern "C" fn annex_tape_insert(tape: *mut AnnexTape, medium: *const AnnexTapeMedium) {
     // SAFETY: valid, says the caller.
     let medium = unsafe { &*medium };
-    call!("annex_tape_insert", tape, (), |tape: &mut AnnexTape| {
-        use Truncation::{Exact, Never, Sectors};
-        let truncation = match medium.truncation {
-            t if t == AnnexTapeTruncation::Exact as c_int => Exact,
-            t if t == AnnexTapeTruncation::Sectors as c_int => Sectors,
-            _ => Never,
-        };
-        tape.drive.insert(Medium {
-            length: medium.length,
-            truncation,
-            read_only: medium.read_only,
-        });
-    });
+    // SAFETY: alive, says the caller.
+    unsafe {
+        call("annex_tape_insert", tape, (), |tape| {
+            use Truncation::{Exact, Never, Sectors};
+            let truncation = match medium.truncation {
+                t if t == AnnexTapeTruncation::Exact as c_int => Exact,
+                t if t == AnnexTapeTruncation::Sectors as c_int => Sectors,
+                _ => Never,
+            };
+            tape.drive.insert(Medium {
+                length: medium.length,
+                truncation,
+                read_only: medium.read_only,
+            });
+        })
+    };
 }
 
 /// Takes the cartridge out. Not while the drive is busy. What isn't synced is lost.
@@ -311,9 +337,8 @@ pub unsafe extern "C" fn annex_tape_insert(tape: *mut AnnexTape, medium: *const 
 /// `tape` is alive.
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_remove(tape: *mut AnnexTape) {
-    call!("annex_tape_remove", tape, (), |tape: &mut AnnexTape| tape
-        .drive
-        .remove());
+    // SAFETY: alive, says the caller.
+    unsafe { call("annex_tape_remove", tape, (), |tape| tape.drive.remove()) };
 }
 
 /// Whether PREVENT ALLOW MEDIUM REMOVAL is in force.
@@ -322,12 +347,12 @@ pub unsafe extern "C" fn annex_tape_remove(tape: *mut AnnexTape) {
 /// `tape` is alive.
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_is_removal_prevented(tape: *mut AnnexTape) -> bool {
-    call!(
-        "annex_tape_is_removal_prevented",
-        tape,
-        false,
-        |tape: &mut AnnexTape| tape.drive.removal_prevented()
-    )
+    // SAFETY: alive, says the caller.
+    unsafe {
+        call("annex_tape_is_removal_prevented", tape, false, |tape| {
+            tape.drive.removal_prevented()
+        })
+    }
 }
 
 /// Lifts the prevention of removal.
@@ -336,12 +361,12 @@ pub unsafe extern "C" fn annex_tape_is_removal_prevented(tape: *mut AnnexTape) -
 /// `tape` is alive.
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_allow_removal(tape: *mut AnnexTape) {
-    call!(
-        "annex_tape_allow_removal",
-        tape,
-        (),
-        |tape: &mut AnnexTape| tape.drive.allow_removal()
-    );
+    // SAFETY: alive, says the caller.
+    unsafe {
+        call("annex_tape_allow_removal", tape, (), |tape| {
+            tape.drive.allow_removal()
+        })
+    };
 }
 
 /// Whether something was acknowledged that is not on stable storage.
@@ -350,12 +375,12 @@ pub unsafe extern "C" fn annex_tape_allow_removal(tape: *mut AnnexTape) {
 /// `tape` is alive.
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_is_dirty(tape: *mut AnnexTape) -> bool {
-    call!(
-        "annex_tape_is_dirty",
-        tape,
-        false,
-        |tape: &mut AnnexTape| { tape.drive.is_dirty() }
-    )
+    // SAFETY: alive, says the caller.
+    unsafe {
+        call("annex_tape_is_dirty", tape, false, |tape| {
+            tape.drive.is_dirty()
+        })
+    }
 }
 
 /// Whether a command or task is under way. I/O may be, all the same, if not.
@@ -364,9 +389,8 @@ pub unsafe extern "C" fn annex_tape_is_dirty(tape: *mut AnnexTape) -> bool {
 /// `tape` is alive.
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_is_busy(tape: *mut AnnexTape) -> bool {
-    call!("annex_tape_is_busy", tape, false, |tape: &mut AnnexTape| {
-        tape.drive.is_busy()
-    })
+    // SAFETY: alive, says the caller.
+    unsafe { (*tape).busy }
 }
 
 /// Logical unit reset. Not while the drive is busy. The position stays.
@@ -375,9 +399,8 @@ pub unsafe extern "C" fn annex_tape_is_busy(tape: *mut AnnexTape) -> bool {
 /// `tape` is alive.
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_reset(tape: *mut AnnexTape) {
-    call!("annex_tape_reset", tape, (), |tape: &mut AnnexTape| tape
-        .drive
-        .reset());
+    // SAFETY: alive, says the caller.
+    unsafe { call("annex_tape_reset", tape, (), |tape| tape.drive.reset()) };
 }
 
 /// The block length that fixed transfers count in, in bytes.
@@ -386,12 +409,12 @@ pub unsafe extern "C" fn annex_tape_reset(tape: *mut AnnexTape) {
 /// `tape` is alive.
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_block_length(tape: *mut AnnexTape) -> u32 {
-    call!(
-        "annex_tape_block_length",
-        tape,
-        0,
-        |tape: &mut AnnexTape| { tape.drive.block_length() }
-    )
+    // SAFETY: alive, says the caller.
+    unsafe {
+        call("annex_tape_block_length", tape, 0, |tape| {
+            tape.drive.block_length()
+        })
+    }
 }
 
 /// Bytes of the data buffer that the command wants, which may be more than it transfers; 0 for
@@ -407,12 +430,12 @@ pub unsafe extern "C" fn annex_tape_buffer_length(
 ) -> usize {
     // SAFETY: as long as that, says the caller.
     let cdb = unsafe { slice::from_raw_parts(cdb, cdb_len) };
-    call!(
-        "annex_tape_buffer_length",
-        tape,
-        0,
-        |tape: &mut AnnexTape| { tape.drive.buffer_length(cdb) }
-    )
+    // SAFETY: alive, says the caller.
+    unsafe {
+        call("annex_tape_buffer_length", tape, 0, |tape| {
+            tape.drive.buffer_length(cdb)
+        })
+    }
 }
 
 /// Begins a command; the drive isn't busy. `data_len`: bytes of data out, which are at the
@@ -432,11 +455,15 @@ pub unsafe extern "C" fn annex_tape_start(
 ) {
     // SAFETY: as long as that, says the caller.
     let cdb = unsafe { slice::from_raw_parts(cdb, cdb_len) };
-    call!("annex_tape_start", tape, (), |tape: &mut AnnexTape| {
-        tape.data = data;
-        tape.message = None;
-        tape.drive.start(cdb, initiator, data_len);
-    });
+    // SAFETY: alive, says the caller.
+    unsafe {
+        (*tape).busy = true;
+        call("annex_tape_start", tape, (), |tape| {
+            tape.data = data;
+            tape.message = None;
+            tape.drive.start(cdb, initiator, data_len);
+        })
+    };
 }
 
 /// Begins a task; the drive isn't busy.
@@ -445,15 +472,19 @@ pub unsafe extern "C" fn annex_tape_start(
 /// `tape` is alive.
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_start_task(tape: *mut AnnexTape, task: c_int) {
-    call!("annex_tape_start_task", tape, (), |tape: &mut AnnexTape| {
-        tape.data = ptr::null_mut();
-        tape.drive
-            .start_task(if task == AnnexTapeTask::Unload as c_int {
-                Task::Unload
-            } else {
-                Task::Sync
-            });
-    });
+    // SAFETY: alive, says the caller.
+    unsafe {
+        (*tape).busy = true;
+        call("annex_tape_start_task", tape, (), |tape| {
+            tape.data = ptr::null_mut();
+            tape.drive
+                .start_task(if task == AnnexTapeTask::Unload as c_int {
+                    Task::Unload
+                } else {
+                    Task::Sync
+                });
+        })
+    };
 }
 
 /// Asks a command that hasn't changed anything to end without being carried out.
@@ -462,9 +493,12 @@ pub unsafe extern "C" fn annex_tape_start_task(tape: *mut AnnexTape, task: c_int
 /// `tape` is alive.
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_interrupt(tape: *mut AnnexTape) {
-    call!("annex_tape_interrupt", tape, (), |tape: &mut AnnexTape| {
-        tape.drive.interrupt()
-    });
+    // SAFETY: alive, says the caller.
+    unsafe {
+        call("annex_tape_interrupt", tape, (), |tape| {
+            tape.drive.interrupt()
+        })
+    };
 }
 
 /// Writes the next I/O request to `*io`. False: there is none before the next complete or start.
@@ -473,16 +507,19 @@ pub unsafe extern "C" fn annex_tape_interrupt(tape: *mut AnnexTape) {
 /// `tape` is alive; `io` is valid for writing.
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_poll(tape: *mut AnnexTape, io: *mut AnnexTapeIo) -> bool {
-    call!("annex_tape_poll", tape, false, |tape: &mut AnnexTape| {
-        match tape.poll() {
-            Some(request) => {
-                // SAFETY: valid for writing, says the caller.
-                unsafe { io.write(request) };
-                true
+    // SAFETY: alive, says the caller.
+    unsafe {
+        call("annex_tape_poll", tape, false, |tape| {
+            match tape.poll() {
+                Some(request) => {
+                    // SAFETY: valid for writing, says the caller.
+                    unsafe { io.write(request) };
+                    true
+                }
+                None => false,
             }
-            None => false,
-        }
-    })
+        })
+    }
 }
 
 impl AnnexTape {
@@ -583,23 +620,26 @@ impl AnnexTape {
 /// `tape` is alive; `id` came from annex_tape_poll() and wasn't completed.
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_complete(tape: *mut AnnexTape, id: u64, result: c_int) {
-    call!("annex_tape_complete", tape, (), |tape: &mut AnnexTape| {
-        let slot = tape.out.iter().position(|out| out.id == id);
-        let out = tape.out.swap_remove(slot.expect("an id that is out"));
-        let done = match out.kind {
-            AnnexTapeIoKind::Read => out.length,
-            _ => 0,
-        };
-        tape.drive.handle(Completion {
-            id: out.request,
-            result: if result < 0 {
-                Err(IoError(-result))
-            } else {
-                Ok(done)
-            },
-            buf: out.buf,
-        });
-    });
+    // SAFETY: alive, says the caller.
+    unsafe {
+        call("annex_tape_complete", tape, (), |tape| {
+            let slot = tape.out.iter().position(|out| out.id == id);
+            let out = tape.out.swap_remove(slot.expect("an id that is out"));
+            let done = match out.kind {
+                AnnexTapeIoKind::Read => out.length,
+                _ => 0,
+            };
+            tape.drive.handle(Completion {
+                id: out.request,
+                result: if result < 0 {
+                    Err(IoError(-result))
+                } else {
+                    Ok(done)
+                },
+                buf: out.buf,
+            });
+        })
+    };
 }
 
 /// Writes a command's or task's end to `*done`, once. False: it hasn't ended.
@@ -611,50 +651,76 @@ pub unsafe extern "C" fn annex_tape_poll_done(
     tape: *mut AnnexTape,
     done: *mut AnnexTapeDone,
 ) -> bool {
-    call!(
-        "annex_tape_poll_done",
-        tape,
-        false,
-        |tape: &mut AnnexTape| {
-            let Some(ended) = tape.drive.poll_done() else {
-                return false;
-            };
-            tape.data = ptr::null_mut();
-            let ended = tape.report(ended);
-            // SAFETY: valid for writing, says the caller.
-            unsafe { done.write(ended) };
-            true
-        }
-    )
+    // SAFETY: alive, says the caller.
+    let ended = unsafe {
+        call("annex_tape_poll_done", tape, None, |tape| {
+            let ended = tape.drive.poll_done()?;
+            Some(tape.report(ended))
+        })
+    };
+    // SAFETY: alive, says the caller.
+    let tape = unsafe { &mut *tape };
+    let ended = match ended {
+        None if tape.broken && tape.busy => broken(),
+        None => return false,
+        Some(ended) => ended,
+    };
+    tape.busy = false;
+    tape.data = ptr::null_mut();
+    // SAFETY: valid for writing, says the caller.
+    unsafe { done.write(ended) };
+    true
+}
+
+/// How every command of a broken drive ends.
+fn broken() -> AnnexTapeDone {
+    let cause = Sense::new(Key::HardwareError, asc::INTERNAL_FAILURE);
+    describe(&Done {
+        status: Status::CheckCondition,
+        sense: cause.to_bytes(false),
+        cause: Some(cause),
+        data_in: 0,
+        tray: None,
+        interrupted: false,
+    })
+}
+
+/// `done` for C, without what only the drive knows.
+fn describe(done: &Done) -> AnnexTapeDone {
+    let mut sense = [0; ANNEX_TAPE_SENSE_MAX];
+    let sense_len = done.sense.len().min(sense.len());
+    sense[..sense_len].copy_from_slice(&done.sense[..sense_len]);
+    let [asc, ascq] = done.cause.map_or(0, |cause| cause.asc).to_be_bytes();
+    AnnexTapeDone {
+        status: done.status as u8,
+        sense_key: done.cause.map_or(0, |cause| cause.key as u8),
+        asc,
+        ascq,
+        sense_len: sense_len as u8,
+        sense,
+        descriptor_sense: false,
+        data_in: done.data_in,
+        tray: match done.tray {
+            None => AnnexTapeTray::Unmoved,
+            Some(Tray::Unloaded) => AnnexTapeTray::Opened,
+            Some(Tray::Loaded) => AnnexTapeTray::Closed,
+        },
+        interrupted: done.interrupted,
+        message: ptr::null(),
+    }
 }
 
 impl AnnexTape {
     fn report(&mut self, done: Done) -> AnnexTapeDone {
-        let mut sense = [0; ANNEX_TAPE_SENSE_MAX];
-        let sense_len = done.sense.len().min(sense.len());
-        sense[..sense_len].copy_from_slice(&done.sense[..sense_len]);
-        let [asc, ascq] = done.cause.map_or(0, |cause| cause.asc).to_be_bytes();
         self.message = match self.drive.failure() {
             // What the guest may do at any time is nothing for the log.
             None | Some(Error::ReadOnly | Error::FormatReadOnly | Error::Interrupted) => None,
             Some(error) => CString::new(error.to_string()).ok(),
         };
         AnnexTapeDone {
-            status: done.status as u8,
-            sense_key: done.cause.map_or(0, |cause| cause.key as u8),
-            asc,
-            ascq,
-            sense_len: sense_len as u8,
-            sense,
             descriptor_sense: self.drive.descriptor_sense(),
-            data_in: done.data_in,
-            tray: match done.tray {
-                None => AnnexTapeTray::Unmoved,
-                Some(Tray::Unloaded) => AnnexTapeTray::Opened,
-                Some(Tray::Loaded) => AnnexTapeTray::Closed,
-            },
-            interrupted: done.interrupted,
             message: self.message.as_ref().map_or(ptr::null(), |m| m.as_ptr()),
+            ..describe(&done)
         }
     }
 }
@@ -666,17 +732,15 @@ impl AnnexTape {
 /// `tape` is alive; `length` is valid for writing.
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_save(tape: *mut AnnexTape, length: *mut usize) -> *mut u8 {
-    call!(
-        "annex_tape_save",
-        tape,
-        ptr::null_mut(),
-        |tape: &mut AnnexTape| {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        call("annex_tape_save", tape, ptr::null_mut(), |tape| {
             let state = tape.drive.save().into_boxed_slice();
             // SAFETY: valid for writing, says the caller.
             unsafe { length.write(state.len()) };
             Box::into_raw(state).cast()
-        }
-    )
+        })
+    }
 }
 
 /// Frees what annex_tape_save() gave.
