@@ -538,6 +538,11 @@ typedef struct {
      */
     AnnexTapeTray tray;
     /**
+     * A unit attention for the initiator with number 0 that the command gave rise to: code and
+     * qualifier; 0: none.
+     */
+    uint16_t attention;
+    /**
      * Not carried out, and nothing has changed, for annex_tape_interrupt() was called.
      */
     bool interrupted;

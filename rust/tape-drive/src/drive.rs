@@ -153,12 +153,12 @@ impl Drive {
 
     /// The block length that fixed transfers count in, in bytes; 0: variable.
     pub fn block_length(&self) -> u32 {
-        self.parameters.block_length()
+        self.parameters.modes.block_length()
     }
 
     /// D_SENSE of the control mode page.
     pub fn descriptor_sense(&self) -> bool {
-        self.parameters.descriptor_sense()
+        self.parameters.modes.descriptor_sense()
     }
 
     /// Something acknowledged is not on stable storage.
