@@ -511,18 +511,11 @@ pub unsafe extern "C" fn annex_tape_interrupt(tape: *mut AnnexTape) {
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_poll(tape: *mut AnnexTape, io: *mut AnnexTapeIo) -> bool {
     // SAFETY: alive, says the caller.
-    unsafe {
-        call("annex_tape_poll", tape, false, |tape| {
-            match tape.poll() {
-                Some(request) => {
-                    // SAFETY: valid for writing, says the caller.
-                    unsafe { io.write(request) };
-                    true
-                }
-                None => false,
-            }
-        })
-    }
+    let request = unsafe { call("annex_tape_poll", tape, None, AnnexTape::poll) };
+    let Some(request) = request else { return false };
+    // SAFETY: valid for writing, says the caller.
+    unsafe { io.write(request) };
+    true
 }
 
 impl AnnexTape {
@@ -742,14 +735,15 @@ impl AnnexTape {
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_save(tape: *mut AnnexTape, length: *mut usize) -> *mut u8 {
     // SAFETY: alive, says the caller.
-    unsafe {
-        call("annex_tape_save", tape, ptr::null_mut(), |tape| {
-            let state = tape.drive.save().into_boxed_slice();
-            // SAFETY: valid for writing, says the caller.
-            unsafe { length.write(state.len()) };
-            Box::into_raw(state).cast()
+    let state = unsafe {
+        call("annex_tape_save", tape, Vec::new(), |tape| {
+            tape.drive.save()
         })
-    }
+    };
+    let state = state.into_boxed_slice();
+    // SAFETY: valid for writing, says the caller.
+    unsafe { length.write(state.len()) };
+    Box::into_raw(state).cast()
 }
 
 /// Frees what annex_tape_save() gave.
