@@ -40,8 +40,9 @@ pub struct Drive {
     pub(crate) config: Config,
     pub(crate) parameters: Parameters,
     pub(crate) slot: Option<Slot>,
-    /// Where the next cartridge stands: that of the drive whose state this has.
-    restored: Option<Place>,
+    /// Until the first command: where the cartridge was in the drive whose state
+    /// this has.
+    pub(crate) restored: Option<Place>,
     /// Initiators that prevent removal.
     pub(crate) preventing: Vec<u32>,
     /// To be reported by the next command.
@@ -97,8 +98,7 @@ impl Drive {
     pub fn insert(&mut self, medium: Medium) {
         self.remove();
         self.slot = Some(Slot::new(&self.config, medium));
-        let place = self.restored.take();
-        self.stand_at(place);
+        self.stand_as_restored();
     }
 
     /// Where the cartridge is, and the tape's position.
@@ -111,17 +111,18 @@ impl Drive {
         })
     }
 
-    /// The cartridge, or the one that's inserted next, is where another was.
-    pub(crate) fn stand_at(&mut self, place: Option<Place>) {
-        match (&mut self.slot, place) {
-            (Some(slot), Some(place)) => {
-                slot.standing = place.standing;
-                slot.resume = place.resume;
-                // Where it comes from has counted it.
-                slot.counted = place.standing == Standing::Loaded;
-            }
-            (_, place) => self.restored = place,
+    /// The cartridge is where it was in the drive whose state this has.
+    pub(crate) fn stand_as_restored(&mut self) {
+        let Some(slot) = &mut self.slot else { return };
+        slot.forget();
+        slot.resume = (0, 0);
+        if let Some(place) = self.restored {
+            slot.standing = place.standing;
+            slot.resume = place.resume;
+            // Where it comes from has counted it.
+            slot.counted = place.standing == Standing::Loaded;
         }
+        self.disown(|_| true);
     }
 
     /// Takes the cartridge out. What wasn't synced is lost: [`Task::Unload`]
@@ -132,6 +133,7 @@ impl Drive {
     pub fn remove(&mut self) {
         self.idle();
         self.slot = None;
+        self.overwrite = Overwrite::No;
         self.disown(|_| true);
     }
 
@@ -214,6 +216,7 @@ impl Drive {
     pub fn start(&mut self, cdb: &[u8], initiator: u32, data_length: usize) {
         self.idle();
         self.failure = None;
+        self.restored = None;
         match self.admit(cdb, initiator, data_length) {
             Ok(call) => {
                 let deck = Deck::default();

@@ -10,12 +10,12 @@ pub(crate) fn sense_of(error: &Error) -> Sense {
     written(error, 0, 0)
 }
 
-/// Of a command that has `accepted` objects written, and is to write `residue`
-/// more (blocks, or bytes of a variable block).
+/// Of a command that has `accepted` objects in the drive's buffer, and was to
+/// write `all` (blocks, or bytes of a variable block): none of it is written.
 ///
 /// An error is deferred if it is about what was acknowledged before; its
 /// INFORMATION then counts the objects that are lost.
-pub(crate) fn written(error: &Error, accepted: u64, residue: i64) -> Sense {
+pub(crate) fn written(error: &Error, accepted: u64, all: i64) -> Sense {
     match *error {
         Error::NotATape { .. } => Sense::new(Key::MediumError, asc::CANNOT_READ_FORMAT),
         Error::Damaged { .. } => Sense::new(Key::MediumError, asc::MEDIUM_FORMAT_CORRUPTED),
@@ -29,8 +29,7 @@ pub(crate) fn written(error: &Error, accepted: u64, residue: i64) -> Sense {
             let left = if earlier {
                 i64::try_from(lost).unwrap_or(i64::MAX)
             } else {
-                // What this command had accepted is gone too.
-                residue.saturating_add_unsigned(accepted)
+                all
             };
             Sense {
                 deferred: earlier,

@@ -32,7 +32,7 @@ pub(crate) struct Slot {
     pub(crate) counted: bool,
     /// It was written to since.
     pub(crate) changed: bool,
-    /// Partition and object to begin at.
+    /// Partition and object to begin at, until it is loaded.
     pub(crate) resume: (usize, u64),
     pub(crate) cartridge: Cartridge,
     pub(crate) partition: usize,

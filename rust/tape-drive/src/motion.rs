@@ -25,6 +25,10 @@ pub(crate) async fn space(deck: &Deck, call: &Call) -> Result<(), Sense> {
     } else {
         signed(call.cdb(), 2, 3)
     };
+    if call.is_long() && call.number(12, 2) != 0 {
+        // A parameter list, which no code that is known here has.
+        return Err(Sense::cdb_field(12, None));
+    }
     let operation = match call.byte(1) & 0x0f {
         0 => Operation::SpaceRecords(count),
         1 => Operation::SpaceMarks(count),

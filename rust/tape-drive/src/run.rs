@@ -8,11 +8,11 @@ use crate::attribute::life;
 use crate::call::Call;
 use crate::deck::{Answer, Ask, Deck, Occasion, Procedure, State};
 use crate::dispatch;
-use crate::done::{Done, Tray};
+use crate::done::{Attention, Done, Tray};
 use crate::io::Owner;
 use crate::medium::{Slot, Standing};
 use crate::reserve::Refusal;
-use crate::{Drive, Status, Transfer};
+use crate::{asc, Drive, Status, Transfer};
 
 /// A command or task.
 pub(crate) struct Running {
@@ -165,7 +165,9 @@ impl Drive {
                 Some(Answer::Done)
             }
             Ask::Loaded => {
-                self.slot.as_mut()?.loaded = true;
+                let slot = self.slot.as_mut()?;
+                slot.loaded = true;
+                slot.resume = (0, 0);
                 self.count_load();
                 Some(Answer::Done)
             }
@@ -178,6 +180,10 @@ impl Drive {
                 let was = self.slot.as_ref()?.standing;
                 if was != standing {
                     self.running.as_mut()?.tray = tray;
+                    if tray == Some(Tray::Loaded) {
+                        let ready = Attention::others(asc::NOT_READY_TO_READY);
+                        self.attentions.push(ready);
+                    }
                 }
                 self.slot_mut(|slot| slot.standing = standing);
                 self.count_load();

@@ -14,6 +14,7 @@
 //!
 //! Numbers are big-endian.
 
+use crate::call::Overwrite;
 use crate::drive::Place;
 use crate::medium::Standing;
 use crate::parameter::Parameters;
@@ -54,8 +55,9 @@ impl Drive {
         let (partition, object) = place.map_or((0, 0), |place| place.resume);
         bytes.push(partition as u8);
         bytes.extend(object.to_be_bytes());
-        bytes.push(self.preventing.len() as u8);
-        for initiator in &self.preventing {
+        let preventing = &self.preventing[..self.preventing.len().min(u8::MAX.into())];
+        bytes.push(preventing.len() as u8);
+        for initiator in preventing {
             bytes.extend(initiator.to_be_bytes());
         }
         bytes.push(self.deferred.is_some().into());
@@ -69,17 +71,22 @@ impl Drive {
         bytes
     }
 
-    /// Takes over what another drive saved. Before the first command; the
-    /// cartridge is inserted before or afterwards, and the position is taken up
-    /// again by the first command that needs it. After an error, the drive is
-    /// as it was.
+    /// Takes over what another drive saved. The cartridge is inserted before or
+    /// afterwards; it is read again, and the position taken up, by the first
+    /// command that needs it. What wasn't synced before is lost. After an error,
+    /// the drive is as it was.
+    ///
+    /// # Panics
+    /// While a command or task is under way.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         self.idle();
         let saved = Saved::read(bytes, &self.config)?;
         self.preventing = saved.preventing;
         self.deferred = saved.deferred;
         self.parameters = saved.parameters;
-        self.stand_at(saved.place);
+        self.overwrite = Overwrite::No;
+        self.restored = saved.place;
+        self.stand_as_restored();
         Ok(())
     }
 }

@@ -55,6 +55,7 @@ pub mod asc {
     pub const INVALID_RELEASE: u16 = 0x2604;
     pub const WRITE_PROTECTED: u16 = 0x2700;
     pub const WORM_OVERWRITE: u16 = 0x300c; // WORM MEDIUM - OVERWRITE ATTEMPTED
+    pub const NOT_READY_TO_READY: u16 = 0x2800; // … CHANGE, MEDIUM MAY HAVE CHANGED
     pub const MODE_PARAMETERS_CHANGED: u16 = 0x2a01;
     pub const RESERVATIONS_PREEMPTED: u16 = 0x2a03;
     pub const RESERVATIONS_RELEASED: u16 = 0x2a04;

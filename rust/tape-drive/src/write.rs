@@ -20,18 +20,18 @@ pub(crate) async fn write(deck: &Deck, call: &Call) -> Result<(), Sense> {
     let blocks = call.blocks()?;
     prepare(deck, call, blocks.count > 0).await?;
     let before = deck.tape_state().await;
+    let all = blocks.residue(0);
     for done in 0..blocks.count {
-        let residue = blocks.residue(done);
         let length = blocks.length;
         let outcome = deck
             .tape_at(Operation::Write { length }, done as usize * length)
             .await;
-        let outcome = outcome.map_err(|error| written(&error, done, residue))?;
+        let outcome = outcome.map_err(|error| written(&error, done, all))?;
         if let Outcome::Full { .. } = outcome {
-            return Err(full(residue));
+            return Err(full(blocks.residue(done)));
         }
     }
-    end(deck, call, blocks.count, before, !call.buffered).await
+    end(deck, call, (blocks.count, all), before, !call.buffered).await
 }
 
 /// WRITE FILEMARKS(6) and (16).
@@ -44,12 +44,12 @@ pub(crate) async fn filemarks(deck: &Deck, call: &Call) -> Result<(), Sense> {
         let outcome = deck.tape(Operation::WriteMarks(count)).await;
         let outcome = outcome.map_err(|error| written(&error, 0, count.into()))?;
         if let Outcome::Full { left } = outcome {
-            sync(deck, u64::from(count - left), left.into()).await?;
+            sync(deck, (count - left).into(), count.into()).await?;
             return Err(full(left.into()));
         }
     }
     let immediate = call.flag(1) && call.buffered;
-    end(deck, call, count.into(), before, !immediate).await
+    end(deck, call, (count.into(), count.into()), before, !immediate).await
 }
 
 /// ERASE(6) and (16), short and long: the tape ends here.
@@ -127,12 +127,12 @@ pub(crate) async fn may_write(deck: &Deck, call: &Call, something: bool) -> Resu
     allowed.then_some(()).ok_or(refused)
 }
 
-/// Ends a command that has written `objects`, before which the tape was as in
-/// `before`.
+/// Ends a command that has written `objects`, which is `all` of it, before which
+/// the tape was as in `before`.
 async fn end(
     deck: &Deck,
     call: &Call,
-    objects: u64,
+    (objects, all): (u64, i64),
     before: TapeState,
     on_medium: bool,
 ) -> Result<(), Sense> {
@@ -140,7 +140,7 @@ async fn end(
     let late = past_early_warning(call, &after);
     // SEW: at early warning, what is buffered is written.
     if on_medium || (late && !past_early_warning(call, &before)) {
-        sync(deck, objects, 0).await?;
+        sync(deck, objects, all).await?;
     }
     let zone = call.early_warning.saturating_add(call.programmable);
     let met = if objects == 0 {
@@ -158,11 +158,11 @@ async fn end(
     })
 }
 
-async fn sync(deck: &Deck, accepted: u64, residue: i64) -> Result<(), Sense> {
+async fn sync(deck: &Deck, accepted: u64, all: i64) -> Result<(), Sense> {
     let result: Result<Outcome, Error> = deck.tape(Operation::Sync).await;
     result
         .map(|_| ())
-        .map_err(|error| written(&error, accepted, residue))
+        .map_err(|error| written(&error, accepted, all))
 }
 
 /// The partition is full.

@@ -154,6 +154,36 @@ fn reads_fail_and_can_be_repeated() {
 }
 
 #[test]
+fn a_load_that_fails_does_not_lose_the_place() {
+    let mut first = tape(&[b"abc", b"def"]);
+    first.ok(read(0, 3));
+    let state = first.drive.save();
+    let length = first.medium.len() as u64;
+    let medium = Failing {
+        bytes: first.medium,
+        ..Failing::default()
+    };
+    let mut drive = Runner::new(Config::default(), medium, length);
+    drive.drive.restore(&state).unwrap();
+    drive.medium.reads = Some(EIO);
+    assert_eq!(drive.fails(READY).0 .1, asc::UNRECOVERED_READ_ERROR);
+    drive.medium.reads = None;
+    assert_eq!(drive.ok(read(0, 3)), b"def");
+}
+
+#[test]
+fn a_tape_that_became_shorter_is_noticed_once() {
+    let mut drive = tape(&[b"abc", b"def"]);
+    drive.ok(TO_END);
+    let state = drive.drive.save();
+    let mut other = tape(&[b"xyz"]);
+    other.drive.restore(&state).unwrap();
+    let (told, _) = other.fails(READY);
+    assert_eq!((told.0, told.1), (MediumError, asc::BLOCK_SEQUENCE_ERROR));
+    assert_eq!(other.position(), 1);
+}
+
+#[test]
 fn filemarks_sync_unless_immediate() {
     let mut drive = drive();
     drive.record(b"abc");
