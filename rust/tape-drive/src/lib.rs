@@ -8,14 +8,38 @@
 //! ```text
 //!  initiator     CDB, data out                            data in, status, sense
 //!                     |                                            ^
-//!  command.rs    lengths, bits      answered from what the drive   |
-//!                     |             knows: inquiry, mode, log …    |
-//!  drive.rs      reservations ------------------------------------>|
-//!                     |             read, write, space, locate …   |
-//!                     '-----------> tape-image's operations ------>'
-//!                                        |            ^
-//!  image                              requests    completions
+//!  command.rs    lengths, bits                                     |
+//!  drive.rs      reservations, deferred errors ------------------->|
+//!  dispatch.rs   the command's procedure ------------------------->|
+//!                     |                      \                     |
+//!                     | read, write,          parameter.rs: inquiry, mode,
+//!                     | motion, format        log, attributes, … -'
+//!                     v
+//!  run.rs, deck.rs    what procedures ask for: the tape's operations,
+//!                     |                        bytes of the data buffer
+//!  image         requests, completions (io.rs)
 //! ```
+//!
+//! A command that touches the tape is an `async fn`, polled by the drive and by
+//! nobody else: see `deck.rs`.
+//!
+//! # Limits
+//!
+//! | what | limit |
+//! |---|---|
+//! | block | 2^24 - 1 bytes, as READ BLOCK LIMITS says |
+//! | transfer of one command | [`TRANSFER_MAX`] |
+//! | commands under way | 1 |
+//! | partitions | 16 |
+//! | I_T nexuses with a persistent reservation key | 256 |
+//!
+//! # What it does not do
+//!
+//! Encryption and other security protocols; setmarks; compression (it is only
+//! reported); third party reservations; unit attentions, which its owner keeps
+//! (a command says which it makes, [`Done::attentions`]); progress of IMMED
+//! commands, which are answered when they are done; recovering buffered data,
+//! as none is kept that can't be written.
 #![forbid(unsafe_code)]
 
 mod attribute;
