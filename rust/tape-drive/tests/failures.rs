@@ -193,7 +193,7 @@ fn filemarks_sync_unless_immediate() {
     assert!(drive.drive.is_dirty());
     let position = drive.ok(POSITION);
     assert_eq!(position[4..16], [0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2]);
-    assert_eq!(position[16..], [0, 0, 0, 15 + 1]);
+    assert_eq!(position[16..], [0, 0, 0, 3]);
     drive.ok(marks(0));
     assert!(drive.medium.flushes > before);
     assert!(!drive.drive.is_dirty());

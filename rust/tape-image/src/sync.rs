@@ -32,6 +32,8 @@ pub(crate) struct Commit {
     pub(crate) word: Option<u32>,
     /// Objects before it.
     pub(crate) objects: u64,
+    /// Bytes of data in records since.
+    pub(crate) data: u64,
 }
 
 /// Bytes of gap in front of the end marker of a tape that is to end at `at`.
@@ -79,6 +81,7 @@ impl Tape {
             at,
             word: None,
             objects,
+            data: 0,
         });
         self.progress.begun = None;
         Ok(())

@@ -166,12 +166,11 @@ impl Tape {
         self.commit.is_some()
     }
 
-    /// How much of what was written no sync has confirmed: objects, and the
-    /// bytes they take.
+    /// How much of what was written no sync has confirmed: objects, and bytes
+    /// of data in them.
     pub fn unsynced(&self) -> (u64, u64) {
         self.commit.as_ref().map_or((0, 0), |commit| {
-            let end = self.index.end();
-            (end.objects - commit.objects, end.offset - commit.at)
+            (self.index.end().objects - commit.objects, commit.data)
         })
     }
 

@@ -58,6 +58,8 @@ impl Tape {
         self.stage.buf.extend_from_slice(&len.to_le_bytes());
         self.index.append(Kind::Record, len);
         self.position.object += 1;
+        let commit = self.commit.as_mut().expect("room was made");
+        commit.data += u64::from(len);
         Ok(Outcome::Done)
     }
 
