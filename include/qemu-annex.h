@@ -857,12 +857,15 @@ bool annex_tape_poll(AnnexTape *tape,
                      AnnexTapeIo *io);
 
 /**
- * An I/O request has ended: `result` is 0, or a negative errno.
+ * An I/O request has ended: `result` is a negative errno, or for a read the bytes that the image
+ * had there, fewer than asked for at its end only, else 0.
  *
  * # Safety
  * `tape` is alive; `id` came from annex_tape_poll() and wasn't completed.
  */
-void annex_tape_complete(AnnexTape *tape, uint64_t id, int result);
+void annex_tape_complete(AnnexTape *tape,
+                         uint64_t id,
+                         int result);
 
 /**
  * Writes a command's or task's end to `*done`, once. False: it hasn't ended.

@@ -43,9 +43,12 @@ static int carry_out(const AnnexTapeIo *io)
             }
             offset += len;
         }
-        if (io->kind == ANNEX_TAPE_IO_KIND_WRITE && offset > image_length) {
-            image_length = offset;
+        if (io->kind == ANNEX_TAPE_IO_KIND_READ) {
+            size_t end = offset < image_length ? offset : image_length;
+
+            return end > io->offset ? end - io->offset : 0;
         }
+        image_length = offset > image_length ? offset : image_length;
         return 0;
     case ANNEX_TAPE_IO_KIND_FLUSH:
         flushes++;

@@ -43,8 +43,7 @@ pub struct AnnexTape {
 struct Out {
     id: u64,
     request: RequestId,
-    kind: AnnexTapeIoKind,
-    /// Bytes asked for.
+    /// Bytes asked for; 0 for what has no data.
     length: usize,
     buf: Vec<u8>,
 }
@@ -597,7 +596,6 @@ impl AnnexTape {
         self.out.push(Out {
             id,
             request,
-            kind,
             length: data[0].len + data[1].len,
             buf,
         });
@@ -610,7 +608,8 @@ impl AnnexTape {
     }
 }
 
-/// An I/O request has ended: `result` is 0, or a negative errno.
+/// An I/O request has ended: `result` is a negative errno, or for a read the bytes that the image
+/// had there, fewer than asked for at its end only, else 0.
 ///
 /// # Safety
 /// `tape` is alive; `id` came from annex_tape_poll() and wasn't completed.
@@ -621,16 +620,12 @@ pub unsafe extern "C" fn annex_tape_complete(tape: *mut AnnexTape, id: u64, resu
         call("annex_tape_complete", tape, (), |tape| {
             let slot = tape.out.iter().position(|out| out.id == id);
             let out = tape.out.swap_remove(slot.expect("an id that is out"));
-            let done = match out.kind {
-                AnnexTapeIoKind::Read => out.length,
-                _ => 0,
-            };
             tape.drive.handle(Completion {
                 id: out.request,
                 result: if result < 0 {
                     Err(IoError(-result))
                 } else {
-                    Ok(done)
+                    Ok(out.length.min(result as usize))
                 },
                 buf: out.buf,
             });
