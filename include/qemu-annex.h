@@ -432,6 +432,10 @@ typedef struct {
      */
     bool worm;
     /**
+     * The bus can queue commands.
+     */
+    bool command_queuing;
+    /**
      * What the data compression page says at power on.
      */
     bool compression;

@@ -73,6 +73,8 @@ pub struct AnnexTapeConfig {
     pub density: u8,
     /// Cartridges are write once, read many.
     pub worm: bool,
+    /// The bus can queue commands.
+    pub command_queuing: bool,
     /// What the data compression page says at power on.
     pub compression: bool,
     /// Keep an index in the image.
@@ -260,6 +262,7 @@ impl AnnexTapeConfig {
             block_length: self.block_length,
             density,
             worm: self.worm,
+            command_queuing: self.command_queuing,
             compression: self.compression,
             format,
             index: self.index,

@@ -28,6 +28,8 @@ pub struct Config {
     pub density: u8,
     /// Cartridges are write once, read many.
     pub worm: bool,
+    /// The bus can queue commands: INQUIRY's CMDQUE.
+    pub command_queuing: bool,
     /// What the data compression page says at power on. The data stays plain.
     pub compression: bool,
     /// Format of images, or by content.
@@ -49,6 +51,7 @@ impl Default for Config {
             block_length: 0,
             density: 0x58,
             worm: false,
+            command_queuing: true,
             compression: true,
             format: None,
             index: true,

@@ -57,7 +57,8 @@ fn standard(config: &Config) -> Vec<u8> {
     const STANDARDS: [u16; 3] = [0x0080, 0x0460, 0x0400];
 
     let mut bytes = vec![DEVICE_TYPE, REMOVABLE, SPC_4, HISUP_FORMAT_2];
-    bytes.extend([96 - 5, 0, 0, CMDQUE]);
+    let queuing = if config.command_queuing { CMDQUE } else { 0 };
+    bytes.extend([96 - 5, 0, 0, queuing]);
     padded(&mut bytes, &config.vendor, 8);
     padded(&mut bytes, &config.product, 16);
     padded(&mut bytes, &config.revision, 4);
@@ -157,6 +158,12 @@ mod tests {
         assert_eq!(bytes[..8], [0x01, 0x80, 6, 0x12, 91, 0, 0, 2]);
         assert_eq!(&bytes[8..36], b"QEMU    QEMU TAPE       0001");
         assert_eq!(bytes[58..64], [0, 0x80, 4, 0x60, 4, 0]);
+        let config = Config {
+            command_queuing: false,
+            ..named()
+        };
+        let bytes = inquiry(&config, &[0x12, 0, 0, 0, 96, 0]).unwrap();
+        assert_eq!(bytes[7], 0);
     }
 
     #[test]
