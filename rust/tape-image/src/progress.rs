@@ -60,6 +60,9 @@ pub(crate) struct Progress {
     pub(crate) begun: Option<u64>,
     pub(crate) stage_closed: bool,
     pub(crate) sync_scripted: bool,
+    /// A read has failed that may have asked for more than is needed: from now
+    /// on none does.
+    pub(crate) narrow: bool,
     /// Marks that a search for neighbours has dismissed.
     pub(crate) dismissed: u64,
 }

@@ -218,7 +218,7 @@ impl Tape {
             if lead < want {
                 // The trailer and the next header come along.
                 let tail = (self.length - end).min(READ_SMALL as u64) as usize;
-                let tail = if want == reading.half.len as usize {
+                let tail = if want == reading.half.len as usize && !self.progress.narrow {
                     tail
                 } else {
                     0
@@ -357,6 +357,11 @@ impl Reading {
             done: 0,
             headers: 0,
         }
+    }
+
+    /// The read of the body has failed and is made once more.
+    pub(crate) fn again(&mut self) {
+        self.sent = false;
     }
 
     fn known(found: Found, way: Direction) -> Self {

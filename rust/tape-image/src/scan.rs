@@ -53,7 +53,11 @@ impl Tape {
                 error: IoError::EIO,
             }));
         }
-        let fill = self.window.fill(at, len, self.length, way);
+        let fill = if self.progress.narrow {
+            self.window.fill_exactly(at, len)
+        } else {
+            self.window.fill(at, len, self.length, way)
+        };
         let purpose = Purpose::Window {
             offset: fill.offset,
             skip: fill.skip,

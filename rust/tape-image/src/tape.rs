@@ -296,6 +296,13 @@ impl Tape {
 
     fn failed(&mut self, purpose: Purpose, error: IoError) {
         match purpose {
+            Purpose::Window { .. } | Purpose::Body { .. } if !self.progress.narrow => {
+                self.progress.narrow = true;
+                self.window.clear();
+                if let Some(reading) = &mut self.progress.reading {
+                    reading.again();
+                }
+            }
             Purpose::Window { offset, .. } | Purpose::Body { offset, .. } => {
                 self.read_failure = Some(Error::Read { offset, error });
             }

@@ -106,6 +106,15 @@ impl Window {
         }
     }
 
+    /// As [`fill`](Self::fill), of these bytes and no others.
+    pub(crate) fn fill_exactly(&mut self, offset: u64, len: usize) -> Fill {
+        self.clear();
+        let mut buf = core::mem::take(&mut self.buf);
+        resize(&mut buf, len);
+        let skip = 0;
+        Fill { offset, buf, skip }
+    }
+
     /// Puts what was read in place: `buf` from `offset` on.
     pub(crate) fn put(&mut self, offset: u64, buf: Vec<u8>) {
         self.offset = offset;

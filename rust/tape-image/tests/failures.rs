@@ -9,6 +9,7 @@ use support::{read_all, Object};
 use tape_image::driver::{Drive, Medium};
 use tape_image::{Config, Error, IoError, Operation, Outcome, Truncation};
 
+const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
 /// Fails from its `left`th change on, until it's mended.
@@ -189,4 +190,72 @@ fn nothing_is_written_behind_a_fixed_medium() {
     assert_eq!(read_all(&mut drive).expect("readable").len(), 1023);
     assert_eq!(drive.medium[4092..], [0xff; 4]);
     assert_eq!(drive.medium.len(), 4096);
+}
+
+/// Can't read one byte.
+struct Scratched {
+    bytes: Vec<u8>,
+    scratch: u64,
+}
+
+impl Medium for Scratched {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let end = offset + buf.len() as u64;
+        if (offset..end).contains(&self.scratch) {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
+        self.bytes.read_at(offset, buf)
+    }
+    fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.bytes.write_at(offset, data)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        Medium::truncate(&mut self.bytes, length)
+    }
+}
+
+/// Reading ahead meets a place that can't be read, far from what is asked for.
+#[test]
+fn only_the_record_that_cannot_be_read_is_lost() {
+    for length in [100, 3000, 70_000, 150_000] {
+        let mut whole = Drive::load(Vec::new(), Config::new(0)).expect("blank");
+        for number in 0..20 {
+            assert_eq!(whole.write(&vec![number; length]), Ok(Outcome::Done));
+        }
+        assert_eq!(whole.run(Operation::Sync), Ok(Outcome::Done));
+        let bytes = whole.medium;
+        // Record 10 has it, in its middle.
+        let scratch = 10 * (length as u64 + 8) + 4 + length as u64 / 2;
+        let config = Config::new(bytes.len() as u64);
+        let mut drive = Drive::load(Scratched { bytes, scratch }, config).expect("a tape");
+        let mut data = vec![0; length];
+        for number in 0..20 {
+            let result = drive.read(&mut data, false);
+            if number == 10 {
+                assert!(matches!(result, Err(Error::Read { .. })), "{result:?}");
+                let _: Outcome = drive
+                    .run(Operation::Locate(11))
+                    .expect("its header is fine");
+                continue;
+            }
+            assert!(
+                matches!(result, Ok(Outcome::Record { .. })),
+                "{number}: {result:?}"
+            );
+            assert_eq!(data, vec![number; length]);
+        }
+        for number in (11..20).rev() {
+            let result = drive.read(&mut data, true);
+            assert!(
+                matches!(result, Ok(Outcome::Record { .. })),
+                "{number}: {result:?}"
+            );
+            assert_eq!(data, vec![number; length]);
+        }
+        let result = drive.read(&mut data, true);
+        assert!(matches!(result, Err(Error::Read { .. })), "{result:?}");
+    }
 }
