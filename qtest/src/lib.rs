@@ -8,6 +8,7 @@
 
 pub mod accel;
 pub mod agent;
+pub mod bench;
 pub mod console;
 pub mod error;
 pub mod files;

@@ -15,6 +15,12 @@ pub fn word(seed: u64, index: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// `length` bytes of stream(`seed`) from byte `from` on.
+pub fn bytes(seed: u64, from: u64, length: usize) -> Vec<u8> {
+    let byte = |at: u64| word(seed, at / 8).to_le_bytes()[(at % 8) as usize];
+    (from..from + length as u64).map(byte).collect()
+}
+
 /// SHA-256, in hex, of the first `mib` MiB of stream(`seed`).
 pub fn sha256(seed: u64, mib: u64) -> String {
     const WORDS_PER_MIB: u64 = (1 << 20) / 8;

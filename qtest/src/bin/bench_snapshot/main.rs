@@ -9,7 +9,6 @@
 mod bare_loop;
 mod cache;
 mod cases;
-mod machine;
 mod page;
 mod plot;
 mod results;
@@ -19,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use annex_qtest::bench::Machine;
 use annex_qtest::files;
 use annex_qtest::kept::Kept;
 use annex_qtest::measure;
@@ -114,7 +114,7 @@ fn write(results: &Results, out: PathBuf) -> Result<()> {
     let name = |extension: &str| out.join(format!("fast-snapshot-load.{extension}"));
     fs::write(name("csv"), results.csv())?;
     plot::draw(results, &name("svg"))?;
-    fs::write(name("md"), page::text(results, &machine::Machine::here()?))?;
+    fs::write(name("md"), page::text(results, &Machine::here()?))?;
     println!("{}", page::verdicts(results));
     println!("written: {} and .csv, .svg beside it", name("md").display());
     Ok(())

@@ -3,13 +3,13 @@
 
 use std::fmt::Write;
 
+use annex_qtest::bench::{quotient, shown, Machine};
 use annex_qtest::snapshot::Mode;
 
 use crate::cache::Cache;
 use crate::cases::{Guest, MODES};
-use crate::machine::Machine;
 use crate::results::{
-    Figure, Results, Spread, FAULTS, MAX, MEDIAN, P99, RESIDENT, TO_LIFE, TO_LOADED, TO_RUN,
+    Figure, Results, FAULTS, MAX, MEDIAN, P99, RESIDENT, TO_LIFE, TO_LOADED, TO_RUN,
 };
 use crate::THREADS;
 
@@ -190,18 +190,4 @@ fn ratio(
 ) -> Option<f64> {
     let median = |mode| results.spread(guest, cache, mode, figure).map(|spread| spread.median);
     quotient(median(mode), median(RIVAL))
-}
-
-fn quotient(a: Option<f64>, b: Option<f64>) -> Option<f64> {
-    Some(a? / b?)
-}
-
-/// "median (lowest–highest)".
-fn shown(spread: Option<Spread>, digits: usize) -> String {
-    match spread {
-        Some(Spread { min, median, max }) => {
-            format!("{median:.digits$} ({min:.digits$}–{max:.digits$})")
-        }
-        None => "–".into(),
-    }
 }

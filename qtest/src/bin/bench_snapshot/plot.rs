@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use annex_qtest::bench::Spread;
 use annex_qtest::snapshot::Mode;
 use anyhow::{anyhow, Result};
 use plotters::coord::Shift;
@@ -10,7 +11,7 @@ use plotters::prelude::*;
 
 use crate::cache::Cache;
 use crate::cases::{Guest, MODES};
-use crate::results::{Figure, Results, Spread, TO_LOADED, TO_RUN};
+use crate::results::{Figure, Results, TO_LOADED, TO_RUN};
 
 const SIZE: (u32, u32) = (960, 720);
 const FONT: &str = "sans-serif";

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use annex_qtest::bench::Spread;
 use annex_qtest::measure::Timings;
 use annex_qtest::snapshot::Mode;
 
@@ -31,31 +32,6 @@ pub struct Results {
     pub samples: Vec<Sample>,
     /// One for each round.
     pub bare: Vec<Latency>,
-}
-
-/// The middle of several values, and how far they are apart.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
-    /// The lowest.
-    pub min: f64,
-    /// The middle one, or the mean of the two.
-    pub median: f64,
-    /// The highest.
-    pub max: f64,
-}
-
-impl Spread {
-    /// Of at least one value.
-    pub fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_by(f64::total_cmp);
-        let (min, max) = (*values.first()?, *values.last()?);
-        let middle = values.len() / 2;
-        let median = match values.len() % 2 {
-            1 => values[middle],
-            _ => (values[middle - 1] + values[middle]) / 2.0,
-        };
-        Some(Self { min, median, max })
-    }
 }
 
 /// A figure of a load: what a column of the table or a line of the plot shows.
@@ -133,18 +109,5 @@ impl Results {
             csv.push('\n');
         }
         csv
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn medians() {
-        let odd = Spread::of(vec![3.0, 1.0, 2.0]).unwrap();
-        assert_eq!(odd, Spread { min: 1.0, median: 2.0, max: 3.0 });
-        assert_eq!(Spread::of(vec![4.0, 1.0, 2.0, 3.0]).unwrap().median, 2.5);
-        assert_eq!(Spread::of(vec![]), None);
     }
 }

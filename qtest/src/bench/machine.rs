@@ -5,9 +5,10 @@ use std::fs;
 use std::process::Command;
 use std::time::SystemTime;
 
-use annex_qtest::accel::Accel;
-use annex_qtest::files;
 use anyhow::{Context, Result};
+
+use crate::accel::Accel;
+use crate::files;
 
 /// The machine of a bench.
 pub struct Machine {
