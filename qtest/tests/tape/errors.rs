@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Errors under the image: the VM stops and nothing is lost, or the guest is
+//! told.
+
+use std::path::Path;
+use std::process::Command;
+
+use annex_qtest::error::Skip;
+use annex_qtest::files::Dir;
+use annex_qtest::qemu::Vm;
+use annex_qtest::trial::Family;
+use anyhow::{ensure, Result};
+use serde_json::{json, Value};
+
+use crate::drive::{Tape, LIMIT};
+use crate::rig::{boot, config, TAPE};
+use crate::simh;
+
+inventory::submit! { Family(|add| {
+    add("tape/error/write-stops".into(), Box::new(write_stops));
+    add("tape/error/read-stops".into(), Box::new(read_stops));
+    add("tape/error/reported".into(), Box::new(reported));
+    add("tape/error/full-file-system".into(), Box::new(full_file_system));
+}) }
+
+/// A machine whose tape has its image behind these rules of blkdebug's.
+fn with_rules(dir: &Dir, rules: &Value, policy: &str) -> Result<Vm> {
+    let image = dir.file("tape.tap");
+    std::fs::File::create(&image)?;
+    let node = json!({
+        "node-name": "d0", "driver": "raw",
+        "file": {
+            "driver": "blkdebug", "inject-error": rules,
+            "image": { "driver": "file", "filename": image },
+        },
+    });
+    let tape = format!("scsi-tape,id=tape,product=tape,drive=d0,{policy}");
+    let config = config()?
+        .with(["-blockdev", &node.to_string(), "-device", "virtio-scsi-pci"])
+        .with(["-device", &tape]);
+    boot(&config, "vm", dir)
+}
+
+/// Waits until I/O has failed and stopped the VM.
+fn wait_stopped(vm: &Vm, from: usize, operation: &str) -> Result<()> {
+    let event = vm.qmp.wait_event(from, "BLOCK_IO_ERROR", LIMIT)?;
+    ensure!(
+        event.data["action"] == "stop" && event.data["operation"] == operation,
+        "{}",
+        event.data
+    );
+    vm.wait_run_state("io-error", LIMIT)
+}
+
+/// Starts the guest's `tape` in the background.
+fn start(tape: &Tape, operations: &str) -> Result<()> {
+    tape.sh(&format!("rm -f /data/out; (tape $T {operations} > /data/out 2>&1) &")).map(drop)
+}
+
+/// What it said, when it has ended.
+fn ended(tape: &Tape) -> Result<String> {
+    tape.sh("until grep -q close /data/out; do sleep 0.1; done; cat /data/out")
+}
+
+/// `cont` tries again, and the guest never knows.
+fn write_stops(dir: &Dir) -> Result<()> {
+    let rules = json!([
+        { "event": "write_aio", "sector": 1000, "errno": 5, "once": true },
+        { "event": "write_aio", "sector": 4000, "errno": 28, "once": true },
+        { "event": "flush_to_disk", "errno": 5, "once": true },
+    ]);
+    let vm = with_rules(dir, &rules, "werror=stop,rerror=stop")?;
+    let tape = Tape::find(&vm, dir, TAPE)?;
+    let mut from = vm.qmp.now();
+    start(&tape, "s:1 w:30000:100 weof tell")?;
+    for _ in 0..3 {
+        wait_stopped(&vm, from, "write")?;
+        from = vm.qmp.now();
+        vm.qmp.execute("cont", json!({}))?;
+    }
+    let said = ended(&tape)?;
+    ensure!(said == "w:30000:100: 100 3000000\nweof: ok\ntell: 101\nclose: ok", "{said}");
+    tape.does(&[("rewind", "ok"), ("s:1", ""), ("r:30000:100", "100 3000000"), ("R:512", "1 0")])?;
+    ensure!(simh::tape(&dir.file("tape.tap"))?.len() == 101);
+    vm.quit()
+}
+
+fn read_stops(dir: &Dir) -> Result<()> {
+    let rules = json!([{ "event": "read_aio", "sector": 1000, "errno": 5, "once": true }]);
+    let vm = with_rules(dir, &rules, "werror=stop,rerror=stop")?;
+    let tape = Tape::find(&vm, dir, TAPE)?;
+    tape.does(&[("s:1", ""), ("w:30000:100", "100 3000000"), ("weof", "ok"), ("rewind", "ok")])?;
+    let from = vm.qmp.now();
+    start(&tape, "s:1 r:30000:100 R:512")?;
+    wait_stopped(&vm, from, "read")?;
+    vm.qmp.execute("cont", json!({}))?;
+    let said = ended(&tape)?;
+    ensure!(said.starts_with("r:30000:100: 100 3000000\nR:512: 1 0\n"), "{said}");
+    vm.quit()
+}
+
+/// With werror=report the guest gets an error, sooner or later: the drive has
+/// acknowledged what it gathered. What a mark had confirmed stays.
+fn reported(dir: &Dir) -> Result<()> {
+    let rules = json!([
+        { "event": "write_aio", "sector": 3000, "errno": 5, "once": true },
+        { "event": "read_aio", "sector": 200, "errno": 5, "once": true },
+    ]);
+    let vm = with_rules(dir, &rules, "werror=report,rerror=report")?;
+    let tape = Tape::find(&vm, dir, TAPE)?;
+    tape.does(&[("s:1", ""), ("w:30000:30", "30 900000"), ("weof", "ok")])?;
+    let said = tape.ops("s:2 w:30000:100 weof")?;
+    ensure!(said.iter().any(|answer| answer.contains("EIO")), "no error was reported: {said:?}");
+    ensure!(vm.run_state()? == "running", "{}", vm.run_state()?);
+    // Reading has an error of its own, once.
+    tape.mt("rewind")?;
+    let said = tape.ops("s:1 r:30000:30")?;
+    ensure!(said[0].contains("EIO"), "no error was reported: {said:?}");
+    tape.mt("rewind")?;
+    tape.does(&[("s:1", ""), ("r:30000:30", "30 900000"), ("R:30000", "1 0")])?;
+    vm.quit()
+}
+
+/// A mounted tmpfs, unmounted on drop.
+struct SmallFileSystem<'a>(&'a Path);
+
+impl<'a> SmallFileSystem<'a> {
+    fn mount(path: &'a Path) -> Result<Self> {
+        std::fs::create_dir(path)?;
+        if !rustix::process::geteuid().is_root() {
+            return Err(Skip("only root can mount a small file system".into()).into());
+        }
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=3M", "tmpfs"])
+            .arg(path)
+            .status()?;
+        ensure!(status.success(), Skip(format!("mounting a small tmpfs: {status}")));
+        Ok(Self(path))
+    }
+
+    fn grow(&self) -> Result<()> {
+        let status = Command::new("mount").args(["-o", "remount,size=30M"]).arg(self.0).status()?;
+        ensure!(status.success(), "mount: {status}");
+        Ok(())
+    }
+}
+
+impl Drop for SmallFileSystem<'_> {
+    fn drop(&mut self) {
+        // Lazily: QEMU may not be gone yet.
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+/// By default a full host stops the VM; when there is room again it goes on.
+fn full_file_system(dir: &Dir) -> Result<()> {
+    let place = dir.file("small");
+    let file_system = SmallFileSystem::mount(&place)?;
+    let image = place.join("tape.tap");
+    std::fs::File::create(&image)?;
+    let drive = format!("if=none,id=d0,format=raw,file={}", image.display());
+    let config = config()?
+        .with(["-drive", &drive, "-device", "virtio-scsi-pci"])
+        .with(["-device", "scsi-tape,id=tape,product=tape,drive=d0"]);
+    let vm = boot(&config, "vm", dir)?;
+    let tape = Tape::find(&vm, dir, TAPE)?;
+    let from = vm.qmp.now();
+    start(&tape, "s:1 w:65536:100 weof tell")?;
+    wait_stopped(&vm, from, "write")?;
+    // Nothing has changed: it stops again.
+    let from = vm.qmp.now();
+    vm.qmp.execute("cont", json!({}))?;
+    wait_stopped(&vm, from, "write")?;
+    file_system.grow()?;
+    vm.qmp.execute("cont", json!({}))?;
+    let said = ended(&tape)?;
+    ensure!(said == "w:65536:100: 100 6553600\nweof: ok\ntell: 101\nclose: ok", "{said}");
+    tape.does(&[("rewind", "ok"), ("s:1", ""), ("r:65536:100", "100 6553600"), ("R:512", "1 0")])?;
+    ensure!(simh::tape(&image)?.len() == 101);
+    vm.quit()
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A guest that moves while it writes a tape; a guest and its tape that come
+//! back from a snapshot.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use annex_qtest::files::Dir;
+use annex_qtest::qemu::{Config, Vm};
+use annex_qtest::snapshot::{self, Mode};
+use annex_qtest::trial::Family;
+use annex_qtest::wait;
+use anyhow::{ensure, Context, Result};
+use serde_json::json;
+
+use crate::archives::{digest, make_tree, sha256};
+use crate::drive::{Tape, LIMIT};
+use crate::rig::{boot, config, TAPE};
+use crate::simh;
+
+inventory::submit! { Family(|add| {
+    add("tape/migration/live".into(), Box::new(live));
+    add("tape/migration/there-and-back".into(), Box::new(there_and_back));
+    add("tape/migration/snapshot-on-demand".into(), Box::new(snapshot_on_demand));
+    add("tape/migration/savevm".into(), Box::new(savevm));
+}) }
+
+/// A machine with the image, of that format, in its drive.
+fn machine(image: &Path, format: &str) -> Result<Config> {
+    let drive = format!("if=none,id=d0,format={format},file={}", image.display());
+    Ok(config()?
+        .with(["-drive", &drive, "-device", "virtio-scsi-pci"])
+        .with(["-device", "scsi-tape,id=tape,product=tape,drive=d0"]))
+}
+
+fn blank(dir: &Dir) -> Result<std::path::PathBuf> {
+    let image = dir.file("tape.tap");
+    std::fs::File::create(&image)?;
+    Ok(image)
+}
+
+/// Moves the guest in `vm` to a machine made alike.
+fn migrate(vm: &Vm, config: &Config, name: &str, dir: &Dir) -> Result<Vm> {
+    let uri = json!(format!("unix:{}", dir.file(&format!("{name}.sock")).display()));
+    let there = config.incoming().start(name, dir)?;
+    snapshot::enable(&there.qmp, &["events"])?;
+    let arrived = there.qmp.now();
+    there.qmp.execute("migrate-incoming", json!({ "uri": uri, "exit-on-error": false }))?;
+    snapshot::enable(&vm.qmp, &["events"])?;
+    // Under TCG a guest that works hard dirties memory as fast as it is sent.
+    vm.qmp
+        .execute("migrate-set-parameters", json!({ "max-bandwidth": 0, "downtime-limit": 2000 }))?;
+    let from = vm.qmp.now();
+    vm.qmp.execute("migrate", json!({ "uri": uri }))?;
+    for (qmp, from, who) in [(&vm.qmp, from, "the source"), (&there.qmp, arrived, &*there.name)] {
+        let status =
+            qmp.wait(from, &format!("{who} to have migrated"), snapshot::LIMIT, |name, event| {
+                let status = event.data["status"].as_str()?.to_owned();
+                (name == "MIGRATION" && ["completed", "failed"].contains(&&*status))
+                    .then_some(status)
+            })?;
+        ensure!(status == "completed", "{who}: {}", snapshot::query(qmp)?);
+    }
+    dir.log(format!("the guest is in {name}"));
+    there.wait_run_state("running", LIMIT)?;
+    Ok(there)
+}
+
+/// In the middle of a tar the guest goes on elsewhere, with the same image.
+fn live(dir: &Dir) -> Result<()> {
+    let image = blank(dir)?;
+    let config = machine(&image, "raw")?;
+    let vm = boot(&config, "source", dir)?;
+    let tape = Tape::find(&vm, dir, TAPE)?;
+    begin_tars(&tape)?;
+    let there = migrate(&vm, &config, "destination", dir)?;
+    vm.quit()?;
+    let tape = Tape::find(&there, dir, TAPE)?;
+    check_tars(&tape, &image)?;
+    there.quit()
+}
+
+/// Twice, the second time into a new machine on the first one's host.
+fn there_and_back(dir: &Dir) -> Result<()> {
+    let image = blank(dir)?;
+    let config = machine(&image, "raw")?;
+    let first = boot(&config, "first", dir)?;
+    let tape = Tape::find(&first, dir, TAPE)?;
+    tape.mt("setblk 1024")?;
+    begin_tars(&tape)?;
+    let second = migrate(&first, &config, "second", dir)?;
+    drop(first);
+    let third = migrate(&second, &config, "third", dir)?;
+    drop(second);
+    let tape = Tape::find(&third, dir, TAPE)?;
+    check_tars(&tape, &image)?;
+    let status = tape.mt("status")?;
+    ensure!(status.contains("Tape block size 1024 bytes"), "{status}");
+    third.quit()
+}
+
+/// How many archives follow one another.
+const TARS: usize = 6;
+
+/// Begins to write archives in the background; the first one is under way.
+fn begin_tars(tape: &Tape) -> Result<()> {
+    make_tree(tape, 3)?;
+    tape.sh(&format!(
+        "(for n in $(seq {TARS}); do tar -C /data -cf $T tree || echo no $n; done; echo done) \
+         > /data/said 2>&1 &"
+    ))?;
+    let image = tape.dir.file("tape.tap");
+    wait::until("the tape to be written", LIMIT, || {
+        Ok((image.metadata()?.len() > 1 << 20).then_some(()))
+    })
+}
+
+/// Waits for them, and reads them from the guest and from the host.
+fn check_tars(tape: &Tape, image: &Path) -> Result<()> {
+    let said = wait::until("the tars to end", Duration::from_secs(300), || {
+        std::thread::sleep(Duration::from_millis(200));
+        let said = tape.vm.agent.sh("cat /data/said")?;
+        Ok(said.ends_with("done").then_some(said))
+    })?;
+    ensure!(said == "done", "tar said {said}");
+    tape.sh("mt -f $T asf 0; tar -df $T -C /data")?;
+    tape.sh(&format!("mt -f $T asf {}; tar -xf $T -C /data/restored", TARS - 1))?;
+    let (found, wanted) = (digest(tape, "restored/tree")?, digest(tape, "tree")?);
+    ensure!(found == wanted, "restored {found}, not {wanted}");
+    let archive = tape.sh("tar -C /data -cf - tree | sha256sum | cut -c 1-64")?;
+    let files = simh::files(image)?;
+    ensure!(files.len() == TARS, "{} archives on the tape", files.len());
+    for (number, file) in files.iter().enumerate() {
+        ensure!(sha256(file) == archive, "archive {number} isn't what tar makes of the tree");
+    }
+    Ok(())
+}
+
+/// The tape in a snapshot is where it was, and the annex's other feature
+/// brings the guest back.
+fn snapshot_on_demand(dir: &Dir) -> Result<()> {
+    let config = machine(&blank(dir)?, "raw")?;
+    let vm = boot(&config, "source", dir)?;
+    let tape = Tape::find(&vm, dir, TAPE)?;
+    tape.does(&[
+        ("s:1", ""),
+        ("w:3000:9", "9 27000"),
+        ("weof", "ok"),
+        ("w:100", "1 100"),
+        ("seek:4", "ok"),
+    ])?;
+    tape.mt("setblk 3000")?;
+    // Held open, with half of it read.
+    tape.sh("(tape $T s:1 seek:0 r:12000 x:/data/go r:9000 tell) > /data/out 2>&1 & until grep -q r:12000: /data/out; do sleep 0.05; done")?;
+    let path = dir.file("snapshot");
+    snapshot::save(&vm, &path)?;
+    vm.quit()?;
+    let restored = snapshot::load_whole(&config, "restored", dir, &path, Mode::OnDemand)?;
+    let tape = Tape::find(&restored, dir, TAPE)?;
+    let said = tape
+        .sh("touch /data/go; until grep -q close /data/out; do sleep 0.05; done; cat /data/out")?;
+    ensure!(said.contains("r:9000: 1 9000\ntell: 7\n"), "{said}");
+    tape.mt("setblk 0")?;
+    tape.does(&[
+        ("rewind", "ok"),
+        ("s:1", ""),
+        ("r:4096:9", "9 27000"),
+        ("R:4096", "1 0"),
+        ("R:4096", "1 100"),
+    ])?;
+    restored.quit()
+}
+
+/// With an image that can do it, a tape goes back in time with its guest.
+fn savevm(dir: &Dir) -> Result<()> {
+    let image = dir.file("tape.qcow2");
+    let tool = annex_qtest::files::qemu()?.with_file_name("qemu-img");
+    let made = Command::new(&tool)
+        .args(["create", "-q", "-f", "qcow2"])
+        .arg(&image)
+        .arg("64M")
+        .status()
+        .with_context(|| tool.display().to_string())?;
+    ensure!(made.success(), "qemu-img: {made}");
+    let vm = boot(&machine(&image, "qcow2")?, "vm", dir)?;
+    let tape = Tape::find(&vm, dir, TAPE)?;
+    tape.does(&[("s:1", ""), ("w:5000:5", "5 25000"), ("weof", "ok"), ("seek:3", "ok")])?;
+    let said = vm.qmp.human("savevm then")?;
+    ensure!(said.is_empty(), "savevm: {said}");
+    tape.does(&[("seek:1", "ok"), ("s:2", ""), ("w:777:40", "40 31080"), ("weof:2", "ok")])?;
+    let said = vm.qmp.human("loadvm then")?;
+    ensure!(said.is_empty(), "loadvm: {said}");
+    vm.wait_run_state("running", LIMIT)?;
+    tape.does(&[
+        ("tell", "3"),
+        ("R:8192", "1 5000"),
+        ("rewind", "ok"),
+        ("s:1", ""),
+        ("r:8192:5", "5 25000"),
+        ("R:8192", "1 0"),
+        ("tell", "6"),
+    ])?;
+    vm.quit()
+}
