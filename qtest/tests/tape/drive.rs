@@ -15,7 +15,7 @@ use serde_json::{json, Value};
 pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// A guest that is up sees its drives soon.
-const FOUND_LIMIT: Duration = Duration::from_secs(40);
+const FOUND_LIMIT: Duration = Duration::from_secs(120);
 
 /// A drive.
 pub struct Tape<'a> {

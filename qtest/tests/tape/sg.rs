@@ -223,6 +223,8 @@ fn attributes(tape: &Tape) -> Result<()> {
     let image = tape.dir.file("blank.tap");
     tape.remove()?;
     tape.insert(&image, Tab::Open)?;
+    // Takes the unit attention.
+    tape.mt("rewind")?;
     has(&tape.sh(read)?, &["written in the guest"])?;
     tape.does(&[("s:0", ""), ("r:512", "1 100"), ("R:512", "1 0")])?;
     // It lies where other readers don't look.
@@ -230,6 +232,7 @@ fn attributes(tape: &Tape) -> Result<()> {
     ensure!(found.len() == 2, "{found:?}");
     // Another cartridge doesn't have it.
     tape.insert(&tape.blank("other.tap")?, Tab::Open)?;
+    tape.mt("rewind")?;
     let other = tape.run(read)?.1;
     ensure!(!other.contains("written in the guest"), "{other}");
     Ok(())
