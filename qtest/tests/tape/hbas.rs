@@ -56,8 +56,9 @@ pub fn complete(vm: &Vm) -> Result<()> {
     });
     vm.qmp.execute("device_add", drive)?;
     // In the background: the other drives needn't wait for this one.
-    let scan = "cd /sys/class/scsi_host; for host in *; do grep -q esp $host/proc_name && \
-                (echo - - - > $host/scan) & done";
+    let scan = "cd /sys/class/scsi_host; for host in *; do \
+                case $(readlink $host/device/../driver) in \
+                *am53c974) (echo - - - > $host/scan) & esac; done";
     vm.agent.sh(scan).map(drop)
 }
 
