@@ -153,7 +153,9 @@ fn short_reads(tape: &Tape) -> Result<()> {
 }
 
 fn blocks(tape: &Tape) -> Result<()> {
-    for size in [1, 2, 511, 512, 4095, 10_240, 65_536, 131_071, 262_144] {
+    // Linux's megaraid_sas sends no longer commands.
+    let most = if tape.id == "megasas" { 131_072 } else { 262_144 };
+    for size in [1, 2, 511, 512, 4095, 10_240, 65_536, 131_071, most] {
         let (one, five) = (format!("w:{size}:5"), format!("r:{size}:5"));
         let answer = format!("5 {}", 5 * size);
         tape.does(&[("rewind", "ok"), ("s:3", ""), (&one, &answer), ("weof", "ok")])?;
