@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The drive's requests as I/O for C, which lends it memory until it has ended.
+
+use std::{ptr, slice};
+
+use tape_drive::{Action, Completion, Request};
+
+use super::types::{AnnexTapeData, AnnexTapeIo, AnnexTapeIoKind};
+use super::{AnnexTape, Out};
+
+impl AnnexTape {
+    /// What is to be done to the image; what only the buffer takes part in is done here.
+    pub(super) fn poll(&mut self) -> Option<AnnexTapeIo> {
+        loop {
+            let request = match self.drive.poll()? {
+                Action::Io(request) => request,
+                Action::Put { at, bytes } => {
+                    // SAFETY: the drive keeps within the buffer, which is the command's own, and
+                    // no I/O that is out touches this part of it.
+                    unsafe {
+                        ptr::copy_nonoverlapping(bytes.as_ptr(), self.data.add(at), bytes.len());
+                    }
+                    continue;
+                }
+            };
+            if let Request::Copy { id, data, mut buf } = request {
+                // SAFETY: the drive keeps within the buffer, and nothing is being read into it.
+                let bytes = unsafe { slice::from_raw_parts(self.data.add(data.start), data.len()) };
+                buf.extend_from_slice(bytes);
+                self.drive.handle(Completion {
+                    id,
+                    result: Ok(bytes.len()),
+                    buf,
+                });
+                continue;
+            }
+            return Some(self.io(request));
+        }
+    }
+
+    fn io(&mut self, request: Request) -> AnnexTapeIo {
+        let id = self.next_id;
+        self.next_id += 1;
+        let of = |data: *mut u8, range: &std::ops::Range<usize>| AnnexTapeData {
+            base: data.wrapping_add(range.start),
+            len: range.len(),
+        };
+        let none = AnnexTapeData {
+            base: ptr::null_mut(),
+            len: 0,
+        };
+        let (request, kind, offset, data, buf) = match request {
+            Request::Read {
+                id,
+                offset,
+                data,
+                mut buf,
+                skip,
+            } => {
+                // The vector's memory stays where it is when the vector moves.
+                let part = &mut buf[skip..];
+                let second = AnnexTapeData {
+                    base: part.as_mut_ptr(),
+                    len: part.len(),
+                };
+                let data = [of(self.data, &data), second];
+                (id, AnnexTapeIoKind::Read, offset, data, buf)
+            }
+            Request::Write {
+                id,
+                offset,
+                mut head,
+                data,
+            } => {
+                let first = AnnexTapeData {
+                    base: head.as_mut_ptr(),
+                    len: head.len(),
+                };
+                let data = [first, of(self.data, &data)];
+                (id, AnnexTapeIoKind::Write, offset, data, head)
+            }
+            Request::Flush { id } => (id, AnnexTapeIoKind::Flush, 0, [none; 2], Vec::new()),
+            Request::Truncate { id, length } => {
+                (id, AnnexTapeIoKind::Truncate, length, [none; 2], Vec::new())
+            }
+            Request::Copy { .. } => unreachable!("carried out by the caller"),
+        };
+        self.out.push(Out {
+            id,
+            request,
+            length: data[0].len + data[1].len,
+            buf,
+        });
+        AnnexTapeIo {
+            id,
+            kind,
+            offset,
+            data,
+        }
+    }
+}
