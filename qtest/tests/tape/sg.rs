@@ -259,11 +259,15 @@ fn reset(tape: &Tape) -> Result<()> {
 fn reset_in_a_transfer(tape: &Tape) -> Result<()> {
     for round in 0..4 {
         tape.mt("rewind")?;
-        tape.sh(
-            "tape $T s:6 w:60000:2000 > /data/out 2>&1 & sleep 0.7; sg_reset -d $SG 2>&1; wait",
-        )?;
-        let said = tape.sh("cat /data/out; rm /data/out")?;
-        let written = number_after(&said, "w:60000:2000:")?;
+        // Amid them, however fast the machine is.
+        let after = 20 + 150 * round;
+        let said = tape.sh(&format!(
+            "read n <$SYS/stats/write_cnt; goal=$((n + {after})); \
+             tape $T s:6 w:60000:3000 >/data/out 2>&1 & \
+             until read n <$SYS/stats/write_cnt; [ $n -ge $goal ]; do :; done; \
+             sg_reset -d $SG 2>&1 || exit; wait; cat /data/out; rm /data/out"
+        ))?;
+        let written = number_after(&said, "w:60000:3000:")?;
         tape.mt("rewind")?;
         let answers = tape.ops(&format!("s:6 r:60000:{written}"))?;
         let wanted = format!("r:60000:{written}: {written} {}", written * 60_000);
