@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A queue: requests go out through its ring with copies of their buffers, and come back.
+
+use std::sync::Arc;
+
+use vm_memory::VolatileSlice;
+
+use crate::area::{Area, AREA_ADDRESS};
+use crate::copy::copy;
+use crate::error::{LendError, QueueError, Refused, ResubmitError, Violation};
+use crate::frame::Lengths;
+use crate::ring::{Descriptor, Ring, DESCRIPTOR_LEN};
+use crate::room::{NoPlace, Place, Room};
+use crate::stats::Stats;
+
+/// A request of the guest's: its buffers, in memory that the back-end can't see.
+pub trait Request {
+    /// Slices of the guest's memory, mapped for as long as the request lives.
+    type Segments<'a>: Iterator<Item = VolatileSlice<'a>>
+    where
+        Self: 'a;
+
+    /// What the device may read.
+    fn readable(&self) -> Self::Segments<'_>;
+
+    /// What the device may write.
+    fn writable(&self) -> Self::Segments<'_>;
+}
+
+/// What a queue's back-end was told, and what it puts up with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Entries of the ring, a power of two.
+    pub entries: u16,
+    /// VIRTIO_RING_F_EVENT_IDX was negotiated with the back-end.
+    pub event_idx: bool,
+    /// VIRTIO_RING_F_INDIRECT_DESC was negotiated with the back-end.
+    pub indirect: bool,
+    /// Descriptors of a chain at most, 2 and more. Never more than the ring's entries.
+    pub chain_max: u16,
+    /// Bytes of a descriptor at most.
+    pub descriptor_max: u32,
+    /// For a back-end that says that it wrote nothing though it did: everything writable is
+    /// copied back, and the guest gets zeros where nothing was written.
+    pub copy_all: bool,
+}
+
+impl Options {
+    /// A ring without features, for a back-end without limits.
+    pub fn new(entries: u16) -> Self {
+        Self {
+            entries,
+            event_idx: false,
+            indirect: false,
+            chain_max: u16::MAX,
+            descriptor_max: u32::MAX,
+            copy_all: false,
+        }
+    }
+}
+
+/// A request that came back, with what the device wrote in its writable buffers.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Done<T> {
+    /// The same that was lent.
+    pub request: T,
+    /// Bytes that the device says it wrote, no more than are writable.
+    pub written: u32,
+}
+
+/// How a new back-end goes on with what the last one left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resubmit {
+    /// The ring begins anew, and all requests in flight are in it, in the order in which they
+    /// were lent. For back-ends that keep no record.
+    Afresh,
+    /// The ring goes on where it was. For back-ends with an inflight region of their own, whose
+    /// indexes mean this ring.
+    InPlace,
+}
+
+/// A request that the device has.
+#[derive(Debug)]
+struct Loan<T> {
+    request: T,
+    place: Place,
+    writable: u64,
+    /// In which order requests were lent.
+    number: u64,
+}
+
+/// A queue. It may be moved between threads; one has it at a time.
+#[derive(Debug)]
+pub struct Queue<T: Request> {
+    area: Arc<Area>,
+    index: usize,
+    options: Options,
+    ring: Ring,
+    room: Room,
+    /// By head.
+    loans: Vec<Option<Loan<T>>>,
+    lent: u16,
+    next_number: u64,
+    /// Links of free descriptors, and of those of a chain.
+    next: Vec<u16>,
+    free_head: u16,
+    free: u16,
+    /// What the avail ring holds, by slot.
+    heads: Vec<u16>,
+    /// The next element of the used ring to take, and the last index that was believed.
+    used: u16,
+    seen: u16,
+    violation: Option<Violation>,
+    stats: Arc<Stats>,
+}
+
+impl<T: Request> Queue<T> {
+    /// Takes queue `index` of the area, empty.
+    ///
+    /// # Errors
+    /// When there is no such queue, when it is taken, or when the options make no sense.
+    pub fn new(area: Arc<Area>, index: usize, options: Options) -> Result<Self, QueueError> {
+        let queues = area.layout().queues();
+        let place = queues.get(index).ok_or(QueueError::Index {
+            index,
+            queues: queues.len(),
+        })?;
+        let place = place.clone();
+        let (entries, most) = (options.entries, place.ring);
+        if !(2..=most).contains(&entries) || !entries.is_power_of_two() {
+            return Err(QueueError::Ring { entries, most });
+        }
+        if options.chain_max < 2 || options.descriptor_max == 0 {
+            return Err(QueueError::Limits);
+        }
+        if !area.claim(index) {
+            return Err(QueueError::InUse { index });
+        }
+        let options = Options {
+            chain_max: options.chain_max.min(entries),
+            ..options
+        };
+        let event_idx = options.event_idx;
+        let room = Room::new(area.clone(), &place);
+        let mut queue = Self {
+            index,
+            options,
+            ring: Ring::new(area.clone(), AREA_ADDRESS, place, entries, event_idx),
+            room,
+            loans: (0..entries).map(|_| None).collect(),
+            lent: 0,
+            next_number: 0,
+            next: Vec::new(),
+            free_head: 0,
+            free: 0,
+            heads: vec![0; entries.into()],
+            used: 0,
+            seen: 0,
+            violation: None,
+            stats: Arc::default(),
+            area,
+        };
+        queue.free_all();
+        Ok(queue)
+    }
+
+    fn free_all(&mut self) {
+        let entries = self.options.entries;
+        self.next = (1..=entries).collect();
+        (self.free_head, self.free) = (0, entries);
+    }
+
+    /// Copies a request's readable buffers into the area and puts it in the ring, where the
+    /// back-end sees it after [`publish`](Self::publish).
+    ///
+    /// # Errors
+    /// Gives the request back. After [`LendError::Full`], keep it, lend no other before it, and
+    /// try again when [`reap`](Self::reap) has given something.
+    pub fn lend(&mut self, request: T) -> Result<(), Refused<T>> {
+        match self.find(&request) {
+            Ok((place, writable)) => {
+                self.put(request, place, writable);
+                Ok(())
+            }
+            Err(why) => Err(Refused { request, why }),
+        }
+    }
+
+    fn find(&mut self, request: &T) -> Result<(Place, u64), LendError> {
+        if let Some(violation) = self.violation {
+            return Err(LendError::Broken(violation));
+        }
+        let out = Lengths::new(request.readable().map(|slice| slice.len()));
+        let into = Lengths::new(request.writable().map(|slice| slice.len()));
+        let len = out.total().saturating_add(into.total());
+        if len == 0 {
+            return Err(LendError::Empty);
+        }
+        match self.room.find(&out, &into, &self.options, self.free) {
+            Ok(place) => Ok((place, into.total())),
+            Err(NoPlace::Now) if self.lent > 0 => {
+                Stats::add(&self.stats.waits, 1);
+                Err(LendError::Full)
+            }
+            // With nothing in flight there is all the room that there ever will be.
+            Err(_) => Err(LendError::TooLarge {
+                len,
+                room: self.room.len(),
+            }),
+        }
+    }
+
+    fn put(&mut self, request: T, place: Place, writable: u64) {
+        let head = self.free_head;
+        let last = self.last_of(head, &place);
+        self.free_head = self.next[usize::from(last)];
+        self.free -= slots(&place);
+        self.lent += 1;
+        let number = self.next_number;
+        self.next_number += 1;
+        let loan = Loan {
+            request,
+            place,
+            writable,
+            number,
+        };
+        self.fill(&loan);
+        self.describe(head, &loan.place);
+        self.loans[usize::from(head)] = Some(loan);
+        self.offer(head);
+        Stats::set(&self.stats.lent, self.lent.into());
+        Stats::set(&self.stats.blocks, self.room.used().into());
+    }
+
+    fn offer(&mut self, head: u16) {
+        self.heads[usize::from(self.ring.avail_slot())] = head;
+        self.ring.offer(head);
+    }
+
+    fn fill(&self, loan: &Loan<T>) {
+        let spans = self.room.spans(&loan.place, false);
+        let slices = spans.map(|(offset, len)| self.area.slice(offset, len));
+        let copied = copy(loan.request.readable(), slices, u64::MAX);
+        Stats::add(&self.stats.bytes_out, copied);
+    }
+
+    /// Writes a request's descriptors, from what we know of it.
+    fn describe(&self, head: u16, place: &Place) {
+        let last = place.descriptors - 1;
+        let descriptors = self.room.descriptors(place, self.options.descriptor_max);
+        if place.table {
+            let offset = self.room.table(place);
+            for (index, descriptor) in (0..).zip(descriptors) {
+                let next = (index < last).then_some(index + 1);
+                let descriptor = Descriptor { next, ..descriptor };
+                self.ring.describe_at(offset, index, &descriptor);
+            }
+            let table = Descriptor {
+                offset,
+                len: u32::from(place.descriptors) * DESCRIPTOR_LEN as u32,
+                writable: false,
+                indirect: true,
+                next: None,
+            };
+            self.ring.describe(head, &table);
+        } else {
+            let mut slot = head;
+            for (index, descriptor) in (0..).zip(descriptors) {
+                let link = self.next[usize::from(slot)];
+                let next = (index < last).then_some(link);
+                self.ring.describe(slot, &Descriptor { next, ..descriptor });
+                slot = link;
+            }
+        }
+    }
+
+    fn last_of(&self, head: u16, place: &Place) -> u16 {
+        (1..slots(place)).fold(head, |slot, _| self.next[usize::from(slot)])
+    }
+
+    /// Lets the back-end see what was lent. True if it wants to be kicked for it.
+    pub fn publish(&mut self) -> bool {
+        self.ring.publish()
+    }
+
+    /// Takes the next request that the back-end has used, with what it wrote copied into the
+    /// request's writable buffers; None if there is none now. Its memory is cleaned by
+    /// [`clean`](Self::clean), or when room is needed.
+    ///
+    /// # Errors
+    /// When the back-end did what it must not: then nothing was copied, and the queue is broken.
+    pub fn reap(&mut self) -> Result<Option<Done<T>>, Violation> {
+        if !self.look()? {
+            return Ok(None);
+        }
+        let (id, len) = self.ring.used_element(self.used);
+        let entries = self.options.entries;
+        let loan = match self.loans.get_mut(id as usize) {
+            None => return Err(self.broken(Violation::Id { id, entries })),
+            Some(slot) => slot.take(),
+        };
+        let loan = loan.ok_or_else(|| self.broken(Violation::NotLent { id }))?;
+        self.used = self.used.wrapping_add(1);
+        let written = u64::from(len).min(loan.writable);
+        if written < len.into() {
+            Stats::add(&self.stats.clamped, 1);
+        }
+        let wanted = if self.options.copy_all {
+            loan.writable
+        } else {
+            written
+        };
+        let spans = self.room.spans(&loan.place, true);
+        let slices = spans.map(|(offset, len)| self.area.slice(offset, len));
+        let copied = copy(slices, loan.request.writable(), wanted);
+        Stats::add(&self.stats.bytes_in, copied);
+        Stats::add(&self.stats.requests, 1);
+        let request = self.take_back(id as u16, loan);
+        Ok(Some(Done {
+            request,
+            written: written as u32,
+        }))
+    }
+
+    fn take_back(&mut self, head: u16, loan: Loan<T>) -> T {
+        let last = self.last_of(head, &loan.place);
+        self.next[usize::from(last)] = self.free_head;
+        self.free_head = head;
+        self.free += slots(&loan.place);
+        self.lent -= 1;
+        self.room.drop_off(loan.place);
+        Stats::set(&self.stats.lent, self.lent.into());
+        loan.request
+    }
+
+    /// Whether there is something to reap; reads the used index if that isn't known.
+    fn look(&mut self) -> Result<bool, Violation> {
+        if let Some(violation) = self.violation {
+            return Err(violation);
+        }
+        if self.used == self.seen {
+            let (from, to, lent) = (self.used, self.ring.used_index(), self.lent);
+            if to.wrapping_sub(from) > lent {
+                return Err(self.broken(Violation::Index { from, to, lent }));
+            }
+            self.seen = to;
+        }
+        Ok(self.used != self.seen)
+    }
+
+    fn broken(&mut self, violation: Violation) -> Violation {
+        self.violation = Some(violation);
+        violation
+    }
+
+    /// Whether [`reap`](Self::reap) has something to say, a request or a violation. For polling.
+    pub fn pending(&mut self) -> bool {
+        self.look().unwrap_or(true)
+    }
+
+    /// Asks the back-end to call when it has used a request. If this is true, reap at once: it
+    /// may have been before it knew.
+    #[must_use]
+    pub fn want_calls(&mut self) -> bool {
+        self.ring.want_calls(self.used);
+        self.pending()
+    }
+
+    /// Asks the back-end not to call. It may call all the same.
+    pub fn mind_no_calls(&mut self) {
+        self.ring.mind_no_calls();
+    }
+
+    /// Zeroes the memory of requests that came back, and makes it free. To be called when the
+    /// guest has been told of them: it needn't wait for this.
+    pub fn clean(&mut self) {
+        self.room.clean();
+        Stats::set(&self.stats.blocks, self.room.used().into());
+    }
+
+    /// Hands all requests in flight to a new back-end, which must not have started yet, in an area
+    /// of its own, for the last one may still have the old area mapped. Publish, and kick, after.
+    ///
+    /// Everything in the new area is written from the guest's memory and from what the queue
+    /// itself knows; of the old one, only what was reaped counts.
+    ///
+    /// # Errors
+    /// When not everything that the last back-end has used was reaped, when it broke the queue,
+    /// or when the area isn't laid out like the old one or has this queue taken. Nothing changes.
+    pub fn resubmit(&mut self, area: Arc<Area>, how: Resubmit) -> Result<(), ResubmitError> {
+        if self.look().map_err(ResubmitError::Broken)? {
+            return Err(ResubmitError::NotReaped);
+        }
+        if area.layout() != self.area.layout() || !area.claim(self.index) {
+            return Err(ResubmitError::Area);
+        }
+        self.area.unclaim(self.index);
+        self.area = area;
+        self.room.move_to(self.area.clone());
+        self.ring.move_to(self.area.clone());
+        let heads = self.in_order();
+        for &head in &heads {
+            let loan = self.loans[usize::from(head)].as_ref();
+            let loan = loan.expect("it is in flight");
+            self.fill(loan);
+            self.describe(head, &loan.place);
+        }
+        match how {
+            Resubmit::Afresh => {
+                self.ring.restart();
+                (self.used, self.seen) = (0, 0);
+                heads.into_iter().for_each(|head| self.offer(head));
+            }
+            Resubmit::InPlace => self.ring.rewrite(&self.heads, self.used),
+        }
+        Ok(())
+    }
+
+    /// Heads of the requests in flight, in the order in which they were lent.
+    fn in_order(&self) -> Vec<u16> {
+        let heads = (0..).zip(&self.loans);
+        let mut heads: Vec<_> = heads
+            .filter_map(|(head, loan)| loan.as_ref().map(|loan| (loan.number, head)))
+            .collect();
+        heads.sort_unstable();
+        heads.into_iter().map(|(_, head)| head).collect()
+    }
+
+    /// Ends everything, whatever the state: all requests in flight come back unanswered, in the
+    /// order in which they were lent; the memory is zeroed, the ring empty and usable again.
+    pub fn reset(&mut self) -> Vec<T> {
+        let mut requests = Vec::new();
+        for head in self.in_order() {
+            let loan = self.loans[usize::from(head)].take();
+            requests.push(self.take_back(head, loan.expect("it is in flight")));
+        }
+        self.clean();
+        self.ring.clear();
+        self.free_all();
+        (self.used, self.seen, self.violation) = (0, 0, None);
+        requests
+    }
+
+    /// Requests in flight.
+    pub fn lent(&self) -> u16 {
+        self.lent
+    }
+
+    /// What broke the queue.
+    pub fn violation(&self) -> Option<Violation> {
+        self.violation
+    }
+
+    /// Its counters, for any thread.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+}
+
+/// Descriptors of the ring that a request takes.
+fn slots(place: &Place) -> u16 {
+    if place.table {
+        1
+    } else {
+        place.descriptors
+    }
+}
+
+impl<T: Request> Drop for Queue<T> {
+    fn drop(&mut self) {
+        self.reset();
+        self.area.unclaim(self.index);
+    }
+}

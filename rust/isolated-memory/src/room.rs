@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A queue's buffer memory: finding room for a request, and cleaning it afterwards.
+
+use std::sync::Arc;
+
+use crate::area::Area;
+use crate::blocks::{Blocks, Extent};
+use crate::copy::Spans;
+use crate::frame::{Frame, Lengths};
+use crate::layout::{QueuePlace, BLOCK};
+use crate::queue::Options;
+use crate::ring::{Descriptor, DESCRIPTOR_LEN};
+
+/// Descriptors of a table for requests that lie in few places, nearly all.
+const TABLE_SHORT: u16 = 16;
+
+/// Descriptors of a table for the others: a block of them.
+const TABLE_LONG: u16 = (BLOCK / DESCRIPTOR_LEN) as u16;
+
+/// Where a request lies.
+#[derive(Debug)]
+pub struct Place {
+    /// Its pieces.
+    pub frame: Frame,
+    /// The blocks that hold them.
+    pub extents: Vec<Extent>,
+    /// Its descriptors are in a table at the beginning.
+    pub table: bool,
+    /// How many descriptors it takes, in the table or in the ring.
+    pub descriptors: u16,
+}
+
+/// Why there is no place.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NoPlace {
+    /// Not now.
+    Now,
+    /// Not in this memory.
+    Ever,
+}
+
+/// The memory, block by block.
+#[derive(Debug)]
+pub struct Room {
+    area: Arc<Area>,
+    base: u64,
+    blocks: Blocks,
+    /// Used, and not cleaned yet.
+    dirty: Vec<Place>,
+    /// Emptied vectors, for their memory.
+    spare: Vec<Vec<Extent>>,
+}
+
+impl Room {
+    pub fn new(area: Arc<Area>, place: &QueuePlace) -> Self {
+        let len = place.buffers.end - place.buffers.start;
+        Self {
+            area,
+            base: place.buffers.start,
+            blocks: Blocks::new((len / BLOCK) as u32),
+            dirty: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Bytes that there are.
+    pub fn len(&self) -> u64 {
+        u64::from(self.blocks.total()) * BLOCK
+    }
+
+    /// Blocks that aren't free.
+    pub fn used(&self) -> u32 {
+        self.blocks.total() - self.blocks.free()
+    }
+
+    /// Finds room for a request, in a form that takes at most `slots` of the ring's descriptors.
+    pub fn find(
+        &mut self,
+        out: &Lengths,
+        into: &Lengths,
+        options: &Options,
+        slots: u16,
+    ) -> Result<Place, NoPlace> {
+        if slots == 0 {
+            return Err(NoPlace::Now);
+        }
+        match self.find_clean(out, into, options, slots) {
+            Err(NoPlace::Now) if !self.dirty.is_empty() => {
+                self.clean();
+                self.find_clean(out, into, options, slots)
+            }
+            found => found,
+        }
+    }
+
+    fn find_clean(
+        &mut self,
+        out: &Lengths,
+        into: &Lengths,
+        options: &Options,
+        slots: u16,
+    ) -> Result<Place, NoPlace> {
+        let mut none = NoPlace::Ever;
+        for &(table, merged) in forms(options, out, into) {
+            let (len, most) = match table {
+                Some(entries) => (
+                    u64::from(entries) * DESCRIPTOR_LEN,
+                    entries.min(options.chain_max),
+                ),
+                None => (0, slots.min(options.chain_max)),
+            };
+            let Some(frame) = Frame::new(out, into, len, merged) else {
+                continue;
+            };
+            if frame.blocks() > u64::from(self.blocks.total()) {
+                continue;
+            }
+            none = NoPlace::Now;
+            let mut place = Place {
+                extents: self.spare.pop().unwrap_or_default(),
+                frame,
+                table: table.is_some(),
+                descriptors: 0,
+            };
+            let blocks = place.frame.blocks() as u32;
+            if self.blocks.take(blocks, most.into(), &mut place.extents) {
+                let count = self.descriptors(&place, options.descriptor_max).count();
+                if count <= usize::from(most) {
+                    place.descriptors = count as u16;
+                    return Ok(place);
+                }
+            }
+            self.give(place);
+        }
+        Err(none)
+    }
+
+    /// The request's descriptors, without links.
+    pub fn descriptors<'a>(
+        &self,
+        place: &'a Place,
+        descriptor_max: u32,
+    ) -> impl Iterator<Item = Descriptor> + 'a {
+        let base = self.base;
+        place.frame.pieces().iter().flat_map(move |piece| {
+            let spans = Spans::new(base, &place.extents, piece.at, piece.len);
+            spans.flat_map(move |(offset, len)| {
+                let most = u64::from(descriptor_max);
+                (0..len.div_ceil(most)).map(move |part| Descriptor {
+                    offset: offset + part * most,
+                    len: (len - part * most).min(most) as u32,
+                    writable: piece.writable,
+                    indirect: false,
+                    next: None,
+                })
+            })
+        })
+    }
+
+    /// Where the request's table is in the area.
+    pub fn table(&self, place: &Place) -> u64 {
+        self.base + u64::from(place.extents[0].start) * BLOCK
+    }
+
+    /// The places of its readable or writable pieces.
+    pub fn spans<'a>(
+        &self,
+        place: &'a Place,
+        writable: bool,
+    ) -> impl Iterator<Item = (u64, u64)> + 'a {
+        let base = self.base;
+        let pieces = place.frame.pieces().iter();
+        pieces
+            .filter(move |piece| piece.writable == writable)
+            .flat_map(move |piece| Spans::new(base, &place.extents, piece.at, piece.len))
+    }
+
+    /// Takes a place back, to be cleaned later.
+    pub fn drop_off(&mut self, place: Place) {
+        self.dirty.push(place);
+    }
+
+    /// Zeroes what was dropped off, and makes it free.
+    pub fn clean(&mut self) {
+        while let Some(place) = self.dirty.pop() {
+            let space = Spans::new(self.base, &place.extents, 0, place.frame.end());
+            space.for_each(|(offset, len)| self.area.zero(offset, len));
+            self.give(place);
+        }
+    }
+
+    /// Lies in another area from now on, one that is all zeros.
+    pub fn move_to(&mut self, area: Arc<Area>) {
+        self.area = area;
+        while let Some(place) = self.dirty.pop() {
+            self.give(place);
+        }
+    }
+
+    fn give(&mut self, mut place: Place) {
+        for extent in place.extents.drain(..) {
+            self.blocks.give(extent);
+        }
+        self.spare.push(place.extents);
+    }
+}
+
+/// A form that a request may take: the length of its table if it has one, and whether its pieces
+/// are merged.
+type Form = (Option<u16>, bool);
+
+/// Best first. A request of one piece needs no table.
+fn forms(options: &Options, out: &Lengths, into: &Lengths) -> &'static [Form] {
+    let single = Frame::new(out, into, 0, false).is_some_and(|frame| frame.pieces().len() == 1);
+    if options.indirect && !single {
+        &[
+            (Some(TABLE_SHORT), false),
+            (Some(TABLE_LONG), false),
+            (Some(TABLE_LONG), true),
+        ]
+    } else {
+        &[(None, false), (None, true)]
+    }
+}
