@@ -161,6 +161,8 @@ impl<T: Request> Queue<T> {
             area,
         };
         queue.free_all();
+        // A back-end may have written there while nobody had the queue.
+        queue.ring.clear();
         Ok(queue)
     }
 
@@ -279,6 +281,7 @@ impl<T: Request> Queue<T> {
     }
 
     /// Lets the back-end see what was lent. True if it wants to be kicked for it.
+    #[must_use]
     pub fn publish(&mut self) -> bool {
         self.ring.publish()
     }
@@ -378,8 +381,8 @@ impl<T: Request> Queue<T> {
         Stats::set(&self.stats.blocks, self.room.used().into());
     }
 
-    /// Hands all requests in flight to a new back-end, which must not have started yet, in an area
-    /// of its own, for the last one may still have the old area mapped. Publish, and kick, after.
+    /// Hands all requests in flight to a new back-end, in a new area that was never sent to
+    /// anybody, for the last one may still have the old area mapped. Publish, and kick, after.
     ///
     /// Everything in the new area is written from the guest's memory and from what the queue
     /// itself knows; of the old one, only what was reaped counts.
@@ -398,6 +401,7 @@ impl<T: Request> Queue<T> {
         self.area = area;
         self.room.move_to(self.area.clone());
         self.ring.move_to(self.area.clone());
+        // No back-end knows the area yet: it's all zeros, so the writable buffers are.
         let heads = self.in_order();
         for &head in &heads {
             let loan = self.loans[usize::from(head)].as_ref();

@@ -51,7 +51,7 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// A ring of `entries`, empty. Its memory must be zero.
+    /// A ring of `entries`, at index 0; it's empty once it was cleared.
     pub fn new(
         area: Arc<Area>,
         address: u64,

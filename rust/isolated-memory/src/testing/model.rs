@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What must be true of a queue, told in the simplest way: byte by byte, request by request.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::backend::{Backend, Chain};
+use super::guest::{Guest, GuestRequest};
+use crate::area::Area;
+use crate::error::{LendError, Refused, ResubmitError, Violation};
+use crate::layout::Layout;
+use crate::queue::{Options, Queue, Resubmit};
+
+/// What a byte of the area is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Byte {
+    /// Zero, unless the back-end has written there.
+    Free { scribbled: bool },
+    /// A request's.
+    Lent,
+}
+
+#[derive(Debug)]
+struct Loan {
+    request: GuestRequest,
+    chain: Chain,
+    /// Which entry of the avail ring told of it.
+    at: u16,
+}
+
+/// A queue beside what is known of it without looking into it.
+pub struct Model {
+    queue: Queue<GuestRequest>,
+    pub backend: Backend,
+    area: Arc<Area>,
+    options: Options,
+    bytes: Vec<Byte>,
+    buffers: Range<u64>,
+    guest: Arc<Guest>,
+    /// The guest's memory as it must be.
+    memory: Vec<u8>,
+    /// In the order in which they were lent.
+    loans: Vec<Loan>,
+    /// Where the ring is: entries offered, elements taken, elements seen.
+    offered: u16,
+    used: u16,
+    seen: u16,
+    violation: Option<Violation>,
+    tag: u64,
+}
+
+impl Model {
+    pub fn new(layout: Layout, options: Options, memory: Vec<u8>) -> Self {
+        let guest = Guest::new(memory.len());
+        guest.write(0, &memory);
+        let area = Arc::new(Area::new(layout).expect("an area"));
+        let queue = Queue::new(area.clone(), 0, options).expect("a queue");
+        Self {
+            queue,
+            backend: Backend::new(&area, 0, options),
+            bytes: vec![Byte::Free { scribbled: false }; area.layout().len() as usize],
+            buffers: area.layout().queues()[0].buffers.clone(),
+            area,
+            options,
+            guest,
+            memory,
+            loans: Vec::new(),
+            offered: 0,
+            used: 0,
+            seen: 0,
+            violation: None,
+            tag: 0,
+        }
+    }
+
+    /// Requests in flight.
+    pub fn lent(&self) -> usize {
+        self.loans.len()
+    }
+
+    /// Bytes of the guest's memory.
+    pub fn memory(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Bytes of the area.
+    pub fn area(&self) -> u64 {
+        self.area.layout().len()
+    }
+
+    /// The ring, from its table to the end of the used ring.
+    pub fn ring(&self) -> Range<u64> {
+        self.area.layout().queues()[0].ring_range()
+    }
+
+    /// A request in flight as its device saw it.
+    pub fn chain(&self, number: usize) -> Chain {
+        self.loans[number].chain.clone()
+    }
+
+    pub fn lend(&mut self, readable: Vec<Range<usize>>, writable: Vec<Range<usize>>) {
+        let len = |ranges: &[Range<usize>]| ranges.iter().map(Range::len).sum::<usize>() as u64;
+        let (out, into) = (len(&readable), len(&writable));
+        self.tag += 1;
+        let request = GuestRequest {
+            guest: self.guest.clone(),
+            readable,
+            writable,
+            tag: self.tag,
+        };
+        if let Err(Refused { request, why }) = self.queue.lend(request.clone()) {
+            assert_eq!(request.tag, self.tag);
+            match why {
+                LendError::Empty => assert_eq!(out + into, 0),
+                LendError::Broken(violation) => assert_eq!(Some(violation), self.violation),
+                LendError::Full => assert!(!self.loans.is_empty(), "nothing to wait for"),
+                LendError::TooLarge { len, room } => {
+                    assert_eq!((len, room), (out + into, len_of(&self.buffers)));
+                    let limited = self.options.descriptor_max < u32::MAX;
+                    // A table, and a part of a block lost for each piece, is all that is spent.
+                    assert!(limited || len + 7 * 4096 > room, "{len} bytes fit in {room}");
+                }
+            }
+            return;
+        }
+        assert_eq!(self.violation, None);
+        let at = self.offered;
+        let chain = self.backend.chain(self.backend.offered(at));
+        self.offered = at.wrapping_add(1);
+        self.check_chain(&chain, out, into);
+        assert_eq!(
+            self.backend.gather(&chain.readable),
+            self.gather(&request.readable)
+        );
+        self.loans.push(Loan { request, chain, at });
+    }
+
+    /// The request's memory is its own, whole, and what is writable is zero.
+    fn check_chain(&mut self, chain: &Chain, out: u64, into: u64) {
+        let total = |ranges: &[Range<u64>]| ranges.iter().map(len_of).sum::<u64>();
+        assert_eq!((total(&chain.readable), total(&chain.writable)), (out, into));
+        let count = chain.readable.len() + chain.writable.len();
+        assert!(count <= usize::from(self.options.chain_max.min(self.options.entries)));
+        for range in &chain.writable {
+            let bytes = self.backend.peek(range.clone());
+            for (offset, byte) in range.clone().zip(bytes) {
+                let scribbled = self.bytes[offset as usize] == Byte::Free { scribbled: true };
+                assert!(byte == 0 || scribbled, "old byte {byte:#x} at {offset:#x}");
+            }
+        }
+        for range in ranges(chain) {
+            assert!(len_of(range) <= self.options.descriptor_max.into());
+            assert!(self.buffers.start <= range.start && range.end <= self.buffers.end);
+            for offset in range.clone() {
+                let byte = &mut self.bytes[offset as usize];
+                assert_ne!(*byte, Byte::Lent, "{offset:#x} lent twice");
+                *byte = Byte::Lent;
+            }
+        }
+    }
+
+    fn gather(&self, ranges: &[Range<usize>]) -> Vec<u8> {
+        let bytes = ranges.iter().map(|range| &self.memory[range.clone()]);
+        bytes.collect::<Vec<_>>().concat()
+    }
+
+    pub fn publish(&mut self) {
+        let _: bool = self.queue.publish();
+    }
+
+    /// The back-end writes anywhere.
+    pub fn scribble(&mut self, offset: u64, bytes: &[u8]) {
+        self.backend.poke(offset, bytes);
+        for byte in &mut self.bytes[offset as usize..][..bytes.len()] {
+            if let Byte::Free { scribbled } = byte {
+                *scribbled = true;
+            }
+        }
+    }
+
+    pub fn reap(&mut self) {
+        let expected = self.expect_used();
+        let result = self.queue.reap();
+        match (expected, result) {
+            (Ok(None), Ok(None)) => {}
+            (Err(expected), Err(violation)) => {
+                assert_eq!(expected, violation);
+                self.violation = Some(violation);
+            }
+            (Ok(Some((number, len))), Ok(Some(done))) => {
+                self.used = self.used.wrapping_add(1);
+                let loan = self.loans.remove(number);
+                let mut bytes = self.backend.gather(&loan.chain.writable);
+                assert_eq!(done.request.tag, loan.request.tag);
+                assert_eq!(done.written as usize, bytes.len().min(len as usize));
+                if !self.options.copy_all {
+                    bytes.truncate(done.written as usize);
+                }
+                let mut bytes = bytes.into_iter();
+                for range in loan.request.writable.iter().cloned() {
+                    for (old, new) in self.memory[range].iter_mut().zip(&mut bytes) {
+                        *old = new;
+                    }
+                }
+                self.returned(&loan.chain);
+            }
+            (expected, result) => panic!("expected {expected:?}, not {result:?}"),
+        }
+        let memory = self.guest.read(0..self.memory.len());
+        assert!(memory == self.memory, "the guest's memory has other bytes");
+    }
+
+    /// What is in the used ring: which request, by its place among those in flight, and a length.
+    fn expect_used(&mut self) -> Result<Option<(usize, u32)>, Violation> {
+        if let Some(violation) = self.violation {
+            return Err(violation);
+        }
+        if self.used == self.seen {
+            let (from, to) = (self.used, self.backend.used_index());
+            let lent = self.loans.len() as u16;
+            if to.wrapping_sub(from) > lent {
+                return Err(Violation::Index { from, to, lent });
+            }
+            self.seen = to;
+        }
+        if self.used == self.seen {
+            return Ok(None);
+        }
+        let (id, len) = self.backend.used_element(self.used);
+        let entries = self.options.entries;
+        let found = |loan: &Loan| u32::from(loan.chain.head) == id;
+        match self.loans.iter().position(found) {
+            Some(number) => Ok(Some((number, len))),
+            None if id >= entries.into() => Err(Violation::Id { id, entries }),
+            None => Err(Violation::NotLent { id }),
+        }
+    }
+
+    fn returned(&mut self, chain: &Chain) {
+        for range in ranges(chain) {
+            let free = Byte::Free { scribbled: false };
+            self.bytes[range.start as usize..range.end as usize].fill(free);
+        }
+    }
+
+    /// After it, no byte of any request is left but what is in flight.
+    pub fn clean(&mut self) {
+        self.queue.clean();
+        let bytes = self.backend.peek(self.buffers.clone());
+        for (offset, byte) in self.buffers.clone().zip(bytes) {
+            let must_be = self.bytes[offset as usize] == Byte::Free { scribbled: false };
+            assert!(byte == 0 || !must_be, "byte {byte:#x} left at {offset:#x}");
+        }
+    }
+
+    pub fn reset(&mut self) {
+        let tags = |request: &GuestRequest| request.tag;
+        let returned: Vec<_> = self.queue.reset().iter().map(tags).collect();
+        let lent: Vec<_> = self.loans.iter().map(|loan| tags(&loan.request)).collect();
+        assert_eq!(returned, lent);
+        for loan in std::mem::take(&mut self.loans) {
+            self.returned(&loan.chain);
+        }
+        (self.offered, self.used, self.seen) = (0, 0, 0);
+        self.violation = None;
+        self.backend = Backend::new(&self.area, 0, self.options);
+        self.clean();
+        let ring = self.backend.peek(self.ring());
+        assert!(ring.iter().all(|&byte| byte == 0), "the ring isn't empty");
+        self.reap();
+    }
+
+    pub fn resubmit(&mut self, how: Resubmit) {
+        let pending = self.expect_used();
+        let area = Arc::new(Area::new(self.area.layout().clone()).expect("another area"));
+        let expected = match pending {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => Err(ResubmitError::NotReaped),
+            // Elements aren't judged before they are reaped.
+            Err(Violation::Id { .. } | Violation::NotLent { .. }) if self.violation.is_none() => {
+                Err(ResubmitError::NotReaped)
+            }
+            Err(violation) => {
+                self.violation = Some(violation);
+                Err(ResubmitError::Broken(violation))
+            }
+        };
+        assert_eq!(self.queue.resubmit(area.clone(), how), expected);
+        if expected.is_err() {
+            return;
+        }
+        self.area = area;
+        let old = std::mem::replace(
+            &mut self.backend,
+            Backend::new(&self.area, 0, self.options),
+        );
+        if how == Resubmit::Afresh {
+            (self.offered, self.used, self.seen) = (0, 0, 0);
+            for loan in &mut self.loans {
+                loan.at = self.offered;
+                self.offered += 1;
+            }
+        } else {
+            self.backend.take_up(self.offered);
+            assert_eq!(self.backend.used_index(), self.used);
+        }
+        for loan in &self.loans {
+            // Entries from a ring's length ago were fetched, and others are in their place.
+            if self.offered.wrapping_sub(loan.at) <= self.options.entries {
+                assert_eq!(self.backend.offered(loan.at), loan.chain.head);
+            }
+        }
+        // Nothing in the new area is but what the guest and the queue have.
+        self.bytes.fill(Byte::Free { scribbled: false });
+        for number in 0..self.loans.len() {
+            let Loan { request, chain, .. } = &self.loans[number];
+            assert_eq!(&self.backend.chain(chain.head), chain);
+            let readable = self.backend.gather(&chain.readable);
+            assert_eq!(readable, self.gather(&request.readable));
+            let (chain, out) = (chain.clone(), readable.len() as u64);
+            let into = chain.writable.iter().map(len_of).sum();
+            self.check_chain(&chain, out, into);
+        }
+        self.clean();
+        // What the old back-end does now is nobody's concern.
+        old.poke(0, &vec![0xff; self.area() as usize]);
+        self.publish();
+    }
+
+    pub fn poll(&mut self, calls: bool) {
+        let pending = if calls {
+            self.queue.want_calls()
+        } else {
+            self.queue.mind_no_calls();
+            self.queue.pending()
+        };
+        let expected = self.expect_used();
+        assert_eq!(pending, expected != Ok(None));
+        if let Err(violation @ Violation::Index { .. }) = expected {
+            self.violation = Some(violation);
+        }
+    }
+
+    /// What is counted is what happened.
+    pub fn check_stats(&self) {
+        let stats = self.queue.stats().snapshot();
+        assert_eq!(stats.lent, self.loans.len() as u64);
+        assert_eq!(self.queue.lent(), self.loans.len() as u16);
+        assert_eq!(self.queue.violation(), self.violation);
+    }
+}
+
+fn len_of(range: &Range<u64>) -> u64 {
+    range.end - range.start
+}
+
+fn ranges(chain: &Chain) -> impl Iterator<Item = &Range<u64>> {
+    let buffers = chain.readable.iter().chain(&chain.writable);
+    buffers.chain(&chain.table)
+}
