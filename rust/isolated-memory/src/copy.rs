@@ -18,29 +18,31 @@ pub fn copy<'a, 'b>(
     limit: u64,
 ) -> u64 {
     let mut left = limit;
-    let (mut source, mut target) = (from.next(), to.next());
-    while let (Some(some), Some(room)) = (&source, &target) {
-        let len = some.len().min(room.len());
-        let len = left.min(len as u64) as usize;
-        // The shorter of the two decides, and that is the one that is cut.
-        if some.len() == len {
-            some.copy_to_volatile_slice(*room);
-        } else {
-            some.subslice(0, len)
-                .expect("no longer than either")
-                .copy_to_volatile_slice(*room);
+    let (Some(mut source), Some(mut target)) = (from.next(), to.next()) else {
+        return 0;
+    };
+    loop {
+        let len = source.len().min(target.len());
+        if len as u64 >= left {
+            let last = source.subslice(0, left as usize);
+            last.expect("no longer than it")
+                .copy_to_volatile_slice(target);
+            return limit;
         }
+        // The shorter of the two is copied, or filled.
+        source.copy_to_volatile_slice(target);
         left -= len as u64;
-        if left == 0 {
-            break;
-        }
-        (source, target) = (rest(some, len, &mut from), rest(room, len, &mut to));
+        let (Some(more), Some(room)) = (rest(source, len, &mut from), rest(target, len, &mut to))
+        else {
+            return limit - left;
+        };
+        (source, target) = (more, room);
     }
-    limit - left
 }
 
+#[inline]
 fn rest<'a>(
-    slice: &VolatileSlice<'a>,
+    slice: VolatileSlice<'a>,
     done: usize,
     more: &mut impl Iterator<Item = VolatileSlice<'a>>,
 ) -> Option<VolatileSlice<'a>> {

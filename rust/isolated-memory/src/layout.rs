@@ -267,10 +267,16 @@ mod tests {
         let spec = |ring, buffers| Layout::new(&[QueueSpec::new(8), QueueSpec { ring, buffers }]);
         assert_eq!(Layout::new(&[]), Err(LayoutError::NoQueues));
         for ring in [0, 1, 3, 100, 40000] {
-            assert_eq!(spec(ring, 1 << 20), Err(LayoutError::Ring { queue: 1, ring }));
+            assert_eq!(
+                spec(ring, 1 << 20),
+                Err(LayoutError::Ring { queue: 1, ring })
+            );
         }
         let buffers = BUFFERS_MIN - 1;
-        assert_eq!(spec(8, buffers), Err(LayoutError::Buffers { queue: 1, buffers }));
+        assert_eq!(
+            spec(8, buffers),
+            Err(LayoutError::Buffers { queue: 1, buffers })
+        );
         for buffers in [AREA_MAX, u64::MAX] {
             assert_eq!(spec(8, buffers), Err(LayoutError::TooLarge));
         }

@@ -3,81 +3,14 @@
 
 use std::sync::Arc;
 
-use vm_memory::VolatileSlice;
-
 use crate::area::{Area, AREA_ADDRESS};
 use crate::copy::copy;
 use crate::error::{LendError, QueueError, Refused, ResubmitError, Violation};
 use crate::frame::Lengths;
+use crate::request::{Done, Options, Request, Resubmit};
 use crate::ring::{Descriptor, Ring, DESCRIPTOR_LEN};
 use crate::room::{NoPlace, Place, Room};
 use crate::stats::Stats;
-
-/// A request of the guest's: its buffers, in memory that the back-end can't see.
-pub trait Request {
-    /// Slices of the guest's memory, mapped for as long as the request lives.
-    type Segments<'a>: Iterator<Item = VolatileSlice<'a>>
-    where
-        Self: 'a;
-
-    /// What the device may read.
-    fn readable(&self) -> Self::Segments<'_>;
-
-    /// What the device may write.
-    fn writable(&self) -> Self::Segments<'_>;
-}
-
-/// What a queue's back-end was told, and what it puts up with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Entries of the ring, a power of two.
-    pub entries: u16,
-    /// VIRTIO_RING_F_EVENT_IDX was negotiated with the back-end.
-    pub event_idx: bool,
-    /// VIRTIO_RING_F_INDIRECT_DESC was negotiated with the back-end.
-    pub indirect: bool,
-    /// Descriptors of a chain at most, 2 and more. Never more than the ring's entries.
-    pub chain_max: u16,
-    /// Bytes of a descriptor at most.
-    pub descriptor_max: u32,
-    /// For a back-end that says that it wrote nothing though it did: everything writable is
-    /// copied back, and the guest gets zeros where nothing was written.
-    pub copy_all: bool,
-}
-
-impl Options {
-    /// A ring without features, for a back-end without limits.
-    pub fn new(entries: u16) -> Self {
-        Self {
-            entries,
-            event_idx: false,
-            indirect: false,
-            chain_max: u16::MAX,
-            descriptor_max: u32::MAX,
-            copy_all: false,
-        }
-    }
-}
-
-/// A request that came back, with what the device wrote in its writable buffers.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Done<T> {
-    /// The same that was lent.
-    pub request: T,
-    /// Bytes that the device says it wrote, no more than are writable.
-    pub written: u32,
-}
-
-/// How a new back-end goes on with what the last one left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resubmit {
-    /// The ring begins anew, and all requests in flight are in it, in the order in which they
-    /// were lent. For back-ends that keep no record.
-    Afresh,
-    /// The ring goes on where it was. For back-ends with an inflight region of their own, whose
-    /// indexes mean this ring.
-    InPlace,
-}
 
 /// A request that the device has.
 #[derive(Debug)]

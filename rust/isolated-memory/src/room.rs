@@ -8,7 +8,7 @@ use crate::blocks::{Blocks, Extent};
 use crate::copy::Spans;
 use crate::frame::{Frame, Lengths};
 use crate::layout::{QueuePlace, BLOCK};
-use crate::queue::Options;
+use crate::request::Options;
 use crate::ring::{Descriptor, DESCRIPTOR_LEN};
 
 /// Descriptors of a table for requests that lie in few places, nearly all.

@@ -23,6 +23,17 @@ fn doings(bad: u32) -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(options, operations)| [vec![options], operations.concat()].concat())
 }
 
+#[test]
+fn the_seeds() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/queue");
+    let mut count = 0;
+    for entry in std::fs::read_dir(seeds).expect("the seeds' folder") {
+        exercise(&std::fs::read(entry.expect("an entry").path()).expect("a seed"));
+        count += 1;
+    }
+    assert!(count >= 16, "{count} seeds");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

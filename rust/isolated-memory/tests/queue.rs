@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What a queue does with a back-end that works, and one rule of each kind with one that doesn't.
+#![allow(clippy::single_range_in_vec_init)] // lists of ranges
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -162,7 +163,10 @@ fn scattered_memory_serves_in_pieces() {
     while pair.reap().is_some() {}
     // Eight single blocks are free: seven for the data, one for the table and the status.
     pair.guest.write(0, &[5; 28672]);
-    assert_eq!(pair.lend(20, &[0..28673], &[50000..50001]), Err(LendError::Full));
+    assert_eq!(
+        pair.lend(20, &[0..28673], &[50000..50001]),
+        Err(LendError::Full)
+    );
     pair.lend(20, &[0..28672], &[50000..50001]).unwrap();
     let _ = pair.queue.publish();
     let chain = pair.backend.fetch().unwrap();
@@ -193,7 +197,11 @@ fn a_full_ring_is_full_too() {
     let chain = pair.backend.fetch().unwrap();
     pair.backend.push(chain.head.into(), 0);
     assert_eq!(pair.reap(), Some((0, 0)));
-    assert_eq!(pair.lend(4, &[0..16], &[16..17]), Err(LendError::Full), "one is too few");
+    assert_eq!(
+        pair.lend(4, &[0..16], &[16..17]),
+        Err(LendError::Full),
+        "one is too few"
+    );
     pair.lend(4, &[0..16], &[]).unwrap();
 }
 
@@ -408,12 +416,10 @@ fn a_new_back_end_goes_on_where_the_last_one_died() {
             backend.answer(&chain, &[100]);
             backend.push(chain.head.into(), 1);
         }
-        assert_eq!([(); 4].map(|()| pair.reap().map(|(tag, _)| tag)), [
-            Some(0),
-            Some(2),
-            Some(3),
-            None
-        ]);
+        assert_eq!(
+            [(); 4].map(|()| pair.reap().map(|(tag, _)| tag)),
+            [Some(0), Some(2), Some(3), None]
+        );
         let answers = [500, 1500, 2500, 3500].map(|at| pair.guest.read(at..at + 1)[0]);
         assert_eq!(answers, [100, 101, 100, 100]);
     }
@@ -459,5 +465,11 @@ fn options_without_sense_are_refused() {
         .into_iter()
         .for_each(|options| assert_eq!(new(options), QueueError::Limits));
     let index = Queue::<GuestRequest>::new(area(1), 1, Options::new(16)).unwrap_err();
-    assert_eq!(index, QueueError::Index { index: 1, queues: 1 });
+    assert_eq!(
+        index,
+        QueueError::Index {
+            index: 1,
+            queues: 1
+        }
+    );
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The queue's thread beside what runs at the same time: a back-end, one that writes wherever it
 //! likes, and a reader of the counters.
+#![allow(clippy::single_range_in_vec_init)] // lists of ranges
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
@@ -166,7 +167,10 @@ fn two_threads_lose_nothing() {
                 }
             }
         });
-        assert!(stats.snapshot().waits > 0, "never was there too little room");
+        assert!(
+            stats.snapshot().waits > 0,
+            "never was there too little room"
+        );
     }
 }
 
@@ -227,7 +231,10 @@ fn writes_at_any_moment_reach_nothing_else() {
         let _ends = Ends(&stop, &kicks);
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(3) || broken < 100 || done < 100 {
-            assert!(start.elapsed() < Duration::from_secs(60), "{broken}, {done}");
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "{broken}, {done}"
+            );
             let _ = driver.lend_all();
             match driver.reap() {
                 Ok(Some(_)) => done += 1,

@@ -5,13 +5,11 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{fence, Ordering};
 
-use vm_memory::{
-    AtomicAccess, Bytes, FileOffset, MmapRegion, VolatileMemory, VolatileSlice,
-};
+use vm_memory::{AtomicAccess, Bytes, FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
 
 use crate::area::{Area, AREA_ADDRESS};
 use crate::layout::QueuePlace;
-use crate::queue::Options;
+use crate::request::Options;
 
 /// A queue as its device sees it.
 #[derive(Debug)]
@@ -57,9 +55,15 @@ impl Backend {
         if self.load::<u16>(self.place.avail + 2, Ordering::Acquire) == self.avail {
             return None;
         }
+        let head = self.fetch_head();
+        Some(self.chain(head))
+    }
+
+    /// The next request's head, without a look at the rest.
+    pub fn fetch_head(&mut self) -> u16 {
         let head = self.offered(self.avail);
         self.avail = self.avail.wrapping_add(1);
-        Some(self.chain(head))
+        head
     }
 
     /// The head that the avail ring has at index `avail`.

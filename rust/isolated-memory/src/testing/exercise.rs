@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::model::Model;
 use crate::layout::{Layout, QueueSpec, BUFFERS_MIN};
-use crate::queue::{Options, Resubmit};
+use crate::request::{Options, Resubmit};
 
 /// Bytes of the guest's memory.
 const GUEST: usize = 64 << 10;
@@ -59,9 +59,7 @@ fn operation(model: &mut Model, input: &mut Input) {
         5..=7 if model.lent() > 0 => {
             let chain = model.chain(usize::from(code >> 4) % model.lent());
             let len = input.word();
-            model
-                .backend
-                .answer(&chain, &vec![code | 1; len.into()]);
+            model.backend.answer(&chain, &vec![code | 1; len.into()]);
             model.backend.push(chain.head.into(), len.into());
         }
         8 | 9 => model.reap(),

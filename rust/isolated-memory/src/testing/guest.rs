@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use vm_memory::{MmapRegion, VolatileMemory, VolatileSlice};
 
-use crate::queue::Request;
+use crate::request::Request;
 
 /// Private memory, all zeros at first.
 #[derive(Debug)]
@@ -29,6 +29,11 @@ impl Guest {
     /// Writes `bytes` at `at`.
     pub fn write(&self, at: usize, bytes: &[u8]) {
         self.slice(at..at + bytes.len()).copy_from(bytes);
+    }
+
+    /// All of it.
+    pub fn all(&self) -> VolatileSlice<'_> {
+        self.0.as_volatile_slice()
     }
 
     fn slice(&self, range: Range<usize>) -> VolatileSlice<'_> {

@@ -9,7 +9,8 @@ use super::guest::{Guest, GuestRequest};
 use crate::area::Area;
 use crate::error::{LendError, Refused, ResubmitError, Violation};
 use crate::layout::Layout;
-use crate::queue::{Options, Queue, Resubmit};
+use crate::queue::Queue;
+use crate::request::{Options, Resubmit};
 
 /// What a byte of the area is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub struct Model {
     pub backend: Backend,
     area: Arc<Area>,
     options: Options,
+    /// Of the queue's buffers.
     bytes: Vec<Byte>,
     buffers: Range<u64>,
     guest: Arc<Guest>,
@@ -55,11 +57,12 @@ impl Model {
         guest.write(0, &memory);
         let area = Arc::new(Area::new(layout).expect("an area"));
         let queue = Queue::new(area.clone(), 0, options).expect("a queue");
+        let buffers = area.layout().queues()[0].buffers.clone();
         Self {
             queue,
             backend: Backend::new(&area, 0, options),
-            bytes: vec![Byte::Free { scribbled: false }; area.layout().len() as usize],
-            buffers: area.layout().queues()[0].buffers.clone(),
+            bytes: vec![Byte::Free { scribbled: false }; len_of(&buffers) as usize],
+            buffers,
             area,
             options,
             guest,
@@ -118,7 +121,10 @@ impl Model {
                     assert_eq!((len, room), (out + into, len_of(&self.buffers)));
                     let limited = self.options.descriptor_max < u32::MAX;
                     // A table, and a part of a block lost for each piece, is all that is spent.
-                    assert!(limited || len + 7 * 4096 > room, "{len} bytes fit in {room}");
+                    assert!(
+                        limited || len + 7 * 4096 > room,
+                        "{len} bytes fit in {room}"
+                    );
                 }
             }
             return;
@@ -138,24 +144,42 @@ impl Model {
     /// The request's memory is its own, whole, and what is writable is zero.
     fn check_chain(&mut self, chain: &Chain, out: u64, into: u64) {
         let total = |ranges: &[Range<u64>]| ranges.iter().map(len_of).sum::<u64>();
-        assert_eq!((total(&chain.readable), total(&chain.writable)), (out, into));
+        assert_eq!(
+            (total(&chain.readable), total(&chain.writable)),
+            (out, into)
+        );
         let count = chain.readable.len() + chain.writable.len();
         assert!(count <= usize::from(self.options.chain_max.min(self.options.entries)));
-        for range in &chain.writable {
-            let bytes = self.backend.peek(range.clone());
-            for (offset, byte) in range.clone().zip(bytes) {
-                let scribbled = self.bytes[offset as usize] == Byte::Free { scribbled: true };
-                assert!(byte == 0 || scribbled, "old byte {byte:#x} at {offset:#x}");
-            }
-        }
         for range in ranges(chain) {
             assert!(len_of(range) <= self.options.descriptor_max.into());
             assert!(self.buffers.start <= range.start && range.end <= self.buffers.end);
-            for offset in range.clone() {
-                let byte = &mut self.bytes[offset as usize];
-                assert_ne!(*byte, Byte::Lent, "{offset:#x} lent twice");
-                *byte = Byte::Lent;
-            }
+        }
+        for range in &chain.writable {
+            self.check_zero(range);
+        }
+        for range in ranges(chain) {
+            let bytes = self.bytes_of(range);
+            assert!(!bytes.contains(&Byte::Lent), "{range:#x?} lent twice");
+            bytes.fill(Byte::Lent);
+        }
+    }
+
+    fn bytes_of(&mut self, range: &Range<u64>) -> &mut [Byte] {
+        let [start, end] = [range.start, range.end].map(|at| (at - self.buffers.start) as usize);
+        &mut self.bytes[start..end]
+    }
+
+    /// No byte there is left of a request, or is the back-end's unless it wrote it while the
+    /// memory was nobody's.
+    fn check_zero(&mut self, range: &Range<u64>) {
+        let now = self.backend.peek(range.clone());
+        if now.iter().all(|&byte| byte == 0) {
+            return;
+        }
+        for (at, (now, byte)) in now.into_iter().zip(self.bytes_of(range)).enumerate() {
+            let must_be = *byte == Byte::Free { scribbled: false };
+            let at = range.start + at as u64;
+            assert!(now == 0 || !must_be, "byte {now:#x} left at {at:#x}");
         }
     }
 
@@ -171,7 +195,9 @@ impl Model {
     /// The back-end writes anywhere.
     pub fn scribble(&mut self, offset: u64, bytes: &[u8]) {
         self.backend.poke(offset, bytes);
-        for byte in &mut self.bytes[offset as usize..][..bytes.len()] {
+        let start = offset.clamp(self.buffers.start, self.buffers.end);
+        let end = (offset + bytes.len() as u64).clamp(start, self.buffers.end);
+        for byte in self.bytes_of(&(start..end)) {
             if let Byte::Free { scribbled } = byte {
                 *scribbled = true;
             }
@@ -238,19 +264,14 @@ impl Model {
 
     fn returned(&mut self, chain: &Chain) {
         for range in ranges(chain) {
-            let free = Byte::Free { scribbled: false };
-            self.bytes[range.start as usize..range.end as usize].fill(free);
+            self.bytes_of(range).fill(Byte::Free { scribbled: false });
         }
     }
 
     /// After it, no byte of any request is left but what is in flight.
     pub fn clean(&mut self) {
         self.queue.clean();
-        let bytes = self.backend.peek(self.buffers.clone());
-        for (offset, byte) in self.buffers.clone().zip(bytes) {
-            let must_be = self.bytes[offset as usize] == Byte::Free { scribbled: false };
-            assert!(byte == 0 || !must_be, "byte {byte:#x} left at {offset:#x}");
-        }
+        self.check_zero(&self.buffers.clone());
     }
 
     pub fn reset(&mut self) {
@@ -290,10 +311,7 @@ impl Model {
             return;
         }
         self.area = area;
-        let old = std::mem::replace(
-            &mut self.backend,
-            Backend::new(&self.area, 0, self.options),
-        );
+        let old = std::mem::replace(&mut self.backend, Backend::new(&self.area, 0, self.options));
         if how == Resubmit::Afresh {
             (self.offered, self.used, self.seen) = (0, 0, 0);
             for loan in &mut self.loans {
@@ -323,7 +341,7 @@ impl Model {
         }
         self.clean();
         // What the old back-end does now is nobody's concern.
-        old.poke(0, &vec![0xff; self.area() as usize]);
+        old.poke(0, &vec![0xff; self.buffers.end as usize]);
         self.publish();
     }
 
