@@ -394,6 +394,10 @@ fn a_new_back_end_goes_on_where_the_last_one_died() {
         );
         pair.queue.resubmit(new.clone(), how).unwrap();
         let _ = pair.queue.publish();
+        let take = |area: &Arc<Area>| Queue::<GuestRequest>::new(area.clone(), 0, pair.options);
+        let in_use = QueueError::InUse { index: 0 };
+        assert_eq!(take(&new).unwrap_err(), in_use);
+        assert!(take(&pair.area).is_ok(), "the old one is free");
         // The dead one isn't as dead as it seemed.
         pair.backend.push(chains[0].head.into(), 1);
         pair.backend.poke(0, &vec![0xff; 1 << 20]);
