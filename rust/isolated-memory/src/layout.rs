@@ -59,7 +59,7 @@ pub enum LayoutError {
         buffers: u64,
     },
     /// All of it together.
-    #[error("the memory area would be larger than {AREA_MAX} bytes")]
+    #[error("the memory area would be larger than {AREA_MAX} bytes, the most there can be")]
     TooLarge,
     /// A size for the whole area that the queues' rings and buffers don't fit in.
     #[error("a memory area of {len} bytes is too small: these queues need {least} at least")]
@@ -162,11 +162,11 @@ impl Layout {
         if len > AREA_MAX {
             return Err(LayoutError::TooLarge);
         }
-        let len = len.next_multiple_of(AREA_ALIGN);
-        if len < smallest.len {
+        if len.next_multiple_of(AREA_ALIGN) < smallest.len {
             let least = smallest.len;
             return Err(LayoutError::TooSmall { len, least });
         }
+        let len = len.next_multiple_of(AREA_ALIGN);
         let entries: u64 = rings.iter().map(|&ring| u64::from(ring)).sum();
         let (floor, before) = (
             BUFFERS_MIN * rings.len() as u64,

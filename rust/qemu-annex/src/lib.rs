@@ -25,6 +25,7 @@ use std::ffi::c_char;
 
 pub mod error;
 pub mod guard;
+pub mod isolated;
 pub mod log;
 pub mod mapped_ram;
 pub mod tape;

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What goes in and out: structures, and what they are in the crate.
+
+use std::ffi::c_void;
+use std::ptr::NonNull;
+use std::slice;
+
+use isolated_memory::{Options, Request, Snapshot};
+use libc::iovec;
+use vm_memory::VolatileSlice;
+
+/// The parts of a ring, as addresses in the one memory region that a back-end is told.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnnexIsolatedVring {
+    /// The descriptor table.
+    pub desc: u64,
+    /// The available ring.
+    pub avail: u64,
+    /// The used ring.
+    pub used: u64,
+}
+
+/// What a queue's back-end was told, and what it puts up with.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct AnnexIsolatedOptions {
+    /// Entries of the ring: a power of two, no more than the area was made for.
+    pub entries: u16,
+    /// Descriptors of a request at most, 2 and more; 0: no limit but the ring's entries.
+    pub chain_max: u16,
+    /// Bytes of a descriptor at most; 0: no limit.
+    pub descriptor_max: u32,
+    /// VIRTIO_RING_F_EVENT_IDX was negotiated with the back-end.
+    pub event_idx: bool,
+    /// VIRTIO_RING_F_INDIRECT_DESC was negotiated with the back-end.
+    pub indirect: bool,
+    /// The back-end says that it wrote nothing though it did: copy everything writable back. The
+    /// guest gets zeros where nothing was written.
+    pub copy_all: bool,
+}
+
+impl AnnexIsolatedOptions {
+    pub(super) fn to_rust(self) -> Options {
+        Options {
+            event_idx: self.event_idx,
+            indirect: self.indirect,
+            chain_max: match self.chain_max {
+                0 => u16::MAX,
+                most => most,
+            },
+            descriptor_max: match self.descriptor_max {
+                0 => u32::MAX,
+                most => most,
+            },
+            copy_all: self.copy_all,
+            ..Options::new(self.entries)
+        }
+    }
+}
+
+/// What became of a request that was to be lent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnnexIsolatedLend {
+    /// The queue has it, until it comes out of reap or reset.
+    Lent,
+    /// It is the caller's still, and there is room for it once others have come back: keep it,
+    /// lend no other before it, and try again when reap has given something.
+    Full,
+    /// It is the caller's still, and never will be lent. The error says why.
+    Refused,
+}
+
+/// What a queue has done. Each number is right by itself; together they may be a moment apart.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnnexIsolatedStats {
+    /// Requests that the back-end has now.
+    pub in_flight: u64,
+    /// Requests that came back.
+    pub requests: u64,
+    /// Bytes copied out of the guest's memory.
+    pub bytes_out: u64,
+    /// Bytes copied into the guest's memory.
+    pub bytes_in: u64,
+    /// Times that a request had to wait for room.
+    pub waits: u64,
+    /// Lengths from the back-end that were larger than what it could write.
+    pub clamped: u64,
+    /// Blocks of 4 KiB of the queue's buffer memory that aren't free now.
+    pub blocks: u64,
+}
+
+impl From<Snapshot> for AnnexIsolatedStats {
+    fn from(now: Snapshot) -> Self {
+        Self {
+            in_flight: now.lent,
+            requests: now.requests,
+            bytes_out: now.bytes_out,
+            bytes_in: now.bytes_in,
+            waits: now.waits,
+            clamped: now.clamped,
+            blocks: now.blocks,
+        }
+    }
+}
+
+/// A request of the caller's. Whoever makes one promises what [`Segments`] needs.
+#[derive(Debug)]
+pub(super) struct Loan {
+    /// The caller's name for it.
+    pub(super) request: NonNull<c_void>,
+    pub(super) readable: (*const iovec, usize),
+    pub(super) writable: (*const iovec, usize),
+}
+
+impl Request for Loan {
+    type Segments<'a> = Segments<'a>;
+
+    fn readable(&self) -> Segments<'_> {
+        // SAFETY: as whoever made the loan promised.
+        unsafe { Segments::new(self.readable) }
+    }
+
+    fn writable(&self) -> Segments<'_> {
+        // SAFETY: as whoever made the loan promised.
+        unsafe { Segments::new(self.writable) }
+    }
+}
+
+/// The memory of an array of iovecs, without empty ones.
+pub(super) struct Segments<'a>(slice::Iter<'a, iovec>);
+
+impl<'a> Segments<'a> {
+    /// # Safety
+    /// For 'a: the array has that many iovecs, none if it is 0, that don't change, and their
+    /// memory is mapped and writable, if only reads are made of it readable.
+    unsafe fn new((first, count): (*const iovec, usize)) -> Self {
+        let iovecs = match count {
+            0 => &[],
+            // SAFETY: as the caller says.
+            count => unsafe { slice::from_raw_parts(first, count) },
+        };
+        Self(iovecs.iter())
+    }
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = VolatileSlice<'a>;
+
+    fn next(&mut self) -> Option<VolatileSlice<'a>> {
+        let iovec = self.0.find(|iovec| iovec.iov_len > 0)?;
+        // SAFETY: mapped for 'a, as whoever made `self` promised. No reference to its bytes exists
+        // on this side; the guest may write them at any time, for which volatile slices are made.
+        Some(unsafe { VolatileSlice::new(iovec.iov_base.cast(), iovec.iov_len) })
+    }
+}
