@@ -1,0 +1,526 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Isolated memory as a C program sees it: a guest's requests on one side, and
+ * on the other a back-end that has the area's file and nothing else.
+ */
+
+#define _GNU_SOURCE
+#include <endian.h>
+#include <linux/virtio_ring.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "qemu-annex.h"
+#include "tap.h"
+
+#define ENTRIES 8
+#define ROUNDS 20000
+
+/* The device's side of queue 0. */
+typedef struct {
+    uint8_t *map;
+    size_t len;
+    struct vring_desc *desc;
+    struct vring_avail *avail;
+    struct vring_used *used;
+    uint16_t next;
+} Backend;
+
+/* A request in the area. */
+typedef struct {
+    uint16_t head;
+    bool indirect;
+    unsigned outs, ins;
+    uint8_t *out[ENTRIES], *in[ENTRIES];
+    uint32_t out_len[ENTRIES], in_len[ENTRIES];
+} Chain;
+
+/* A request of the guest's: a question, and room for an answer. */
+typedef struct {
+    char question[16], answer[16];
+    struct iovec out[3], in[3];
+} Request;
+
+static void *at(const Backend *backend, uint64_t address)
+{
+    return backend->map + (address - ANNEX_ISOLATED_ADDRESS);
+}
+
+static Backend connect_to(const AnnexIsolatedArea *area)
+{
+    Backend backend = { .len = annex_isolated_area_len(area) };
+    AnnexIsolatedVring vring;
+
+    annex_isolated_area_vring(area, 0, &vring);
+    backend.map = mmap(NULL, backend.len, PROT_READ | PROT_WRITE, MAP_SHARED,
+                       annex_isolated_area_fd(area), 0);
+    backend.desc = at(&backend, vring.desc);
+    backend.avail = at(&backend, vring.avail);
+    backend.used = at(&backend, vring.used);
+    return backend;
+}
+
+static void disconnect(Backend *backend)
+{
+    munmap(backend->map, backend->len);
+}
+
+/* How many requests it hasn't fetched. */
+static unsigned waiting(const Backend *backend)
+{
+    return (uint16_t)(le16toh(backend->avail->idx) - backend->next);
+}
+
+static Chain fetch(Backend *backend)
+{
+    uint16_t head = le16toh(backend->avail->ring[backend->next++ % ENTRIES]);
+    struct vring_desc *table = backend->desc, *desc = &table[head];
+    Chain chain = { .head = head };
+
+    if (le16toh(desc->flags) & VRING_DESC_F_INDIRECT) {
+        chain.indirect = true;
+        desc = table = at(backend, le64toh(desc->addr));
+    }
+    while (chain.ins + chain.outs < ENTRIES) {
+        uint16_t flags = le16toh(desc->flags);
+        uint8_t *bytes = at(backend, le64toh(desc->addr));
+
+        if (flags & VRING_DESC_F_WRITE) {
+            chain.in_len[chain.ins] = le32toh(desc->len);
+            chain.in[chain.ins++] = bytes;
+        } else {
+            chain.out_len[chain.outs] = le32toh(desc->len);
+            chain.out[chain.outs++] = bytes;
+        }
+        if (!(flags & VRING_DESC_F_NEXT)) {
+            break;
+        }
+        desc = &table[le16toh(desc->next)];
+    }
+    return chain;
+}
+
+static void use(Backend *backend, uint32_t id, uint32_t len)
+{
+    uint16_t idx = le16toh(backend->used->idx);
+    struct vring_used_elem *elem = &backend->used->ring[idx % ENTRIES];
+
+    elem->id = htole32(id);
+    elem->len = htole32(len);
+    backend->used->idx = htole16(idx + 1);
+}
+
+static bool has(const Backend *backend, const char *text)
+{
+    return memmem(backend->map, backend->len, text, strlen(text));
+}
+
+/* Fills in a request, with pieces that are empty on both sides. */
+static Request *ask(Request *request, const char *question)
+{
+    size_t len = strlen(question);
+
+    memset(request, 0, sizeof(*request));
+    memcpy(request->question, question, len);
+    memset(request->answer, '.', sizeof(request->answer));
+    request->out[0] = (struct iovec) { request->question, 1 };
+    request->out[2] = (struct iovec) { request->question + 1, len - 1 };
+    request->in[0] = (struct iovec) { request->answer, 2 };
+    request->in[2] = (struct iovec) { request->answer + 2, 8 };
+    return request;
+}
+
+static AnnexIsolatedLend lend(AnnexIsolatedQueue *queue, Request *request,
+                              AnnexError **err)
+{
+    return annex_isolated_queue_lend(queue, request, request->out, 3,
+                                     request->in, 3, err);
+}
+
+/* A request that takes one descriptor. */
+static AnnexIsolatedLend tell(AnnexIsolatedQueue *queue, Request *request,
+                              AnnexError **err)
+{
+    return annex_isolated_queue_lend(queue, request, request->out, 1,
+                                     NULL, 0, err);
+}
+
+/* The request that came back; NULL for none or an error. */
+static Request *reap(AnnexIsolatedQueue *queue, uint32_t *written)
+{
+    void *request = NULL;
+
+    return annex_isolated_queue_reap(queue, &request, written, NULL)
+           ? request : NULL;
+}
+
+/* Whether there is an error that says so; it's gone afterwards. */
+static bool says(AnnexError **err, const char *words)
+{
+    bool found = *err && strstr(annex_error_message(*err), words);
+
+    annex_error_free(*err);
+    *err = NULL;
+    return found;
+}
+
+static void test_area(void)
+{
+    static const uint16_t rings[] = { ENTRIES, 256 }, odd = 100;
+    static const uint16_t longest[] = { 32768, 32768, 32768 };
+    AnnexIsolatedArea *area, *renewed;
+    AnnexIsolatedVring vring, other;
+    AnnexError *err = NULL;
+    struct stat file, new_file;
+    uint64_t len;
+
+    annex_isolated_area_free(NULL);
+    tap_ok(!annex_isolated_area_new(&odd, 1, 0, &err) && says(&err, "not 100"),
+           "a ring of 100 entries is refused");
+    tap_ok(!annex_isolated_area_new(NULL, 0, 0, NULL),
+           "and a device without queues");
+    tap_ok(!annex_isolated_area_new(longest, 3, 4096, &err)
+           && says(&err, "4096 bytes is too small"),
+           "an area that is too small is refused, as it was asked for");
+
+    area = annex_isolated_area_new(rings, 2, 3 << 20, &err);
+    tap_ok(area && !err && annex_isolated_area_len(area) == 4 << 20,
+           "a length is rounded up");
+    annex_isolated_area_free(area);
+
+    area = annex_isolated_area_new(rings, 2, 0, &err);
+    len = annex_isolated_area_len(area);
+    fstat(annex_isolated_area_fd(area), &file);
+    tap_ok(len >= (4 << 20) + 256 * 65536 && (uint64_t)file.st_size == len,
+           "without one there is 64 KiB an entry, and 4 MiB a queue");
+    annex_isolated_area_vring(area, 0, &vring);
+    annex_isolated_area_vring(area, 1, &other);
+    tap_ok(vring.desc == ANNEX_ISOLATED_ADDRESS
+           && vring.avail == vring.desc + 16 * ENTRIES
+           && vring.used > vring.avail && other.desc > vring.used
+           && other.used < ANNEX_ISOLATED_ADDRESS + len,
+           "rings lie in the area");
+    annex_isolated_area_vring(area, 2, &vring);
+    tap_ok(!vring.desc && !vring.avail && !vring.used,
+           "there is no third one");
+
+    renewed = annex_isolated_area_renew(area, &err);
+    fstat(annex_isolated_area_fd(renewed), &new_file);
+    annex_isolated_area_vring(renewed, 1, &vring);
+    tap_ok(!err && annex_isolated_area_len(renewed) == len
+           && vring.used == other.used && new_file.st_ino != file.st_ino,
+           "an area is renewed: the same places in another file");
+    annex_isolated_area_free(renewed);
+    annex_isolated_area_free(area);
+}
+
+static void test_round_trip(AnnexIsolatedQueue *queue, Backend *backend)
+{
+    AnnexIsolatedStats stats;
+    AnnexError *err = NULL;
+    Request request;
+    uint32_t written;
+    Chain chain;
+
+    ask(&request, "how are you?");
+    tap_ok(lend(queue, &request, &err) == ANNEX_ISOLATED_LEND_LENT && !err
+           && annex_isolated_queue_lent(queue) == 1, "a request is lent");
+    tap_ok(!waiting(backend) && annex_isolated_queue_publish(queue)
+           && waiting(backend) == 1 && !annex_isolated_queue_publish(queue),
+           "the back-end sees it once it's published, and wants a kick for it");
+    tap_ok(!reap(queue, &written) && !annex_isolated_queue_pending(queue),
+           "there is nothing to reap");
+
+    chain = fetch(backend);
+    tap_ok(!chain.indirect && chain.outs == 2 && chain.out_len[0] == 1
+           && chain.out[0][0] == 'h' && chain.out_len[1] == 11
+           && !memcmp(chain.out[1], "ow are you?", 11) && chain.ins == 2
+           && chain.in_len[0] == 2 && chain.in_len[1] == 8,
+           "the back-end has the pieces, without the empty ones");
+    memcpy(chain.in[0], "fi", 2);
+    memcpy(chain.in[1], "ne, quit", 8);
+    use(backend, chain.head, 4);
+    tap_ok(annex_isolated_queue_pending(queue), "its answer is pending");
+    tap_ok(reap(queue, &written) == &request && written == 4
+           && !memcmp(request.answer, "fine............", 16),
+           "of which the guest gets as much as the back-end says");
+    tap_ok(!reap(queue, &written) && !annex_isolated_queue_lent(queue),
+           "once");
+
+    annex_isolated_queue_stats(queue, &stats);
+    tap_ok(stats.blocks == 1 && has(backend, "are you"),
+           "the request's memory is in use still");
+    annex_isolated_queue_clean(queue);
+    annex_isolated_queue_stats(queue, &stats);
+    tap_ok(!stats.blocks && !has(backend, "are you") && !has(backend, "quit"),
+           "until it's cleaned");
+
+    ask(&request, "and you?");
+    lend(queue, &request, &err);
+    annex_isolated_queue_publish(queue);
+    annex_isolated_queue_mind_no_calls(queue);
+    tap_ok(le16toh(backend->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT,
+           "the back-end is asked not to call");
+    tap_ok(!annex_isolated_queue_want_calls(queue) && !backend->avail->flags,
+           "and to call");
+    use(backend, fetch(backend).head, 1000);
+    tap_ok(annex_isolated_queue_want_calls(queue)
+           && reap(queue, &written) == &request && written == 10,
+           "not for what it has used before; a length is clamped");
+    annex_isolated_queue_stats(queue, &stats);
+    tap_ok(stats.in_flight == 0 && stats.requests == 2 && stats.bytes_out == 20
+           && stats.bytes_in == 14 && stats.clamped == 1 && stats.waits == 0,
+           "all of which is counted");
+    annex_isolated_queue_clean(queue);
+}
+
+static void test_full_and_refused(AnnexIsolatedQueue *queue, Backend *backend)
+{
+    Request requests[ENTRIES + 1], *last = &requests[ENTRIES];
+    AnnexIsolatedStats stats;
+    AnnexError *err = NULL;
+    uint32_t written;
+    bool lent = true;
+    Request *got;
+    int i;
+
+    for (i = 0; i < ENTRIES; i++) {
+        lent &= tell(queue, ask(&requests[i], "x"), &err)
+                == ANNEX_ISOLATED_LEND_LENT;
+    }
+    tap_ok(lent && !err && tell(queue, ask(last, "y"), &err)
+           == ANNEX_ISOLATED_LEND_FULL && !err,
+           "a ring that is full takes no more");
+    annex_isolated_queue_stats(queue, &stats);
+    tap_ok(stats.waits == 1 && stats.in_flight == ENTRIES,
+           "which is no error, but counted");
+    annex_isolated_queue_publish(queue);
+    use(backend, fetch(backend).head, 0);
+    tap_ok(reap(queue, &written) == requests
+           && tell(queue, last, &err) == ANNEX_ISOLATED_LEND_LENT,
+           "until a request has come back");
+
+    for (i = 1; i <= ENTRIES; i++) {
+        got = annex_isolated_queue_reset(queue);
+        lent &= got == &requests[i];
+    }
+    tap_ok(lent && !annex_isolated_queue_reset(queue)
+           && !annex_isolated_queue_lent(queue) && !backend->avail->idx,
+           "a reset gives them back in their order");
+    backend->next = 0;
+
+    last->out[0].iov_len = (size_t)1 << 40;
+    tap_ok(tell(queue, last, &err) == ANNEX_ISOLATED_LEND_REFUSED
+           && says(&err, "1099511627776 bytes doesn't fit"),
+           "a request that is larger than the area is refused");
+    last->out[0].iov_len = 0;
+    tap_ok(tell(queue, last, &err) == ANNEX_ISOLATED_LEND_REFUSED
+           && says(&err, "without buffers"), "and one without buffers");
+    last->out[0].iov_len = 1;
+    tap_ok(annex_isolated_queue_lend(queue, NULL, last->out, 1, NULL, 0, &err)
+           == ANNEX_ISOLATED_LEND_REFUSED && says(&err, "NULL"),
+           "and one that couldn't be told from none");
+}
+
+static void test_violation(AnnexIsolatedQueue *queue, Backend *backend)
+{
+    void *got = backend;
+    AnnexError *err = NULL;
+    Request request, other;
+    uint32_t written = 7;
+
+    lend(queue, ask(&request, "who's there?"), NULL);
+    annex_isolated_queue_publish(queue);
+    use(backend, fetch(backend).head + 1, 10);
+    tap_ok(!annex_isolated_queue_reap(queue, &got, &written, &err)
+           && !got && !written && says(&err, "which it doesn't have")
+           && request.answer[0] == '.',
+           "a request used that wasn't lent is a violation");
+    tap_ok(annex_isolated_queue_pending(queue)
+           && !annex_isolated_queue_reap(queue, &got, &written, &err)
+           && says(&err, "which it doesn't have"), "once and for all");
+    tap_ok(lend(queue, ask(&other, "me"), &err) == ANNEX_ISOLATED_LEND_REFUSED
+           && says(&err, "broken: the back-end says"), "nothing more is lent");
+    tap_ok(annex_isolated_queue_reset(queue) == &request
+           && !annex_isolated_queue_reset(queue)
+           && !annex_isolated_queue_pending(queue)
+           && lend(queue, &other, &err) == ANNEX_ISOLATED_LEND_LENT,
+           "until the queue is reset");
+    annex_isolated_queue_publish(queue);
+    backend->next = 0;
+    use(backend, fetch(backend).head, 0);
+    tap_ok(reap(queue, &written) == &other, "then it works again");
+    annex_isolated_queue_clean(queue);
+}
+
+static void test_resubmit(AnnexIsolatedQueue *queue, Backend *backend,
+                          const AnnexIsolatedArea *area)
+{
+    static const uint16_t one = ENTRIES;
+    AnnexIsolatedArea *second = annex_isolated_area_renew(area, NULL);
+    AnnexIsolatedArea *third = annex_isolated_area_renew(area, NULL);
+    AnnexIsolatedArea *other = annex_isolated_area_new(&one, 1, 0, NULL);
+    Request first, answered, late;
+    AnnexError *err = NULL;
+    uint32_t written;
+    uint16_t head;
+    Chain chain;
+
+    lend(queue, ask(&first, "anybody?"), NULL);
+    lend(queue, ask(&answered, "answer!"), NULL);
+    annex_isolated_queue_publish(queue);
+    fetch(backend);
+    use(backend, fetch(backend).head, 0);
+    tap_ok(!annex_isolated_queue_resubmit(queue, second, false, &err)
+           && says(&err, "weren't taken yet"),
+           "what was used is to be reaped before a resubmit");
+    tap_ok(reap(queue, &written) == &answered, "it can be");
+    tap_ok(!annex_isolated_queue_resubmit(queue, area, false, &err)
+           && says(&err, "in use"), "the old area doesn't do");
+    tap_ok(!annex_isolated_queue_resubmit(queue, other, false, &err)
+           && says(&err, "another way"), "nor one that is different");
+    annex_isolated_area_free(other);
+
+    tap_ok(annex_isolated_queue_resubmit(queue, second, false, &err) && !err,
+           "a renewed one does");
+    disconnect(backend);
+    *backend = connect_to(second);
+    annex_isolated_area_free(second);
+    annex_isolated_queue_publish(queue);
+    tap_ok(waiting(backend) == 1, "the ring in it begins anew");
+    chain = fetch(backend);
+    tap_ok(!memcmp(chain.out[1], "nybody?", 7) && !has(backend, "nswer!"),
+           "with what was in flight, and nothing else");
+
+    lend(queue, ask(&late, "later?"), NULL);
+    annex_isolated_queue_publish(queue);
+    use(backend, chain.head, 0);
+    tap_ok(reap(queue, &written) == &first, "it's answered there");
+    head = backend->avail->ring[1];
+
+    annex_isolated_queue_resubmit(queue, third, true, &err);
+    disconnect(backend);
+    *backend = connect_to(third);
+    backend->next = 1;
+    annex_isolated_queue_publish(queue);
+    tap_ok(!err && waiting(backend) == 1 && backend->avail->ring[1] == head
+           && le16toh(backend->used->idx) == 1,
+           "in place, the ring goes on where it was");
+    use(backend, fetch(backend).head, 0);
+    tap_ok(reap(queue, &written) == &late && annex_isolated_queue_lent(queue)
+           == 0, "and so do the requests");
+    annex_isolated_area_free(third);
+}
+
+static void *watch(void *opaque)
+{
+    const AnnexIsolatedQueue *queue = opaque;
+    AnnexIsolatedStats stats = { 0 };
+    uint64_t before;
+
+    do {
+        before = stats.requests;
+        annex_isolated_queue_stats(queue, &stats);
+    } while (stats.requests >= before && stats.requests < ROUNDS);
+    return stats.requests == ROUNDS && stats.in_flight <= 1 ? opaque : NULL;
+}
+
+/* What the back-end was told, and counting by another thread meanwhile. */
+static void test_options(const AnnexIsolatedArea *area)
+{
+    AnnexIsolatedOptions options = {
+        .entries = ENTRIES, .chain_max = 1, .event_idx = true,
+        .indirect = true, .copy_all = true,
+    };
+    Backend backend = connect_to(area);
+    AnnexIsolatedQueue *queue;
+    AnnexError *err = NULL;
+    void *watched = NULL;
+    bool right = true;
+    pthread_t thread;
+    Request request;
+    uint32_t written;
+    Chain chain;
+
+    tap_ok(!annex_isolated_queue_new(area, 0, &options, &err)
+           && says(&err, "2 descriptors"), "chains have 2 descriptors or more");
+    options.chain_max = 0;
+    options.descriptor_max = 3;
+    queue = annex_isolated_queue_new(area, 0, &options, &err);
+
+    lend(queue, ask(&request, "hello"), NULL);
+    tap_ok(annex_isolated_queue_publish(queue),
+           "with event indexes the first request is worth a kick");
+    chain = fetch(&backend);
+    tap_ok(chain.indirect && chain.outs == 3 && chain.out_len[1] == 3
+           && chain.out_len[2] == 1 && chain.ins == 4,
+           "indirect descriptors, of the length that is allowed");
+    memcpy(chain.in[1], "yes", 3);
+    use(&backend, chain.head, 0);
+    tap_ok(reap(queue, &written) == &request && written == 0
+           && !memcmp(request.answer, "\0\0yes\0\0\0\0\0......", 16),
+           "a back-end that says 0 is copied from all the same");
+
+    lend(queue, &request, NULL);
+    tap_ok(!annex_isolated_queue_publish(queue),
+           "the next request is none if the back-end doesn't say so");
+    tap_ok(!annex_isolated_queue_want_calls(queue)
+           && le16toh(backend.avail->ring[ENTRIES]) == 1,
+           "the used event says when to call");
+    use(&backend, fetch(&backend).head, 0);
+    right &= reap(queue, &written) == &request;
+
+    pthread_create(&thread, NULL, watch, queue);
+    for (int i = 2; i < ROUNDS; i++) {
+        right &= lend(queue, &request, NULL) == ANNEX_ISOLATED_LEND_LENT;
+        annex_isolated_queue_publish(queue);
+        use(&backend, fetch(&backend).head, 0);
+        right &= reap(queue, &written) == &request;
+        annex_isolated_queue_clean(queue);
+    }
+    pthread_join(thread, &watched);
+    tap_ok(right && watched, "while another thread reads what is counted");
+
+    lend(queue, &request, NULL);
+    annex_isolated_queue_free(queue);
+    tap_ok(!has(&backend, "ello") && !backend.avail->idx,
+           "a queue that is freed leaves nothing behind");
+    disconnect(&backend);
+}
+
+int main(void)
+{
+    static const uint16_t rings[] = { ENTRIES, ENTRIES };
+    AnnexIsolatedOptions options = { .entries = ENTRIES };
+    AnnexIsolatedArea *area, *again;
+    AnnexIsolatedQueue *queue;
+    AnnexError *err = NULL;
+    Backend backend;
+
+    test_area();
+
+    area = annex_isolated_area_new(rings, 2, 0, &err);
+    annex_isolated_queue_free(NULL);
+    tap_ok(!annex_isolated_queue_new(area, 2, &options, &err)
+           && says(&err, "none with index 2"), "a third queue isn't there");
+    queue = annex_isolated_queue_new(area, 0, &options, &err);
+    tap_ok(queue && !err && !annex_isolated_queue_new(area, 0, &options, &err)
+           && says(&err, "in use"), "a queue is taken once");
+    backend = connect_to(area);
+    again = annex_isolated_area_renew(area, &err);
+
+    test_round_trip(queue, &backend);
+    test_full_and_refused(queue, &backend);
+    test_violation(queue, &backend);
+    test_resubmit(queue, &backend, area);
+    annex_isolated_area_free(area);
+    annex_isolated_queue_free(queue);
+    disconnect(&backend);
+
+    test_options(again);
+    annex_isolated_area_free(again);
+    return tap_done();
+}
