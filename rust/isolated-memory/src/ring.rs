@@ -102,13 +102,12 @@ impl Ring {
         ] {
             flags |= if set { flag } else { 0 };
         }
-        let mut bytes = [0; DESCRIPTOR_LEN as usize];
-        bytes[..8].copy_from_slice(&(self.address + descriptor.offset).to_le_bytes());
-        bytes[8..12].copy_from_slice(&descriptor.len.to_le_bytes());
-        bytes[12..14].copy_from_slice(&flags.to_le_bytes());
-        bytes[14..].copy_from_slice(&descriptor.next.unwrap_or(0).to_le_bytes());
+        let address = self.address + descriptor.offset;
+        let next = descriptor.next.unwrap_or(0);
+        let rest = u64::from(descriptor.len) | u64::from(flags) << 32 | u64::from(next) << 48;
         let at = table + u64::from(index) * DESCRIPTOR_LEN;
-        self.area.slice(at, DESCRIPTOR_LEN).copy_from(&bytes);
+        self.store(at, address.to_le(), Ordering::Relaxed);
+        self.store(at + 8, rest.to_le(), Ordering::Relaxed);
     }
 
     /// Puts a chain's head in the avail ring; the device sees it when it's published.
