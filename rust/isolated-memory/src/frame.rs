@@ -74,7 +74,7 @@ pub struct Piece {
 }
 
 /// The whole request: first the descriptors' table if it has one, then its pieces.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
     pieces: [Piece; PIECES_MAX],
     count: usize,

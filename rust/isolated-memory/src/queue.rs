@@ -16,7 +16,7 @@ use crate::stats::Stats;
 #[derive(Debug)]
 struct Loan<T> {
     request: T,
-    place: Place,
+    place: Box<Place>,
     writable: u64,
     /// In which order requests were lent.
     number: u64,
@@ -121,7 +121,7 @@ impl<T: Request> Queue<T> {
         }
     }
 
-    fn find(&mut self, request: &T) -> Result<(Place, u64), LendError> {
+    fn find(&mut self, request: &T) -> Result<(Box<Place>, u64), LendError> {
         if let Some(violation) = self.violation {
             return Err(LendError::Broken(violation));
         }
@@ -145,7 +145,7 @@ impl<T: Request> Queue<T> {
         }
     }
 
-    fn put(&mut self, request: T, place: Place, writable: u64) {
+    fn put(&mut self, request: T, place: Box<Place>, writable: u64) {
         let head = self.free_head;
         let last = self.last_of(head, &place);
         self.free_head = self.next[usize::from(last)];

@@ -17,8 +17,8 @@ const TABLE_SHORT: u16 = 16;
 /// Descriptors of a table for the others: a block of them.
 const TABLE_LONG: u16 = (BLOCK / DESCRIPTOR_LEN) as u16;
 
-/// Where a request lies.
-#[derive(Debug)]
+/// Where a request lies. Large: it's kept in boxes, which are used again.
+#[derive(Debug, Default)]
 pub struct Place {
     /// Its pieces.
     pub frame: Frame,
@@ -41,14 +41,15 @@ pub enum NoPlace {
 
 /// The memory, block by block.
 #[derive(Debug)]
+#[allow(clippy::vec_box)] // the boxes go to queues and come back
 pub struct Room {
     area: Arc<Area>,
     base: u64,
     blocks: Blocks,
     /// Used, and not cleaned yet.
-    dirty: Vec<Place>,
-    /// Emptied vectors, for their memory.
-    spare: Vec<Vec<Extent>>,
+    dirty: Vec<Box<Place>>,
+    /// Places of no request, for their memory.
+    spare: Vec<Box<Place>>,
 }
 
 impl Room {
@@ -80,26 +81,33 @@ impl Room {
         into: &Lengths,
         options: &Options,
         slots: u16,
-    ) -> Result<Place, NoPlace> {
+    ) -> Result<Box<Place>, NoPlace> {
         if slots == 0 {
             return Err(NoPlace::Now);
         }
-        match self.find_clean(out, into, options, slots) {
-            Err(NoPlace::Now) if !self.dirty.is_empty() => {
-                self.clean();
-                self.find_clean(out, into, options, slots)
+        let mut place = self.spare.pop().unwrap_or_default();
+        let mut found = self.find_clean(&mut place, out, into, options, slots);
+        if found == Err(NoPlace::Now) && !self.dirty.is_empty() {
+            self.clean();
+            found = self.find_clean(&mut place, out, into, options, slots);
+        }
+        match found {
+            Ok(()) => Ok(place),
+            Err(none) => {
+                self.spare.push(place);
+                Err(none)
             }
-            found => found,
         }
     }
 
     fn find_clean(
         &mut self,
+        place: &mut Place,
         out: &Lengths,
         into: &Lengths,
         options: &Options,
         slots: u16,
-    ) -> Result<Place, NoPlace> {
+    ) -> Result<(), NoPlace> {
         let mut none = NoPlace::Ever;
         for &(table, merged) in forms(options, out, into) {
             let (len, most) = match table {
@@ -116,18 +124,13 @@ impl Room {
                 continue;
             }
             none = NoPlace::Now;
-            let mut place = Place {
-                extents: self.spare.pop().unwrap_or_default(),
-                frame,
-                table: table.is_some(),
-                descriptors: 0,
-            };
+            (place.frame, place.table) = (frame, table.is_some());
             let blocks = place.frame.blocks() as u32;
             if self.blocks.take(blocks, most.into(), &mut place.extents) {
-                let count = self.descriptors(&place, options.descriptor_max).count();
+                let count = self.descriptors(place, options.descriptor_max).count();
                 if count <= usize::from(most) {
                     place.descriptors = count as u16;
-                    return Ok(place);
+                    return Ok(());
                 }
             }
             self.give(place);
@@ -176,32 +179,33 @@ impl Room {
     }
 
     /// Takes a place back, to be cleaned later.
-    pub fn drop_off(&mut self, place: Place) {
+    pub fn drop_off(&mut self, place: Box<Place>) {
         self.dirty.push(place);
     }
 
     /// Zeroes what was dropped off, and makes it free.
     pub fn clean(&mut self) {
-        while let Some(place) = self.dirty.pop() {
+        while let Some(mut place) = self.dirty.pop() {
             let space = Spans::new(self.base, &place.extents, 0, place.frame.end());
             space.for_each(|(offset, len)| self.area.zero(offset, len));
-            self.give(place);
+            self.give(&mut place);
+            self.spare.push(place);
         }
     }
 
     /// Lies in another area from now on, one that is all zeros.
     pub fn move_to(&mut self, area: Arc<Area>) {
         self.area = area;
-        while let Some(place) = self.dirty.pop() {
-            self.give(place);
+        while let Some(mut place) = self.dirty.pop() {
+            self.give(&mut place);
+            self.spare.push(place);
         }
     }
 
-    fn give(&mut self, mut place: Place) {
+    fn give(&mut self, place: &mut Place) {
         for extent in place.extents.drain(..) {
             self.blocks.give(extent);
         }
-        self.spare.push(place.extents);
     }
 }
 
