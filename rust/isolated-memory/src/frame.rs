@@ -53,6 +53,12 @@ impl Lengths {
             .saturating_add(self.last)
     }
 
+    /// Pieces that they make, at most three.
+    pub fn pieces(&self) -> usize {
+        let lens = self.split(false);
+        lens.into_iter().filter(|&len| len > 0).count()
+    }
+
     fn split(&self, merged: bool) -> [u64; 3] {
         if merged {
             [self.total(), 0, 0]
