@@ -18,6 +18,8 @@
 //! block's end: so a header is one descriptor even in scattered memory, and data is as well
 //! aligned as any device may want it.
 
+use std::iter;
+
 use crate::layout::BLOCK;
 
 /// Pieces of a request at most: three each way.
@@ -84,6 +86,8 @@ pub struct Piece {
 pub struct Frame {
     pieces: [Piece; PIECES_MAX],
     count: usize,
+    /// Where the table and the small pieces end.
+    packed: u64,
     end: u64,
 }
 
@@ -96,6 +100,7 @@ impl Frame {
         let mut frame = Self {
             pieces: [Piece::default(); PIECES_MAX],
             count: 0,
+            packed: 0,
             end: table,
         };
         for (lengths, writable) in [(out, false), (into, true)] {
@@ -114,6 +119,7 @@ impl Frame {
             piece.at = if fits { at } else { at.next_multiple_of(BLOCK) };
             frame.end = piece.at + piece.len;
         }
+        frame.packed = frame.end;
         for piece in frame.pieces[..count].iter_mut().filter(|p| !small(p)) {
             piece.at = frame.end.next_multiple_of(BLOCK);
             frame.end = piece.at + piece.len;
@@ -126,9 +132,11 @@ impl Frame {
         &self.pieces[..self.count]
     }
 
-    /// Bytes of the space.
-    pub fn end(&self) -> u64 {
-        self.end
+    /// Where there may be something in the space, by position and length: all but the gaps
+    /// before and after pieces of a block and more.
+    pub fn written(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let large = self.pieces().iter().filter(|piece| piece.len >= BLOCK);
+        iter::once((0, self.packed)).chain(large.map(|piece| (piece.at, piece.len)))
     }
 
     /// Blocks that hold the space.
@@ -141,6 +149,7 @@ impl Frame {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::ops::Range;
 
     fn frame(out: &[usize], into: &[usize], table: u64, merged: bool) -> Frame {
         let [out, into] = [out, into].map(|lens| Lengths::new(lens.iter().copied()));
@@ -174,7 +183,7 @@ mod tests {
         let read = frame(&[16], &[4096, 1], 256, false);
         let at: Vec<_> = read.pieces().iter().map(|piece| piece.at).collect();
         assert_eq!(at, [256, 4096, 272]);
-        assert_eq!((read.end(), read.blocks()), (8192, 2));
+        assert_eq!((read.end, read.blocks()), (8192, 2));
     }
 
     #[test]
@@ -205,13 +214,18 @@ mod tests {
             prop_assert!(pieces.is_sorted_by_key(|piece| piece.writable));
             pieces.sort_by_key(|piece| piece.at);
             let mut end = table;
+            let written: Vec<_> = frame.written().map(|(at, len)| at..at + len).collect();
+            prop_assert!(written[0].end >= table);
             for piece in pieces {
+                let range = piece.at..piece.at + piece.len;
+                let within = |part: &Range<u64>| part.start <= range.start && range.end <= part.end;
+                prop_assert_eq!(written.iter().filter(|&part| within(part)).count(), 1);
                 prop_assert!(piece.at >= end);
                 end = piece.at + piece.len;
                 let last = end - 1;
                 prop_assert!(piece.at % BLOCK == 0 || piece.at / BLOCK == last / BLOCK);
             }
-            prop_assert_eq!(frame.end(), end);
+            prop_assert_eq!(frame.end, end);
         }
     }
 }

@@ -190,8 +190,10 @@ impl Room {
     /// Zeroes what was dropped off, and makes it free.
     pub fn clean(&mut self) {
         while let Some(mut place) = self.dirty.pop() {
-            let space = Spans::new(self.base, &place.extents, 0, place.frame.end());
-            space.for_each(|(offset, len)| self.area.zero(offset, len));
+            for (at, len) in place.frame.written() {
+                let spans = Spans::new(self.base, &place.extents, at, len);
+                spans.for_each(|(offset, len)| self.area.zero(offset, len));
+            }
             self.give(&mut place);
             self.spare.push(place);
         }
