@@ -86,8 +86,8 @@
 //!    reaped, from their beginning, no further than the length that the back-end gave, clamped to
 //!    what there is (or, with [`Options::copy_all`], all of it), and nowhere else.
 //! 2. What of the guest's is in the area is what it gave to read in requests that are in flight.
-//!    When a request has come back and was cleaned, nothing of it is left where it was put. An in-flight request's
-//!    memory is no other's.
+//!    When a request has come back and was cleaned, nothing of it is left where it was put. An
+//!    in-flight request's memory is no other's.
 //! 3. A writable buffer holds zeros, or what the back-end wrote there: never bytes of another
 //!    request. (A back-end may have written to memory before that was lent. It might as well have
 //!    done so after.)
