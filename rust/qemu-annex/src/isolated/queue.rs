@@ -138,9 +138,10 @@ pub unsafe extern "C" fn annex_isolated_queue_free(queue: *mut AnnexIsolatedQueu
 /// refused: it never fits, it is empty, or the queue is broken.
 ///
 /// # Safety
-/// `queue` is alive; `out` has `out_num` elements, or that is 0, and `into` likewise; if the request
-/// is lent they and what they point to stay valid and as they are (the memory itself may change)
-/// until it comes back or the queue is freed; `err` is NULL or valid for writing a pointer.
+/// `queue` is alive; `out` has `out_num` elements, or that is 0, and `into` likewise. If the
+/// request is lent, they stay as they are, and what they point to mapped (its bytes may change),
+/// until the request comes back or the queue is freed. `err` is NULL or valid for writing a
+/// pointer.
 #[no_mangle]
 pub unsafe extern "C" fn annex_isolated_queue_lend(
     queue: *mut AnnexIsolatedQueue,
