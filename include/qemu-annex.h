@@ -730,16 +730,6 @@ AnnexIsolatedArea *annex_isolated_area_new(const uint16_t *rings,
                                            AnnexError **err);
 
 /**
- * Makes an area like `area` in new memory, all zeros, that no back-end has ever seen. NULL on
- * failure; else freed with annex_isolated_area_free().
- *
- * # Safety
- * `area` is alive; `err` is NULL or valid for writing a pointer.
- */
-AnnexIsolatedArea *annex_isolated_area_renew(const AnnexIsolatedArea *area,
-                                             AnnexError **err);
-
-/**
  * Frees an area; NULL is allowed and does nothing. Queues that are in it keep its memory.
  *
  * # Safety
@@ -891,28 +881,13 @@ uint16_t annex_isolated_queue_lent(const AnnexIsolatedQueue *queue);
  * ring at index 0 and its memory zeroed, unless it was an internal error that broke it. Call
  * nothing else between the first and the NULL.
  *
+ * So requests go on when a back-end is lost: reap what it has used, reset, and lend what that
+ * gives to a queue of a new area, for the lost back-end may have the old one mapped still.
+ *
  * # Safety
  * `queue` is alive.
  */
 void *annex_isolated_queue_reset(AnnexIsolatedQueue *queue);
-
-/**
- * Hands all requests in flight to a new back-end, in `area`, which annex_isolated_area_renew()
- * made and nobody was sent: the last back-end may have the old one mapped still. Publish, and
- * kick whatever that says, after. `in_place`: the ring goes on where it was, for a back-end with
- * an inflight region; else it begins at index 0 with the requests in the order in which they
- * were lent.
- *
- * False: not everything that the last back-end has used was reaped, it broke the queue, or the
- * area is not like the old one or has this queue taken. Then nothing has changed.
- *
- * # Safety
- * `queue` and `area` are alive; `err` is NULL or valid for writing a pointer.
- */
-bool annex_isolated_queue_resubmit(AnnexIsolatedQueue *queue,
-                                   const AnnexIsolatedArea *area,
-                                   bool in_place,
-                                   AnnexError **err);
 
 /**
  * Writes what the queue has done so far to `*out`. Any thread may call this at any time between

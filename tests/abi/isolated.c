@@ -6,117 +6,20 @@
  */
 
 #define _GNU_SOURCE
-#include <endian.h>
-#include <linux/virtio_ring.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "qemu-annex.h"
+#include "isolated-backend.h"
 #include "tap.h"
 
-#define ENTRIES 8
 #define ROUNDS 20000
-
-/* The device's side of queue 0. */
-typedef struct {
-    uint8_t *map;
-    size_t len;
-    struct vring_desc *desc;
-    struct vring_avail *avail;
-    struct vring_used *used;
-    uint16_t next;
-} Backend;
-
-/* A request in the area. */
-typedef struct {
-    uint16_t head;
-    bool indirect;
-    unsigned outs, ins;
-    uint8_t *out[ENTRIES], *in[ENTRIES];
-    uint32_t out_len[ENTRIES], in_len[ENTRIES];
-} Chain;
 
 /* A request of the guest's: a question, and room for an answer. */
 typedef struct {
     char question[16], answer[16];
     struct iovec out[3], in[3];
 } Request;
-
-static void *at(const Backend *backend, uint64_t address)
-{
-    return backend->map + (address - ANNEX_ISOLATED_ADDRESS);
-}
-
-static Backend connect_to(const AnnexIsolatedArea *area)
-{
-    Backend backend = { .len = annex_isolated_area_len(area) };
-    AnnexIsolatedVring vring;
-
-    annex_isolated_area_vring(area, 0, &vring);
-    backend.map = mmap(NULL, backend.len, PROT_READ | PROT_WRITE, MAP_SHARED,
-                       annex_isolated_area_fd(area), 0);
-    backend.desc = at(&backend, vring.desc);
-    backend.avail = at(&backend, vring.avail);
-    backend.used = at(&backend, vring.used);
-    return backend;
-}
-
-static void disconnect(Backend *backend)
-{
-    munmap(backend->map, backend->len);
-}
-
-/* How many requests it hasn't fetched. */
-static unsigned waiting(const Backend *backend)
-{
-    return (uint16_t)(le16toh(backend->avail->idx) - backend->next);
-}
-
-static Chain fetch(Backend *backend)
-{
-    uint16_t head = le16toh(backend->avail->ring[backend->next++ % ENTRIES]);
-    struct vring_desc *table = backend->desc, *desc = &table[head];
-    Chain chain = { .head = head };
-
-    if (le16toh(desc->flags) & VRING_DESC_F_INDIRECT) {
-        chain.indirect = true;
-        desc = table = at(backend, le64toh(desc->addr));
-    }
-    while (chain.ins + chain.outs < ENTRIES) {
-        uint16_t flags = le16toh(desc->flags);
-        uint8_t *bytes = at(backend, le64toh(desc->addr));
-
-        if (flags & VRING_DESC_F_WRITE) {
-            chain.in_len[chain.ins] = le32toh(desc->len);
-            chain.in[chain.ins++] = bytes;
-        } else {
-            chain.out_len[chain.outs] = le32toh(desc->len);
-            chain.out[chain.outs++] = bytes;
-        }
-        if (!(flags & VRING_DESC_F_NEXT)) {
-            break;
-        }
-        desc = &table[le16toh(desc->next)];
-    }
-    return chain;
-}
-
-static void use(Backend *backend, uint32_t id, uint32_t len)
-{
-    uint16_t idx = le16toh(backend->used->idx);
-    struct vring_used_elem *elem = &backend->used->ring[idx % ENTRIES];
-
-    elem->id = htole32(id);
-    elem->len = htole32(len);
-    backend->used->idx = htole16(idx + 1);
-}
-
-static bool has(const Backend *backend, const char *text)
-{
-    return memmem(backend->map, backend->len, text, strlen(text));
-}
 
 /* Fills in a request, with pieces that are empty on both sides. */
 static Request *ask(Request *request, const char *question)
@@ -171,10 +74,10 @@ static void test_area(void)
 {
     static const uint16_t rings[] = { ENTRIES, 256 }, odd = 100;
     static const uint16_t longest[] = { 32768, 32768, 32768 };
-    AnnexIsolatedArea *area, *renewed;
+    AnnexIsolatedArea *area;
     AnnexIsolatedVring vring, other;
     AnnexError *err = NULL;
-    struct stat file, new_file;
+    struct stat file;
     uint64_t len;
 
     annex_isolated_area_free(NULL);
@@ -206,14 +109,6 @@ static void test_area(void)
     annex_isolated_area_vring(area, 2, &vring);
     tap_ok(!vring.desc && !vring.avail && !vring.used,
            "there is no third one");
-
-    renewed = annex_isolated_area_renew(area, &err);
-    fstat(annex_isolated_area_fd(renewed), &new_file);
-    annex_isolated_area_vring(renewed, 1, &vring);
-    tap_ok(!err && annex_isolated_area_len(renewed) == len
-           && vring.used == other.used && new_file.st_ino != file.st_ino,
-           "an area is renewed: the same places in another file");
-    annex_isolated_area_free(renewed);
     annex_isolated_area_free(area);
 }
 
@@ -356,63 +251,52 @@ static void test_violation(AnnexIsolatedQueue *queue, Backend *backend)
     annex_isolated_queue_clean(queue);
 }
 
-static void test_resubmit(AnnexIsolatedQueue *queue, Backend *backend,
-                          const AnnexIsolatedArea *area)
+/* What a back-end had goes to another one, in an area that it never sees. */
+static void test_lost_backend(AnnexIsolatedQueue *queue, Backend *lost,
+                              const AnnexIsolatedArea *area)
 {
-    static const uint16_t one = ENTRIES;
-    AnnexIsolatedArea *second = annex_isolated_area_renew(area, NULL);
-    AnnexIsolatedArea *third = annex_isolated_area_renew(area, NULL);
-    AnnexIsolatedArea *other = annex_isolated_area_new(&one, 1, 0, NULL);
-    Request first, answered, late;
-    AnnexError *err = NULL;
+    AnnexIsolatedOptions options = { .entries = ENTRIES };
+    AnnexIsolatedQueue *renewed;
+    Request first, answered, last;
+    Chain chain, next;
+    Backend backend;
     uint32_t written;
-    uint16_t head;
-    Chain chain;
 
-    lend(queue, ask(&first, "anybody?"), NULL);
+    tell(queue, ask(&first, "?"), NULL);
     lend(queue, ask(&answered, "answer!"), NULL);
+    lend(queue, ask(&last, "hello?"), NULL);
     annex_isolated_queue_publish(queue);
-    fetch(backend);
-    use(backend, fetch(backend).head, 0);
-    tap_ok(!annex_isolated_queue_resubmit(queue, second, false, &err)
-           && says(&err, "weren't taken yet"),
-           "what was used is to be reaped before a resubmit");
-    tap_ok(reap(queue, &written) == &answered, "it can be");
-    tap_ok(!annex_isolated_queue_resubmit(queue, area, false, &err)
-           && says(&err, "in use"), "the old area doesn't do");
-    tap_ok(!annex_isolated_queue_resubmit(queue, other, false, &err)
-           && says(&err, "another way"), "nor one that is different");
-    annex_isolated_area_free(other);
+    fetch(lost);
+    use(lost, fetch(lost).head, 0);
+    tap_ok(reap(queue, &written) == &answered
+           && annex_isolated_queue_reset(queue) == &first
+           && annex_isolated_queue_reset(queue) == &last
+           && !annex_isolated_queue_reset(queue),
+           "what a lost back-end hasn't used comes back, in order");
 
-    tap_ok(annex_isolated_queue_resubmit(queue, second, false, &err) && !err,
-           "a renewed one does");
-    disconnect(backend);
-    *backend = connect_to(second);
-    annex_isolated_area_free(second);
-    annex_isolated_queue_publish(queue);
-    tap_ok(waiting(backend) == 1, "the ring in it begins anew");
-    chain = fetch(backend);
-    tap_ok(!memcmp(chain.out[1], "nybody?", 7) && !has(backend, "nswer!"),
-           "with what was in flight, and nothing else");
+    renewed = annex_isolated_queue_new(area, 0, &options, NULL);
+    backend = connect_to(area);
+    memset(lost->map, 0xff, lost->len);
+    tap_ok(tell(renewed, &first, NULL) == ANNEX_ISOLATED_LEND_LENT
+           && lend(renewed, &last, NULL) == ANNEX_ISOLATED_LEND_LENT
+           && annex_isolated_queue_publish(renewed) && waiting(&backend) == 2
+           && !annex_isolated_queue_pending(renewed),
+           "a queue of another area takes it");
+    chain = fetch(&backend);
+    next = fetch(&backend);
+    tap_ok(chain.out[0][0] == '?' && !memcmp(next.out[1], "ello?", 5)
+           && !has(&backend, "nswer!"),
+           "with nothing lost, and nothing else");
+    use(&backend, chain.head, 0);
+    use(&backend, next.head, 0);
+    tap_ok(reap(renewed, &written) == &first && reap(renewed, &written) == &last
+           && !annex_isolated_queue_lent(renewed), "it's answered there");
 
-    lend(queue, ask(&late, "later?"), NULL);
-    annex_isolated_queue_publish(queue);
-    use(backend, chain.head, 0);
-    tap_ok(reap(queue, &written) == &first, "it's answered there");
-    head = backend->avail->ring[1];
-
-    annex_isolated_queue_resubmit(queue, third, true, &err);
-    disconnect(backend);
-    *backend = connect_to(third);
-    backend->next = 1;
-    annex_isolated_queue_publish(queue);
-    tap_ok(!err && waiting(backend) == 1 && backend->avail->ring[1] == head
-           && le16toh(backend->used->idx) == 1,
-           "in place, the ring goes on where it was");
-    use(backend, fetch(backend).head, 0);
-    tap_ok(reap(queue, &written) == &late && annex_isolated_queue_lent(queue)
-           == 0, "and so do the requests");
-    annex_isolated_area_free(third);
+    annex_isolated_queue_free(renewed);
+    disconnect(&backend);
+    tap_ok(lost->map[0] == 0xff
+           && !memcmp(lost->map, lost->map + 1, lost->len - 1),
+           "and the old area is left alone");
 }
 
 static void *watch(void *opaque)
@@ -510,12 +394,12 @@ int main(void)
     tap_ok(queue && !err && !annex_isolated_queue_new(area, 0, &options, &err)
            && says(&err, "in use"), "a queue is taken once");
     backend = connect_to(area);
-    again = annex_isolated_area_renew(area, &err);
+    again = annex_isolated_area_new(rings, 2, 0, &err);
 
     test_round_trip(queue, &backend);
     test_full_and_refused(queue, &backend);
     test_violation(queue, &backend);
-    test_resubmit(queue, &backend, area);
+    test_lost_backend(queue, &backend, again);
     annex_isolated_area_free(area);
     annex_isolated_queue_free(queue);
     disconnect(&backend);

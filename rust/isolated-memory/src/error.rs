@@ -98,17 +98,3 @@ pub enum QueueError {
     #[error("a chain has 2 descriptors and more, each of one byte and more")]
     Limits,
 }
-
-/// Why requests can't be submitted again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ResubmitError {
-    /// [`Queue::reap`](crate::Queue::reap) has something left to give: first take that.
-    #[error("there are used requests that weren't taken yet")]
-    NotReaped,
-    /// The last back-end did something.
-    #[error("the queue is broken")]
-    Broken(#[source] Violation),
-    /// The new area doesn't take the old one's place.
-    #[error("the new memory area is in use, or laid out in another way")]
-    Area,
-}

@@ -41,9 +41,8 @@
 //!
 //! *Who owns the ring.* It lies in the area, and the queue alone is its driver: it writes the
 //! table, the avail ring and indirect tables from what it keeps privately (links of descriptors,
-//! heads, places and lengths), and never reads them back. Of what the device writes it reads the
-//! used index, an element's id and length, and the kick hint, each by one load. So the ring in
-//! the area can be made anew from nothing at any time, and is, for a back-end that reconnects.
+//! places and lengths), and never reads them back. Of what the device writes it reads the used
+//! index, an element's id and length, and the kick hint, each by one load.
 //!
 //! *Each queue has its own buffers.* Nothing is shared between queues but the file: they need no
 //! lock, may run in different threads, and one whose back-end stalls takes no room from others.
@@ -71,12 +70,14 @@
 //! # A back-end that comes back
 //!
 //! The queue knows which requests are in flight: those that were lent and not reaped.
-//! [`Queue::resubmit`] puts them in a **new** area, for the old back-end may live on with the old
-//! one mapped. [`Resubmit::Afresh`] starts the ring at 0 with the requests in their order; it needs
-//! nothing from a back-end. [`Resubmit::InPlace`] keeps indexes and heads, which a back-end's
-//! inflight region refers to (`VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD`). That region is the
-//! back-end's own; nothing here reads it. Either way a request that the dead back-end carried
-//! out, but hadn't put in the used ring, is carried out again: nobody can know better.
+//! When its back-end is lost, reap what that has used; [`Queue::reset`] gives the others, in the
+//! order in which they were lent. Lend them in that order in a queue of a **new** area, for the
+//! old back-end may live on with the old one mapped. One that fitted before may have to wait now,
+//! like any other: room is found anew.
+//!
+//! The new ring begins at 0, which needs nothing from a back-end: it must keep no record of the
+//! old one (`VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD`). A request that the lost back-end carried out,
+//! but hadn't put in the used ring, is carried out again: nobody can know better.
 //!
 //! # Invariants
 //!
@@ -129,10 +130,10 @@ mod stats;
 pub mod testing;
 
 pub use area::{Area, AreaError, AREA_ADDRESS};
-pub use error::{LendError, QueueError, Refused, ResubmitError, Violation};
+pub use error::{LendError, QueueError, Refused, Violation};
 pub use layout::{
     Layout, LayoutError, QueuePlace, QueueSpec, AREA_ALIGN, AREA_MAX, BLOCK, BUFFERS_MIN, RING_MAX,
 };
 pub use queue::Queue;
-pub use request::{Done, Options, Request, Resubmit};
+pub use request::{Done, Options, Request};
 pub use stats::{Snapshot, Stats};

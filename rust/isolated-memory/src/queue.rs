@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::area::{Area, AREA_ADDRESS};
 use crate::copy::copy;
-use crate::error::{LendError, QueueError, Refused, ResubmitError, Violation};
+use crate::error::{LendError, QueueError, Refused, Violation};
 use crate::frame::Lengths;
-use crate::request::{Done, Options, Request, Resubmit};
+use crate::request::{Done, Options, Request};
 use crate::ring::{Descriptor, Ring, DESCRIPTOR_LEN};
 use crate::room::{NoPlace, Place, Room};
 use crate::stats::Stats;
@@ -38,8 +38,6 @@ pub struct Queue<T: Request> {
     next: Vec<u16>,
     free_head: u16,
     free: u16,
-    /// What the avail ring holds, by slot.
-    heads: Vec<u16>,
     /// The next element of the used ring to take, and the last index that was believed.
     used: u16,
     seen: u16,
@@ -86,7 +84,6 @@ impl<T: Request> Queue<T> {
             next: Vec::new(),
             free_head: 0,
             free: 0,
-            heads: vec![0; entries.into()],
             used: 0,
             seen: 0,
             violation: None,
@@ -162,14 +159,9 @@ impl<T: Request> Queue<T> {
         self.fill(&loan);
         self.describe(head, &loan.place);
         self.loans[usize::from(head)] = Some(loan);
-        self.offer(head);
+        self.ring.offer(head);
         Stats::set(&self.stats.lent, self.lent.into());
         Stats::set(&self.stats.blocks, self.room.used().into());
-    }
-
-    fn offer(&mut self, head: u16) {
-        self.heads[usize::from(self.ring.avail_slot())] = head;
-        self.ring.offer(head);
     }
 
     fn fill(&self, loan: &Loan<T>) {
@@ -312,45 +304,6 @@ impl<T: Request> Queue<T> {
     pub fn clean(&mut self) {
         self.room.clean();
         Stats::set(&self.stats.blocks, self.room.used().into());
-    }
-
-    /// Hands all requests in flight to a new back-end, in a new area that was never sent to
-    /// anybody, for the last one may still have the old area mapped. Publish, and kick, after.
-    ///
-    /// Everything in the new area is written from the guest's memory and from what the queue
-    /// itself knows; of the old one, only what was reaped counts.
-    ///
-    /// # Errors
-    /// When not everything that the last back-end has used was reaped, when it broke the queue,
-    /// or when the area isn't laid out like the old one or has this queue taken. Nothing changes.
-    pub fn resubmit(&mut self, area: Arc<Area>, how: Resubmit) -> Result<(), ResubmitError> {
-        if self.look().map_err(ResubmitError::Broken)? {
-            return Err(ResubmitError::NotReaped);
-        }
-        if area.layout() != self.area.layout() || !area.claim(self.index) {
-            return Err(ResubmitError::Area);
-        }
-        self.area.unclaim(self.index);
-        self.area = area;
-        self.room.move_to(self.area.clone());
-        self.ring.move_to(self.area.clone());
-        // No back-end knows the area yet: it's all zeros, so the writable buffers are.
-        let heads = self.in_order();
-        for &head in &heads {
-            let loan = self.loans[usize::from(head)].as_ref();
-            let loan = loan.expect("it is in flight");
-            self.fill(loan);
-            self.describe(head, &loan.place);
-        }
-        match how {
-            Resubmit::Afresh => {
-                self.ring.restart();
-                (self.used, self.seen) = (0, 0);
-                heads.into_iter().for_each(|head| self.offer(head));
-            }
-            Resubmit::InPlace => self.ring.rewrite(&self.heads, self.used),
-        }
-        Ok(())
     }
 
     /// Heads of the requests in flight, in the order in which they were lent.

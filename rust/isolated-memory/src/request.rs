@@ -57,14 +57,3 @@ pub struct Done<T> {
     /// Bytes that the device says it wrote, no more than are writable.
     pub written: u32,
 }
-
-/// How a new back-end goes on with what the last one left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resubmit {
-    /// The ring begins anew, and all requests in flight are in it, in the order in which they
-    /// were lent. For back-ends that keep no record.
-    Afresh,
-    /// The ring goes on where it was. For back-ends with an inflight region of their own, whose
-    /// indexes mean this ring.
-    InPlace,
-}

@@ -70,21 +70,11 @@ impl Ring {
         }
     }
 
-    /// Begins at index 0, with the memory as it is.
-    pub fn restart(&mut self) {
-        (self.avail, self.published) = (0, 0);
-    }
-
     /// Begins at index 0, with zeroed memory.
     pub fn clear(&mut self) {
-        self.restart();
+        (self.avail, self.published) = (0, 0);
         let range = self.place.ring_range();
         self.area.zero(range.start, range.end - range.start);
-    }
-
-    /// Lies in another area from now on, at the same place.
-    pub fn move_to(&mut self, area: Arc<Area>) {
-        self.area = area;
     }
 
     /// Writes entry `index` of the ring's table.
@@ -112,7 +102,9 @@ impl Ring {
 
     /// Puts a chain's head in the avail ring; the device sees it when it's published.
     pub fn offer(&mut self, head: u16) {
-        self.write_avail(self.avail, head);
+        let slot = u64::from(self.avail & (self.entries - 1));
+        let at = self.place.avail + 4 + 2 * slot;
+        self.store(at, head.to_le(), Ordering::Relaxed);
         self.avail = self.avail.wrapping_add(1);
     }
 
@@ -170,29 +162,6 @@ impl Ring {
             let flags = AVAIL_F_NO_INTERRUPT.to_le();
             self.store(self.place.avail, flags, Ordering::Relaxed);
         }
-    }
-
-    /// Goes on in zeroed memory where the ring was: writes the avail ring from `heads`, by slot,
-    /// its index, and the device's used index, as `used`.
-    pub fn rewrite(&mut self, heads: &[u16], used: u16) {
-        for (slot, &head) in heads.iter().enumerate() {
-            self.write_avail(slot as u16, head);
-        }
-        self.want_calls(used);
-        self.store(self.place.used + 2, used.to_le(), Ordering::Relaxed);
-        let published = self.published.to_le();
-        self.store(self.place.avail + 2, published, Ordering::Release);
-    }
-
-    /// Where the next head will be in the avail ring.
-    pub fn avail_slot(&self) -> u16 {
-        self.avail & (self.entries - 1)
-    }
-
-    fn write_avail(&self, avail: u16, head: u16) {
-        let slot = u64::from(avail & (self.entries - 1));
-        let at = self.place.avail + 4 + 2 * slot;
-        self.store(at, head.to_le(), Ordering::Relaxed);
     }
 
     fn store<T: AtomicAccess>(&self, offset: u64, value: T, order: Ordering) {

@@ -199,15 +199,6 @@ impl Room {
         }
     }
 
-    /// Lies in another area from now on, one that is all zeros.
-    pub fn move_to(&mut self, area: Arc<Area>) {
-        self.area = area;
-        while let Some(mut place) = self.dirty.pop() {
-            self.give(&mut place);
-            self.spare.push(place);
-        }
-    }
-
     fn give(&mut self, place: &mut Place) {
         for extent in place.extents.drain(..) {
             self.blocks.give(extent);

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use isolated_memory::testing::{Backend, Guest, GuestRequest};
 use isolated_memory::{
-    Area, Layout, LendError, Options, Queue, QueueError, QueueSpec, Refused, Resubmit,
-    ResubmitError, BLOCK, BUFFERS_MIN,
+    Area, Layout, LendError, Options, Queue, QueueError, QueueSpec, Refused, BLOCK, BUFFERS_MIN,
 };
 
 struct Pair {
@@ -288,8 +287,6 @@ fn what_breaks_a_queue_is_told_and_mended_by_a_reset() {
         assert_eq!(pair.queue.reap().unwrap_err(), violation);
         let why = pair.lend(2, &[0..16], &[]).unwrap_err();
         assert_eq!(why, LendError::Broken(violation));
-        let refused = pair.queue.resubmit(area(1), Resubmit::Afresh);
-        assert_eq!(refused, Err(ResubmitError::Broken(violation)));
         let lent = pair.queue.lent();
         assert_eq!(pair.queue.reset().len(), usize::from(lent));
         if lent == 1 {
@@ -319,15 +316,11 @@ fn what_breaks_a_queue_is_told_and_mended_by_a_reset() {
     broken_by(
         &|backend, _| {
             let used = backend.used_index();
-            let place = pair_place();
-            backend.poke(place + 2, &used.wrapping_sub(1).to_le_bytes());
+            let index = area(1).layout().queues()[0].used + 2;
+            backend.poke(index, &used.wrapping_sub(1).to_le_bytes());
         },
         "the back-end moved the used index from 0 to 65535 with 1 requests in flight",
     );
-}
-
-fn pair_place() -> u64 {
-    area(1).layout().queues()[0].used
 }
 
 #[test]
@@ -369,64 +362,52 @@ fn a_back_end_that_says_0_is_believed_unless_told_otherwise() {
 }
 
 #[test]
-fn a_new_back_end_goes_on_where_the_last_one_died() {
-    for how in [Resubmit::Afresh, Resubmit::InPlace] {
-        let mut pair = indirect();
-        for tag in 0..4 {
-            let at = 1000 * tag as usize;
-            pair.guest.write(at, &[tag as u8; 16]);
-            pair.lend(tag, &[at..at + 16], &[at + 500..at + 501])
-                .unwrap();
-        }
+fn a_new_back_end_gets_what_a_lost_one_had() {
+    let mut pair = indirect();
+    let lend = |pair: &mut Pair, tag| {
+        let at = 1000 * tag as usize;
+        pair.guest.write(at, &[tag as u8; 16]);
+        let answer = at + 500..at + 501;
+        pair.lend(tag, &[at..at + 16], &[answer]).unwrap();
         let _ = pair.queue.publish();
-        // It has fetched three and finished the second; before that is taken, nothing goes on.
-        let chains = [(); 3].map(|()| pair.backend.fetch().unwrap());
-        pair.backend.answer(&chains[1], &[101]);
-        pair.backend.push(chains[1].head.into(), 1);
-        let new = area(1);
-        let early = pair.queue.resubmit(new.clone(), how);
-        assert_eq!(early, Err(ResubmitError::NotReaped));
-        assert_eq!(pair.reap(), Some((1, 1)));
-        assert_eq!(
-            pair.queue.resubmit(area(2), how),
-            Err(ResubmitError::Area),
-            "another layout"
-        );
-        pair.queue.resubmit(new.clone(), how).unwrap();
-        let _ = pair.queue.publish();
-        let take = |area: &Arc<Area>| Queue::<GuestRequest>::new(area.clone(), 0, pair.options);
-        let in_use = QueueError::InUse { index: 0 };
-        assert_eq!(take(&new).unwrap_err(), in_use);
-        assert!(take(&pair.area).is_ok(), "the old one is free");
-        // The dead one isn't as dead as it seemed.
-        pair.backend.push(chains[0].head.into(), 1);
-        pair.backend.poke(0, &vec![0xff; 1 << 20]);
-        assert_eq!(pair.reap(), None);
+    };
+    (0..4).for_each(|tag| lend(&mut pair, tag));
+    // It has fetched three, and used the second.
+    let chains = [(); 3].map(|()| pair.backend.fetch().unwrap());
+    pair.backend.answer(&chains[1], &[101]);
+    pair.backend.push(chains[1].head.into(), 1);
+    assert_eq!(pair.reap(), Some((1, 1)));
+    // This is the last one, though it has the second one's descriptor.
+    lend(&mut pair, 4);
+    let requests = pair.queue.reset();
 
-        let mut backend = Backend::new(&new, 0, pair.options);
-        let mut left = Vec::new();
-        if how == Resubmit::InPlace {
-            // What it does by its own record: those that were fetched and not used, again.
-            left = vec![chains[0].clone(), chains[2].clone()];
-            backend.take_up(3);
-        }
-        left.extend(std::iter::from_fn(|| backend.fetch()));
-        let tags: Vec<_> = left
-            .iter()
-            .map(|chain| backend.gather(&chain.readable)[0])
-            .collect();
-        assert_eq!(tags, [0, 2, 3], "nothing lost, nothing twice");
-        for chain in left {
-            backend.answer(&chain, &[100]);
-            backend.push(chain.head.into(), 1);
-        }
-        assert_eq!(
-            [(); 4].map(|()| pair.reap().map(|(tag, _)| tag)),
-            [Some(0), Some(2), Some(3), None]
-        );
-        let answers = [500, 1500, 2500, 3500].map(|at| pair.guest.read(at..at + 1)[0]);
-        assert_eq!(answers, [100, 101, 100, 100]);
+    let new = area(1);
+    pair.queue = Queue::new(new.clone(), 0, pair.options).unwrap();
+    let backend = Backend::new(&new, 0, pair.options);
+    let lost = std::mem::replace(&mut pair.backend, backend);
+    // It isn't as lost as it seemed.
+    let all = 0..pair.area.layout().len();
+    let writes = vec![0xff; all.end as usize];
+    lost.poke(0, &writes);
+    for request in requests {
+        pair.queue.lend(request).unwrap();
     }
+    let _ = pair.queue.publish();
+    assert_eq!(pair.reap(), None);
+
+    let chains: Vec<_> = std::iter::from_fn(|| pair.backend.fetch()).collect();
+    let read = chains.iter().map(|c| pair.backend.gather(&c.readable)[0]);
+    assert_eq!(read.collect::<Vec<_>>(), [0, 2, 3, 4]);
+    for chain in chains {
+        pair.backend.answer(&chain, &[100]);
+        pair.backend.push(chain.head.into(), 1);
+    }
+    let reaped = std::iter::from_fn(|| pair.reap()).map(|(tag, _)| tag);
+    assert_eq!(reaped.collect::<Vec<_>>(), [0, 2, 3, 4]);
+    let answers = [500, 1500, 2500, 3500, 4500].map(|at| pair.guest.read(at..at + 1)[0]);
+    assert_eq!(answers, [100, 101, 100, 100, 100]);
+    drop(pair.queue);
+    assert!(lost.peek(all) == writes, "the old area is left alone");
 }
 
 #[test]
@@ -454,26 +435,15 @@ fn options_without_sense_are_refused() {
             QueueError::Ring { entries, most }
         );
     }
-    let (chain_max, descriptor_max) = (1, 0);
-    let limits = [
-        Options {
+    for (chain_max, descriptor_max) in [(1, 1), (2, 0)] {
+        let limits = Options {
             chain_max,
-            ..Options::new(16)
-        },
-        Options {
             descriptor_max,
             ..Options::new(16)
-        },
-    ];
-    limits
-        .into_iter()
-        .for_each(|options| assert_eq!(new(options), QueueError::Limits));
-    let index = Queue::<GuestRequest>::new(area(1), 1, Options::new(16)).unwrap_err();
-    assert_eq!(
-        index,
-        QueueError::Index {
-            index: 1,
-            queues: 1
-        }
-    );
+        };
+        assert_eq!(new(limits), QueueError::Limits);
+    }
+    let none = Queue::<GuestRequest>::new(area(1), 1, Options::new(16)).unwrap_err();
+    let (index, queues) = (1, 1);
+    assert_eq!(none, QueueError::Index { index, queues });
 }

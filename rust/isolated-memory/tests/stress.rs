@@ -273,7 +273,7 @@ fn scribble(area: &Area, options: Options, seed: u64, stop: &AtomicBool) {
                 backend.poke(ring.start + at, &(random.below(20) as u16).to_le_bytes());
             }
             _ => {
-                backend.take_up(0);
+                backend.take_up();
                 let id = random.below(usize::from(ENTRIES));
                 backend.push(id as u32, random.below(1 << 14) as u32);
             }

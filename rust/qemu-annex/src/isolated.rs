@@ -58,33 +58,11 @@ pub unsafe extern "C" fn annex_isolated_area_new(
         } else {
             Layout::with_len(rings, len)
         };
-        Ok(into_raw(Area::new(layout?)?))
+        let area = Arc::new(Area::new(layout?)?);
+        Ok(Box::into_raw(Box::new(AnnexIsolatedArea(area))))
     };
     // SAFETY: `err` is as it must be, says the caller.
     unsafe { fallible(err, ptr::null_mut(), body) }
-}
-
-/// Makes an area like `area` in new memory, all zeros, that no back-end has ever seen. NULL on
-/// failure; else freed with annex_isolated_area_free().
-///
-/// # Safety
-/// `area` is alive; `err` is NULL or valid for writing a pointer.
-#[no_mangle]
-pub unsafe extern "C" fn annex_isolated_area_renew(
-    area: *const AnnexIsolatedArea,
-    err: *mut *mut AnnexError,
-) -> *mut AnnexIsolatedArea {
-    let body = || {
-        // SAFETY: alive, says the caller.
-        let layout = unsafe { &*area }.0.layout().clone();
-        Ok(into_raw(Area::new(layout)?))
-    };
-    // SAFETY: `err` is as it must be, says the caller.
-    unsafe { fallible(err, ptr::null_mut(), body) }
-}
-
-fn into_raw(area: Area) -> *mut AnnexIsolatedArea {
-    Box::into_raw(Box::new(AnnexIsolatedArea(Arc::new(area))))
 }
 
 /// Frees an area; NULL is allowed and does nothing. Queues that are in it keep its memory.

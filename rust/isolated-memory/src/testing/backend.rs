@@ -156,9 +156,8 @@ impl Backend {
         self.load::<u16>(self.place.avail + 2, Ordering::Acquire) != self.avail
     }
 
-    /// Takes up the ring as the back-end before left it.
-    pub fn take_up(&mut self, fetched: u16) {
-        self.avail = fetched;
+    /// Goes on from the used index in the ring, whoever wrote that.
+    pub fn take_up(&mut self) {
         self.used = self.used_index();
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::model::Model;
 use crate::layout::{Layout, QueueSpec, BUFFERS_MIN};
-use crate::request::{Options, Resubmit};
+use crate::request::Options;
 
 /// Bytes of the guest's memory.
 const GUEST: usize = 64 << 10;
@@ -77,11 +77,10 @@ fn operation(model: &mut Model, input: &mut Input) {
         }
         12 => model.clean(),
         13 => model.poll(code & 16 != 0),
-        14 if code >> 4 == 0 => model.reset(),
-        14 => model.resubmit(match code & 16 {
-            0 => Resubmit::Afresh,
-            _ => Resubmit::InPlace,
-        }),
+        14 if code >> 4 == 0 => {
+            model.reset();
+        }
+        14 => model.renew(),
         _ => {
             // A used element of any kind.
             let (id, len) = (input.byte() & 31, input.word());

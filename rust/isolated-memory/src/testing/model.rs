@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::backend::{Backend, Chain};
 use super::guest::{Guest, GuestRequest};
 use crate::area::Area;
-use crate::error::{LendError, Refused, ResubmitError, Violation};
+use crate::error::{LendError, Refused, Violation};
 use crate::layout::Layout;
 use crate::queue::Queue;
-use crate::request::{Options, Resubmit};
+use crate::request::Options;
 
 /// What a byte of the area is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,6 @@ enum Byte {
 struct Loan {
     request: GuestRequest,
     chain: Chain,
-    /// Which entry of the avail ring told of it.
-    at: u16,
 }
 
 /// A queue beside what is known of it without looking into it.
@@ -102,17 +100,21 @@ impl Model {
     }
 
     pub fn lend(&mut self, readable: Vec<Range<usize>>, writable: Vec<Range<usize>>) {
-        let len = |ranges: &[Range<usize>]| ranges.iter().map(Range::len).sum::<usize>() as u64;
-        let (out, into) = (len(&readable), len(&writable));
         self.tag += 1;
-        let request = GuestRequest {
+        let _ = self.lend_request(GuestRequest {
             guest: self.guest.clone(),
             readable,
             writable,
             tag: self.tag,
-        };
-        if let Err(Refused { request, why }) = self.queue.lend(request.clone()) {
-            assert_eq!(request.tag, self.tag);
+        });
+    }
+
+    fn lend_request(&mut self, request: GuestRequest) -> Result<(), LendError> {
+        let len = |ranges: &[Range<usize>]| ranges.iter().map(Range::len).sum::<usize>() as u64;
+        let (out, into) = (len(&request.readable), len(&request.writable));
+        if let Err(refused) = self.queue.lend(request.clone()) {
+            let Refused { request: back, why } = refused;
+            assert_eq!(back.tag, request.tag);
             match why {
                 LendError::Empty => assert_eq!(out + into, 0),
                 LendError::Broken(violation) => assert_eq!(Some(violation), self.violation),
@@ -127,18 +129,18 @@ impl Model {
                     );
                 }
             }
-            return;
+            return Err(why);
         }
         assert_eq!(self.violation, None);
-        let at = self.offered;
-        let chain = self.backend.chain(self.backend.offered(at));
-        self.offered = at.wrapping_add(1);
+        let chain = self.backend.chain(self.backend.offered(self.offered));
+        self.offered = self.offered.wrapping_add(1);
         self.check_chain(&chain, out, into);
         assert_eq!(
             self.backend.gather(&chain.readable),
             self.gather(&request.readable)
         );
-        self.loans.push(Loan { request, chain, at });
+        self.loans.push(Loan { request, chain });
+        Ok(())
     }
 
     /// The request's memory is its own, whole, and what is writable is zero.
@@ -274,9 +276,11 @@ impl Model {
         self.check_zero(&self.buffers.clone());
     }
 
-    pub fn reset(&mut self) {
+    /// Gives what was in flight.
+    pub fn reset(&mut self) -> Vec<GuestRequest> {
         let tags = |request: &GuestRequest| request.tag;
-        let returned: Vec<_> = self.queue.reset().iter().map(tags).collect();
+        let requests = self.queue.reset();
+        let returned: Vec<_> = requests.iter().map(tags).collect();
         let lent: Vec<_> = self.loans.iter().map(|loan| tags(&loan.request)).collect();
         assert_eq!(returned, lent);
         for loan in std::mem::take(&mut self.loans) {
@@ -289,60 +293,30 @@ impl Model {
         let ring = self.backend.peek(self.ring());
         assert!(ring.iter().all(|&byte| byte == 0), "the ring isn't empty");
         self.reap();
+        requests
     }
 
-    pub fn resubmit(&mut self, how: Resubmit) {
-        let pending = self.expect_used();
-        let area = Arc::new(Area::new(self.area.layout().clone()).expect("another area"));
-        let expected = match pending {
-            Ok(None) => Ok(()),
-            Ok(Some(_)) => Err(ResubmitError::NotReaped),
-            // Elements aren't judged before they are reaped.
-            Err(Violation::Id { .. } | Violation::NotLent { .. }) if self.violation.is_none() => {
-                Err(ResubmitError::NotReaped)
-            }
-            Err(violation) => {
-                self.violation = Some(violation);
-                Err(ResubmitError::Broken(violation))
-            }
-        };
-        assert_eq!(self.queue.resubmit(area.clone(), how), expected);
-        if expected.is_err() {
-            return;
-        }
-        self.area = area;
-        let old = std::mem::replace(&mut self.backend, Backend::new(&self.area, 0, self.options));
-        if how == Resubmit::Afresh {
-            (self.offered, self.used, self.seen) = (0, 0, 0);
-            for loan in &mut self.loans {
-                loan.at = self.offered;
-                self.offered += 1;
-            }
-        } else {
-            self.backend.take_up(self.offered);
-            assert_eq!(self.backend.used_index(), self.used);
-        }
-        for loan in &self.loans {
-            // Entries from a ring's length ago were fetched, and others are in their place.
-            if self.offered.wrapping_sub(loan.at) <= self.options.entries {
-                assert_eq!(self.backend.offered(loan.at), loan.chain.head);
-            }
-        }
-        // Nothing in the new area is but what the guest and the queue have.
+    /// The back-end is lost, and lives on; another one gets what it had, in a new area.
+    pub fn renew(&mut self) {
+        let requests = self.reset();
+        self.area = Arc::new(Area::new(self.area.layout().clone()).expect("another area"));
+        self.queue = Queue::new(self.area.clone(), 0, self.options).expect("a queue");
+        let backend = Backend::new(&self.area, 0, self.options);
+        let lost = std::mem::replace(&mut self.backend, backend);
         self.bytes.fill(Byte::Free { scribbled: false });
-        for number in 0..self.loans.len() {
-            let Loan { request, chain, .. } = &self.loans[number];
-            assert_eq!(&self.backend.chain(chain.head), chain);
-            let readable = self.backend.gather(&chain.readable);
-            assert_eq!(readable, self.gather(&request.readable));
-            let (chain, out) = (chain.clone(), readable.len() as u64);
-            let into = chain.writable.iter().map(len_of).sum();
-            self.check_chain(&chain, out, into);
+        let writes = vec![0xff; self.buffers.end as usize];
+        lost.poke(0, &writes);
+        for request in requests {
+            if let Err(why) = self.lend_request(request) {
+                // Room is found anew: not all need fit that did before. But each does alone.
+                assert_eq!(why, LendError::Full);
+                break;
+            }
         }
         self.clean();
-        // What the old back-end does now is nobody's concern.
-        old.poke(0, &vec![0xff; self.buffers.end as usize]);
         self.publish();
+        let reads = lost.peek(0..self.buffers.end);
+        assert!(reads == writes, "the old area isn't left alone");
     }
 
     pub fn poll(&mut self, calls: bool) {

@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::vec;
 
-use isolated_memory::{Done, LendError, Queue, Resubmit, Stats};
+use isolated_memory::{Done, LendError, Queue, Stats};
 use libc::iovec;
 
 use super::types::{AnnexIsolatedLend, AnnexIsolatedOptions, AnnexIsolatedStats, Loan};
@@ -288,6 +288,9 @@ pub unsafe extern "C" fn annex_isolated_queue_lent(queue: *const AnnexIsolatedQu
 /// ring at index 0 and its memory zeroed, unless it was an internal error that broke it. Call
 /// nothing else between the first and the NULL.
 ///
+/// So requests go on when a back-end is lost: reap what it has used, reset, and lend what that
+/// gives to a queue of a new area, for the lost back-end may have the old one mapped still.
+///
 /// # Safety
 /// `queue` is alive.
 #[no_mangle]
@@ -296,38 +299,6 @@ pub unsafe extern "C" fn annex_isolated_queue_reset(queue: *mut AnnexIsolatedQue
     let state = unsafe { &mut (*queue).state };
     let next = infallible("annex_isolated_queue_reset", None, || state.reset());
     next.map_or(ptr::null_mut(), |loan| loan.request.as_ptr())
-}
-
-/// Hands all requests in flight to a new back-end, in `area`, which annex_isolated_area_renew()
-/// made and nobody was sent: the last back-end may have the old one mapped still. Publish, and
-/// kick whatever that says, after. `in_place`: the ring goes on where it was, for a back-end with
-/// an inflight region; else it begins at index 0 with the requests in the order in which they
-/// were lent.
-///
-/// False: not everything that the last back-end has used was reaped, it broke the queue, or the
-/// area is not like the old one or has this queue taken. Then nothing has changed.
-///
-/// # Safety
-/// `queue` and `area` are alive; `err` is NULL or valid for writing a pointer.
-#[no_mangle]
-pub unsafe extern "C" fn annex_isolated_queue_resubmit(
-    queue: *mut AnnexIsolatedQueue,
-    area: *const AnnexIsolatedArea,
-    in_place: bool,
-    err: *mut *mut AnnexError,
-) -> bool {
-    let body = || {
-        // SAFETY: alive, says the caller. Of `stats` no reference is made.
-        let (state, area) = unsafe { (&mut (*queue).state, &*area) };
-        let how = match in_place {
-            true => Resubmit::InPlace,
-            false => Resubmit::Afresh,
-        };
-        state.run(|queue| queue.resubmit(area.0.clone(), how))??;
-        Ok(true)
-    };
-    // SAFETY: `err` is as it must be, says the caller.
-    unsafe { fallible(err, false, body) }
 }
 
 /// Writes what the queue has done so far to `*out`. Any thread may call this at any time between
