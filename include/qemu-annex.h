@@ -223,6 +223,11 @@ typedef struct {
      */
     uint16_t entries;
     /**
+     * Index at which the ring begins, avail and used: 0, or for a back-end that has had a ring
+     * before where that ended, which it may remember.
+     */
+    uint16_t base;
+    /**
      * Descriptors of a request at most, 2 and more; 0: no limit but the ring's entries.
      */
     uint16_t chain_max;
@@ -766,8 +771,8 @@ void annex_isolated_area_vring(const AnnexIsolatedArea *area,
                                AnnexIsolatedVring *out);
 
 /**
- * Takes the area's queue `index`, empty; its ring begins at index 0. Copies `options`. NULL on
- * failure; else freed with annex_isolated_queue_free(). The area may be freed before.
+ * Takes the area's queue `index`, empty; its ring begins at `options->base`. Copies `options`.
+ * NULL on failure; else freed with annex_isolated_queue_free(). The area may be freed before.
  *
  * # Safety
  * `area` is alive; `options` points to a valid structure; `err` is NULL or valid for writing a
@@ -878,8 +883,8 @@ uint16_t annex_isolated_queue_lent(const AnnexIsolatedQueue *queue);
 /**
  * Ends everything, whatever the state. Each call gives a request that was in flight, unanswered,
  * in the order in which they were lent; then NULL. After that the queue is empty and usable, its
- * ring at index 0 and its memory zeroed, unless it was an internal error that broke it. Call
- * nothing else between the first and the NULL.
+ * ring and memory as they were when it was new, unless it was an internal error that broke it.
+ * Call nothing else between the first and the NULL.
  *
  * So requests go on when a back-end is lost: reap what it has used, reset, and lend what that
  * gives to a queue of a new area, for the lost back-end may have the old one mapped still.

@@ -84,15 +84,15 @@ impl<T: Request> Queue<T> {
             next: Vec::new(),
             free_head: 0,
             free: 0,
-            used: 0,
-            seen: 0,
+            used: options.base,
+            seen: options.base,
             violation: None,
             stats: Arc::default(),
             area,
         };
         queue.free_all();
         // A back-end may have written there while nobody had the queue.
-        queue.ring.clear();
+        queue.ring.clear(options.base);
         Ok(queue)
     }
 
@@ -325,9 +325,10 @@ impl<T: Request> Queue<T> {
             requests.push(self.take_back(head, loan.expect("it is in flight")));
         }
         self.clean();
-        self.ring.clear();
+        let base = self.options.base;
+        self.ring.clear(base);
         self.free_all();
-        (self.used, self.seen, self.violation) = (0, 0, None);
+        (self.used, self.seen, self.violation) = (base, base, None);
         requests
     }
 

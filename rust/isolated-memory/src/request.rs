@@ -22,6 +22,9 @@ pub trait Request {
 pub struct Options {
     /// Entries of the ring, a power of two.
     pub entries: u16,
+    /// Index at which the ring begins, avail and used. 0, unless the back-end is one that had a
+    /// ring before, and may remember how far it came.
+    pub base: u16,
     /// VIRTIO_RING_F_EVENT_IDX was negotiated with the back-end.
     pub event_idx: bool,
     /// VIRTIO_RING_F_INDIRECT_DESC was negotiated with the back-end.
@@ -40,6 +43,7 @@ impl Options {
     pub fn new(entries: u16) -> Self {
         Self {
             entries,
+            base: 0,
             event_idx: false,
             indirect: false,
             chain_max: u16::MAX,

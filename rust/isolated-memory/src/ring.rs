@@ -51,7 +51,7 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// A ring of `entries`, at index 0; it's empty once it was cleared.
+    /// A ring of `entries`; it's usable once it was cleared.
     pub fn new(
         area: Arc<Area>,
         address: u64,
@@ -70,11 +70,22 @@ impl Ring {
         }
     }
 
-    /// Begins at index 0, with zeroed memory.
-    pub fn clear(&mut self) {
-        (self.avail, self.published) = (0, 0);
+    /// Begins at index `base`, in memory that is zeroed but for the indexes; those of events ask
+    /// for the first notification each way.
+    pub fn clear(&mut self, base: u16) {
+        (self.avail, self.published) = (base, base);
         let range = self.place.ring_range();
         self.area.zero(range.start, range.end - range.start);
+        let entries = u64::from(self.entries);
+        let (avail, used) = (self.place.avail, self.place.used);
+        for index in [
+            avail + 2,
+            avail + 4 + 2 * entries,
+            used + 2,
+            used + 4 + 8 * entries,
+        ] {
+            self.store(index, base.to_le(), Ordering::Relaxed);
+        }
     }
 
     /// Writes entry `index` of the ring's table.

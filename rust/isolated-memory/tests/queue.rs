@@ -268,6 +268,27 @@ fn kicks_and_calls_are_asked_for_by_flag_or_by_index() {
 }
 
 #[test]
+fn a_ring_begins_where_it_is_told_to() {
+    for base in [0, 1, 1000, 0xffff] {
+        let mut pair = pair_of(Options {
+            base,
+            event_idx: true,
+            ..Options::new(16)
+        });
+        for tag in 0..40 {
+            pair.lend(tag, &[0..10], &[100..110]).unwrap();
+            let wants_kick = pair.queue.publish();
+            assert!(wants_kick || tag > 0, "the first kick, from {base}");
+            let chain = pair.backend.fetch().unwrap();
+            let called = pair.backend.push(chain.head.into(), 10);
+            assert!(called || tag > 0, "the first call, from {base}");
+            assert_eq!(pair.reap(), Some((tag, 10)), "from {base}");
+        }
+        assert_eq!(pair.reap(), None);
+    }
+}
+
+#[test]
 fn what_breaks_a_queue_is_told_and_mended_by_a_reset() {
     let mut pair = pair();
     let mut broken_by = |what: &dyn Fn(&mut Backend, u16), message: &str| {

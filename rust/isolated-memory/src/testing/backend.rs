@@ -44,9 +44,9 @@ impl Backend {
         Self {
             mapping: MmapRegion::from_file(file, len).expect("mapped"),
             place: area.layout().queues()[index].clone(),
+            avail: options.base,
+            used: options.base,
             options,
-            avail: 0,
-            used: 0,
         }
     }
 

@@ -17,6 +17,8 @@ pub fn exercise(input: &[u8]) {
     let entries = 2 << (flags & 3);
     let options = Options {
         entries,
+        // Not far from where indexes begin again, or 0.
+        base: 0u16.wrapping_sub(u16::from(flags & 7)),
         event_idx: flags & 4 != 0,
         indirect: flags & 8 != 0,
         chain_max: if flags & 16 != 0 { 3 } else { u16::MAX },

@@ -86,8 +86,8 @@ unsafe fn call<T: Copy>(
     infallible(name, default, || state.run(body).unwrap_or(default))
 }
 
-/// Takes the area's queue `index`, empty; its ring begins at index 0. Copies `options`. NULL on
-/// failure; else freed with annex_isolated_queue_free(). The area may be freed before.
+/// Takes the area's queue `index`, empty; its ring begins at `options->base`. Copies `options`.
+/// NULL on failure; else freed with annex_isolated_queue_free(). The area may be freed before.
 ///
 /// # Safety
 /// `area` is alive; `options` points to a valid structure; `err` is NULL or valid for writing a
@@ -285,8 +285,8 @@ pub unsafe extern "C" fn annex_isolated_queue_lent(queue: *const AnnexIsolatedQu
 
 /// Ends everything, whatever the state. Each call gives a request that was in flight, unanswered,
 /// in the order in which they were lent; then NULL. After that the queue is empty and usable, its
-/// ring at index 0 and its memory zeroed, unless it was an internal error that broke it. Call
-/// nothing else between the first and the NULL.
+/// ring and memory as they were when it was new, unless it was an internal error that broke it.
+/// Call nothing else between the first and the NULL.
 ///
 /// So requests go on when a back-end is lost: reap what it has used, reset, and lend what that
 /// gives to a queue of a new area, for the lost back-end may have the old one mapped still.
@@ -338,6 +338,7 @@ mod tests {
     fn a_panic_breaks_the_queue_for_good() {
         let options = AnnexIsolatedOptions {
             entries: 8,
+            base: 0,
             chain_max: 0,
             descriptor_max: 0,
             event_idx: false,

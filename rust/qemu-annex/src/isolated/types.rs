@@ -27,6 +27,9 @@ pub struct AnnexIsolatedVring {
 pub struct AnnexIsolatedOptions {
     /// Entries of the ring: a power of two, no more than the area was made for.
     pub entries: u16,
+    /// Index at which the ring begins, avail and used: 0, or for a back-end that has had a ring
+    /// before where that ended, which it may remember.
+    pub base: u16,
     /// Descriptors of a request at most, 2 and more; 0: no limit but the ring's entries.
     pub chain_max: u16,
     /// Bytes of a descriptor at most; 0: no limit.
@@ -43,6 +46,7 @@ pub struct AnnexIsolatedOptions {
 impl AnnexIsolatedOptions {
     pub(super) fn to_rust(self) -> Options {
         Options {
+            base: self.base,
             event_idx: self.event_idx,
             indirect: self.indirect,
             chain_max: match self.chain_max {
