@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What the benches share: the machine's description, and statistics.
+//! What the benches share: the machine's description, statistics, and the
+//! figures of crates.
 
+pub mod crates;
 mod machine;
 mod spread;
 

@@ -7,7 +7,6 @@
 //! build/bench/smoke.
 
 mod cases;
-mod crates;
 mod guest;
 mod page;
 mod plot;
@@ -17,12 +16,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use annex_qtest::bench::crates::{self, Figure};
 use annex_qtest::bench::Machine;
 use annex_qtest::files;
 use anyhow::{bail, Result};
 
 use cases::{Device, Operation, BLOCKS};
-use crates::Figure;
 use guest::Bench;
 use results::{Results, Sample};
 
@@ -52,11 +51,11 @@ fn bench() -> Result<()> {
         false => (RUNS, SECONDS, files::top().join("docs/bench")),
     };
     println!("the crate beside plain file I/O ...");
-    let crates = crates::measure(smoke)?;
+    let figures = crates::measure("tape-image", "tape", smoke)?;
     let bench = Bench::start()?;
     let results = measure_all(&bench, runs, seconds)?;
     bench.end()?;
-    write(&results, &crates, out, smoke)
+    write(&results, &figures, out, smoke)
 }
 
 /// Round after round; in each, every block length both ways, tape and disk
@@ -95,13 +94,13 @@ fn measure_all(bench: &Bench, runs: usize, seconds: f64) -> Result<Results> {
     Ok(results)
 }
 
-fn write(results: &Results, crates: &[Figure], out: PathBuf, smoke: bool) -> Result<()> {
+fn write(results: &Results, figures: &[Figure], out: PathBuf, smoke: bool) -> Result<()> {
     fs::create_dir_all(&out)?;
     let name = |extension: &str| out.join(format!("scsi-tape.{extension}"));
     fs::write(name("csv"), results.csv())?;
     plot::draw(results, &name("svg"))?;
-    fs::write(name("md"), page::text(results, crates, &Machine::here()?, smoke))?;
-    println!("{}", page::verdicts(results, crates, smoke));
+    fs::write(name("md"), page::text(results, figures, &Machine::here()?, smoke))?;
+    println!("{}", page::verdicts(results, figures, smoke));
     println!("written: {} and .csv, .svg beside it", name("md").display());
     Ok(())
 }

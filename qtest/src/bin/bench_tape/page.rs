@@ -3,10 +3,10 @@
 
 use std::fmt::Write;
 
+use annex_qtest::bench::crates::{self, Figure};
 use annex_qtest::bench::{shown, Machine};
 
 use crate::cases::{length, Device, Operation, BLOCKS};
-use crate::crates::Figure;
 use crate::results::Results;
 
 /// What the tape is to reach of the disk's rate.
@@ -18,7 +18,7 @@ fn target(block: usize) -> f64 {
 }
 
 /// The whole page.
-pub fn text(results: &Results, crates: &[Figure], machine: &Machine, smoke: bool) -> String {
+pub fn text(results: &Results, figures: &[Figure], machine: &Machine, smoke: bool) -> String {
     let runs = results.samples.iter().map(|sample| sample.run).max().unwrap_or(0);
     let Machine { hardware, kernel, qemu, accel, date } = machine;
     format!(
@@ -34,8 +34,8 @@ pub fn text(results: &Results, crates: &[Figure], machine: &Machine, smoke: bool
          - Every run is in [scsi-tape.csv](scsi-tape.csv)\n\n\
          {}\n{}\n## Targets\n\n{}",
         guest(results),
-        of_crates(crates),
-        verdicts(results, crates, smoke)
+        of_crates(figures),
+        verdicts(results, figures, smoke)
     )
 }
 
@@ -68,28 +68,17 @@ fn guest(results: &Results) -> String {
     table
 }
 
-fn of_crates(crates: &[Figure]) -> String {
-    let mut table = String::from(
+fn of_crates(figures: &[Figure]) -> String {
+    format!(
         "## The format's crate: beside pread and pwrite\n\n\
          `cargo bench -p tape-image`, in the same run: no QEMU, files in the page cache, flushes\n\
-         left out.\n\n\
-         | | | spread | plain file I/O | ratio |\n|---|---|---|---|---|\n",
-    );
-    for Figure { name, value, spread, plain, ratio, .. } in crates {
-        let spread = if spread.is_empty() { "–".into() } else { format!("{spread} %") };
-        let or_none = |text: &String| if text.is_empty() { "–".into() } else { text.clone() };
-        let _ = writeln!(
-            table,
-            "| {name} | {value} | {spread} | {} | {} |",
-            or_none(plain),
-            or_none(ratio)
-        );
-    }
-    table
+         left out.\n\n{}",
+        crates::table(figures, "plain file I/O")
+    )
 }
 
 /// What the project set out to reach, and whether it did.
-pub fn verdicts(results: &Results, crates: &[Figure], smoke: bool) -> String {
+pub fn verdicts(results: &Results, figures: &[Figure], smoke: bool) -> String {
     if smoke {
         return "A run at smoke size says nothing of the targets.\n".into();
     }
@@ -105,14 +94,7 @@ pub fn verdicts(results: &Results, crates: &[Figure], smoke: bool) -> String {
             };
         }
     }
-    for Figure { name, value, ratio, target, met, .. } in crates {
-        if target.is_empty() {
-            continue;
-        }
-        let met = if *met { "met" } else { "NOT MET" };
-        let found = if ratio.is_empty() { value } else { ratio };
-        let _ = writeln!(list, "- {met}: tape-image, {name}, {target}: {found}");
-    }
+    list.push_str(&crates::verdicts(figures, "tape-image"));
     list
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The bench of rust/tape-image, for its figures to be on the same page.
+//! A crate's own bench, for its figures to be on the same page.
 
+use std::fmt::Write;
 use std::fs;
 use std::process::Command;
 
-use annex_qtest::files;
 use anyhow::{ensure, Context, Result};
+
+use crate::files;
 
 /// A line of its report.
 pub struct Figure {
@@ -25,20 +27,50 @@ pub struct Figure {
     pub met: bool,
 }
 
-/// Runs it.
-pub fn measure(smoke: bool) -> Result<Vec<Figure>> {
+/// Runs bench `name` of rust/`package`, which leaves a table of its figures.
+pub fn measure(package: &str, name: &str, smoke: bool) -> Result<Vec<Figure>> {
     let rust = files::top().join("rust");
     let mut cargo = Command::new("cargo");
-    cargo.args(["bench", "--quiet", "--locked", "--package", "tape-image", "--bench", "tape"]);
+    cargo.args(["bench", "--quiet", "--locked", "--package", package, "--bench", name]);
     if smoke {
         cargo.args(["--", "--smoke"]);
     }
     let status = cargo.current_dir(rust).status().context("running cargo")?;
-    ensure!(status.success(), "the bench of rust/tape-image ended with {status}");
-    let name = if smoke { "tape-image-smoke.csv" } else { "tape-image.csv" };
-    let path = files::top().join("build/cargo/tmp").join(name);
+    ensure!(status.success(), "the bench of rust/{package} ended with {status}");
+    let table = format!("{package}{}.csv", if smoke { "-smoke" } else { "" });
+    let path = files::top().join("build/cargo/tmp").join(table);
     let csv = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     csv.lines().skip(1).map(parse).collect()
+}
+
+/// The figures as rows of a page's table; `rival` is what ours are beside.
+pub fn table(figures: &[Figure], rival: &str) -> String {
+    let mut table = format!("| | | spread | {rival} | ratio |\n|---|---|---|---|---|\n");
+    for Figure { name, value, spread, plain, ratio, .. } in figures {
+        let spread = if spread.is_empty() { "–".into() } else { format!("{spread} %") };
+        let or_none = |text: &String| if text.is_empty() { "–".into() } else { text.clone() };
+        let _ = writeln!(
+            table,
+            "| {name} | {value} | {spread} | {} | {} |",
+            or_none(plain),
+            or_none(ratio)
+        );
+    }
+    table
+}
+
+/// A line for each target: whether `package` reached it.
+pub fn verdicts(figures: &[Figure], package: &str) -> String {
+    let mut list = String::new();
+    for Figure { name, value, ratio, target, met, .. } in figures {
+        if target.is_empty() {
+            continue;
+        }
+        let met = if *met { "met" } else { "NOT MET" };
+        let found = if ratio.is_empty() { value } else { ratio };
+        let _ = writeln!(list, "- {met}: {package}, {name}, {target}: {found}");
+    }
+    list
 }
 
 /// name,unit,value,spread_percent,plain,plain_spread_percent,ratio,target,met
