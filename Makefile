@@ -3,7 +3,7 @@
 # The one entry. Every target does what it needs first, goes on where it was
 # cut off, and leaves what it makes in build/.
 
-.PHONY: all prepare guest demo check check-qtest bench bench-snapshot bench-tape export header help clean
+.PHONY: all prepare guest demo check check-qtest bench bench-snapshot bench-tape bench-isolation export header help clean
 
 all: prepare ## build QEMU with the annex
 	scripts/build
@@ -25,13 +25,16 @@ check: ## run every test
 check-qtest: all ## run QEMU's own qtest suite
 	scripts/check-qtest
 
-bench: bench-snapshot bench-tape ## run every bench
+bench: bench-snapshot bench-tape bench-isolation ## run every bench
 
 bench-snapshot: all guest ## measure starting from a snapshot; writes into docs/
 	scripts/bench-snapshot
 
 bench-tape: all guest ## measure the tape drive beside a disk; writes into docs/
 	scripts/bench-tape
+
+bench-isolation: all guest ## measure an isolated back-end beside one that isn't; writes into docs/
+	scripts/bench-isolation
 
 export: ## write the branch annex of build/qemu-src into patches/ [FOLDER=for new commits]
 	scripts/series export $(if $(FOLDER),--folder $(FOLDER))

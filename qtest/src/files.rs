@@ -17,8 +17,9 @@ pub fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("qtest/ is in the repository")
 }
 
-/// What the environment variable names, else `built` under build/.
-fn wanted(variable: &str, built: &str, made_by: &str) -> Result<PathBuf> {
+/// What the environment variable names, else `built`, which may be relative to
+/// build/.
+fn wanted(variable: &str, built: impl AsRef<Path>, made_by: &str) -> Result<PathBuf> {
     let path = match env::var_os(variable) {
         Some(path) => PathBuf::from(path),
         None => top().join("build").join(built),
@@ -33,9 +34,20 @@ fn wanted(variable: &str, built: &str, made_by: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Where QEMU is under build/.
+const QEMU: &str = "qemu/qemu-system-x86_64";
+
 /// The QEMU to test: `ANNEX_QEMU`, else the one built here.
 pub fn qemu() -> Result<PathBuf> {
-    wanted("ANNEX_QEMU", "qemu/qemu-system-x86_64", "make")
+    wanted("ANNEX_QEMU", QEMU, "make")
+}
+
+/// qemu-storage-daemon: `ANNEX_STORAGE_DAEMON`, else the one built with
+/// [`qemu`].
+pub fn storage_daemon() -> Result<PathBuf> {
+    let qemu = env::var_os("ANNEX_QEMU").map_or_else(|| QEMU.into(), PathBuf::from);
+    let beside = qemu.with_file_name("storage-daemon/qemu-storage-daemon");
+    wanted("ANNEX_STORAGE_DAEMON", beside, "make")
 }
 
 /// An unpatched QEMU of the same version, if `ANNEX_BASE_QEMU` names one.

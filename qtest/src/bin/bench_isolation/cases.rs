@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What is measured.
+
+use std::fmt;
+
+/// How requests get to the back-end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Ring and buffers are in memory that the back-end has mapped.
+    Direct,
+    /// Requests are lent by the thread that makes them.
+    Isolated,
+    /// Requests are lent by another thread, as QEMU's is another than the
+    /// vCPU's: a kick more on the way out, a call more on the way back.
+    Relayed,
+}
+
+impl Mode {
+    /// In the order of the columns.
+    pub const ALL: [Self; 3] = [Self::Direct, Self::Isolated, Self::Relayed];
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Direct => "direct",
+            Self::Isolated => "isolated",
+            Self::Relayed => "relayed",
+        })
+    }
+}
+
+/// What is behind the back-end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// null-co: it touches no buffer, so nothing hides what copying costs.
+    Null,
+    /// A file in RAM.
+    Ram,
+}
+
+impl Export {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Null, Self::Ram];
+
+    /// Bytes of the disk.
+    pub fn len(self) -> u64 {
+        256 << 20
+    }
+}
+
+impl fmt::Display for Export {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "null",
+            Self::Ram => "RAM",
+        })
+    }
+}
+
+/// What requests do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// From the disk.
+    Read,
+    /// To the disk.
+    Write,
+}
+
+impl Operation {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Read, Self::Write];
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        })
+    }
+}
+
+/// How large requests are, how many are in flight, in how many queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Bytes of each.
+    pub len: usize,
+    /// In each queue.
+    pub depth: usize,
+    /// Queues.
+    pub queues: usize,
+}
+
+impl Shape {
+    /// All.
+    pub const ALL: [Self; 5] = [
+        Self { len: 4 << 10, depth: 1, queues: 1 },
+        Self { len: 4 << 10, depth: 32, queues: 1 },
+        Self { len: 4 << 10, depth: 32, queues: 2 },
+        Self { len: 1 << 20, depth: 4, queues: 1 },
+        Self { len: 1 << 20, depth: 4, queues: 2 },
+    ];
+
+    /// Requests in flight at most, all queues together.
+    pub fn slots(self) -> usize {
+        self.queues * self.depth
+    }
+
+    /// One request at a time tells how long it takes; many how many there are.
+    pub fn is_latency(self) -> bool {
+        self.slots() == 1
+    }
+
+    /// Large requests go on where the last one ended, small ones anywhere.
+    pub fn is_sequential(self) -> bool {
+        self.len >= 1 << 20
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { len, depth, queues } = self;
+        match len >> 20 {
+            0 => write!(f, "{} KiB", len >> 10)?,
+            mib => write!(f, "{mib} MiB")?,
+        }
+        write!(f, ", depth {depth}, {queues} queue{}", if *queues == 1 { "" } else { "s" })
+    }
+}
+
+/// A row of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    pub export: Export,
+    pub operation: Operation,
+    pub shape: Shape,
+}
+
+impl Case {
+    /// All, those beside each other that are compared.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Shape::ALL.into_iter().flat_map(|shape| {
+            Export::ALL.into_iter().flat_map(move |export| {
+                Operation::ALL.into_iter().map(move |operation| Self { export, operation, shape })
+            })
+        })
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}, {}", self.shape, self.operation, self.export)
+    }
+}

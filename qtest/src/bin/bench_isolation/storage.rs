@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The back-end: a qemu-storage-daemon with an export of each kind.
+
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use annex_qtest::error::MachineFailure;
+use annex_qtest::files::{self, Dir};
+use annex_qtest::wait;
+use anyhow::{bail, Context, Result};
+use rustix::fs::{fallocate, memfd_create, FallocateFlags, MemfdFlags};
+
+use crate::cases::{Export, Shape};
+
+/// A running daemon.
+pub struct Storage {
+    child: Child,
+    dir: PathBuf,
+    _ram: OwnedFd,
+}
+
+impl Storage {
+    /// Starts it; its sockets and its log are in `dir`.
+    pub fn start(dir: &Dir) -> Result<Self> {
+        // Memory that is there from the beginning: writing is no allocating.
+        let ram = memfd_create("disk", MemfdFlags::CLOEXEC)?;
+        fallocate(&ram, FallocateFlags::empty(), 0, Export::Ram.len())?;
+        let ram_path = format!("/proc/{}/fd/{}", std::process::id(), ram.as_raw_fd());
+        let log_path = dir.file("storage.log");
+        let log = File::create(&log_path)?;
+        let mut command = Command::new(files::storage_daemon()?);
+        let queues = Shape::ALL.map(|shape| shape.queues).into_iter().max().unwrap_or(1);
+        for export in Export::ALL {
+            let node = match export {
+                Export::Null => format!("null-co,size={}", export.len()),
+                Export::Ram => format!("file,filename={ram_path}"),
+            };
+            let socket = dir.file(&socket_name(export));
+            let _ = fs::remove_file(&socket);
+            command.arg("--blockdev").arg(format!("driver={node},node-name={export}"));
+            command.arg("--export").arg(format!(
+                "vhost-user-blk,id=x{export},node-name={export},writable=on,num-queues={queues},\
+                 addr.type=unix,addr.path={}",
+                socket.display()
+            ));
+        }
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
+        let child = child
+            .map_err(|error| MachineFailure(format!("can't start qemu-storage-daemon: {error}")))?;
+        let mut storage = Self { child, dir: dir.path().into(), _ram: ram };
+        wait::until("qemu-storage-daemon to listen", Duration::from_secs(30), || {
+            if let Some(status) = storage.child.try_wait()? {
+                let said = fs::read_to_string(&log_path).unwrap_or_default();
+                bail!("qemu-storage-daemon ended with {status}: {}", said.trim_end());
+            }
+            Ok(Export::ALL.iter().all(|&export| storage.socket(export).exists()).then_some(()))
+        })?;
+        Ok(storage)
+    }
+
+    /// Where to connect to.
+    pub fn socket(&self, export: Export) -> PathBuf {
+        self.dir.join(socket_name(export))
+    }
+
+    /// Processor time that its threads have used.
+    pub fn cpu(&self) -> Result<Duration> {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let mut sum = Duration::ZERO;
+        for task in fs::read_dir(&tasks).with_context(|| tasks.clone())? {
+            // A thread may end meanwhile.
+            if let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) {
+                let nanoseconds = text.split(' ').next().unwrap_or_default();
+                sum += Duration::from_nanos(nanoseconds.parse().context("schedstat")?);
+            }
+        }
+        Ok(sum)
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn socket_name(export: Export) -> String {
+    format!("{export}.sock")
+}
