@@ -3,33 +3,6 @@
 
 use std::fmt;
 
-/// How requests get to the back-end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Ring and buffers are in memory that the back-end has mapped.
-    Direct,
-    /// Requests are lent by the thread that makes them.
-    Isolated,
-    /// Requests are lent by another thread, as QEMU's is another than the
-    /// vCPU's: a kick more on the way out, a call more on the way back.
-    Relayed,
-}
-
-impl Mode {
-    /// In the order of the columns.
-    pub const ALL: [Self; 3] = [Self::Direct, Self::Isolated, Self::Relayed];
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Direct => "direct",
-            Self::Isolated => "isolated",
-            Self::Relayed => "relayed",
-        })
-    }
-}
-
 /// What is behind the back-end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Export {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `make bench-isolation`: a vhost-user block back-end that sees the driver's
-//! memory beside one that doesn't, and the copy engine beside memcpy.
+//! memory beside one that doesn't, without a guest and with one, and the copy
+//! engine beside memcpy.
 //!
 //! The ways take turns. What comes out is a page, a table of all runs and a
 //! plot in docs/bench, or for a quick look (`--smoke`) in build/bench/smoke.
@@ -8,6 +9,7 @@
 mod cases;
 mod direct;
 mod guest;
+mod inside;
 mod isolated;
 mod lane;
 mod measure;
@@ -18,25 +20,35 @@ mod results;
 mod session;
 mod source;
 mod storage;
+mod tables;
+mod ways;
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use annex_qtest::bench::crates::{self, Figure};
-use annex_qtest::bench::Machine;
+use annex_qtest::bench::{crates, Machine};
 use annex_qtest::files::{self, Dir};
 use anyhow::{bail, Context, Result};
 
-use cases::{Case, Mode, Shape};
+use cases::{Case, Shape};
+use inside::Inside;
 use measure::{measure, verify};
-use results::{Results, Sample};
+use page::Measured;
+use results::{Figures, Results, Sample, COLUMNS};
 use storage::Storage;
+use ways::{Isolation, Mode, Way};
 
-/// Runs of each case.
-const RUNS: usize = 9;
-/// Seconds of a run.
-const SECONDS: f64 = 0.4;
+/// How much is measured.
+struct Size {
+    /// Runs of each case without a guest, in seconds each.
+    outside: (usize, f64),
+    /// With one.
+    inside: (usize, f64),
+}
+
+const FULL: Size = Size { outside: (9, 0.4), inside: (6, 0.6) };
+const SMOKE: Size = Size { outside: (2, 0.02), inside: (1, 0.1) };
 
 fn main() -> ExitCode {
     match bench() {
@@ -55,48 +67,68 @@ fn bench() -> Result<()> {
         [flag] if flag == "--smoke" => true,
         _ => bail!("usage: bench-isolation [--smoke]"),
     };
-    let (runs, seconds, out) = match smoke {
-        true => (2, 0.02, files::top().join("build/bench/smoke")),
-        false => (RUNS, SECONDS, files::top().join("docs/bench")),
+    let (size, out) = match smoke {
+        true => (SMOKE, files::top().join("build/bench/smoke")),
+        false => (FULL, files::top().join("docs/bench")),
     };
     println!("the copy engine beside memcpy ...");
-    let figures = crates::measure("isolated-memory", "copy", smoke)?;
+    let crates = crates::measure("isolated-memory", "copy", smoke)?;
+    let outside = outside(size.outside)?;
+    let inside = inside(size.inside)?;
+    write(&Measured { outside, inside, crates }, out, smoke)
+}
+
+fn outside((runs, seconds): (usize, f64)) -> Result<Results<Mode>> {
     let storage = Storage::start(&Dir::at(files::top().join("build/bench/isolation"))?)?;
-    println!("each way carries bytes there and back ...");
+    println!("without a guest: each way carries bytes there and back ...");
     for shape in Shape::ALL {
         for mode in Mode::ALL {
             verify(&storage, mode, shape).with_context(|| format!("{shape}, {mode}"))?;
         }
     }
-    let results = measure_all(&storage, runs, seconds)?;
-    write(&results, &figures, out, smoke)
+    rounds(runs, |case, mode| measure(&storage, case, mode, seconds))
+}
+
+fn inside((runs, seconds): (usize, f64)) -> Result<Results<Isolation>> {
+    println!("booting a guest with isolation off, one with it on, one with it in an iothread ...");
+    let guests = Isolation::ALL.map(Inside::start);
+    let guests = guests.into_iter().collect::<Result<Vec<_>>>()?;
+    let results = rounds(runs, |case, isolation| {
+        let guest = guests.iter().find(|guest| guest.isolation() == isolation);
+        guest.context("all were booted")?.measure(case, seconds)
+    })?;
+    guests.into_iter().try_for_each(Inside::end)?;
+    Ok(results)
 }
 
 /// Round after round; in each, one way after the other.
-fn measure_all(storage: &Storage, runs: usize, seconds: f64) -> Result<Results> {
-    let mut results = Results::default();
+fn rounds<W: Way>(
+    runs: usize,
+    mut measure: impl FnMut(Case, W) -> Result<Figures>,
+) -> Result<Results<W>> {
+    let mut results = Results::new();
     for case in Case::all() {
         for run in 1..=runs {
-            let mut modes = Mode::ALL;
-            modes.rotate_left(run % Mode::ALL.len());
-            for mode in modes {
-                let figures = measure(storage, case, mode, seconds);
-                let figures = figures.with_context(|| format!("{case}, {mode}"))?;
-                results.samples.push(Sample { case, mode, run, figures });
+            let mut ways = W::ALL;
+            ways.rotate_left(run % W::ALL.len());
+            for way in ways {
+                let figures = measure(case, way).with_context(|| format!("{case}, {way}"))?;
+                results.samples.push(Sample { case, way, run, figures });
             }
         }
-        println!("{}", page::line(&results, case));
+        println!("{}", tables::line(&results, case));
     }
     Ok(results)
 }
 
-fn write(results: &Results, figures: &[Figure], out: PathBuf, smoke: bool) -> Result<()> {
+fn write(measured: &Measured, out: PathBuf, smoke: bool) -> Result<()> {
     fs::create_dir_all(&out)?;
     let name = |extension: &str| out.join(format!("isolation.{extension}"));
-    fs::write(name("csv"), results.csv())?;
-    plot::draw(results, &name("svg"))?;
-    fs::write(name("md"), page::text(results, figures, &Machine::here()?, smoke))?;
-    println!("{}", page::verdicts(results, figures, smoke));
+    let (outside, inside) = (measured.outside.csv("outside"), measured.inside.csv("guest"));
+    fs::write(name("csv"), [COLUMNS, &outside, &inside].concat())?;
+    plot::draw(&measured.outside, &name("svg"))?;
+    fs::write(name("md"), page::text(measured, &Machine::here()?, smoke))?;
+    println!("{}", page::verdicts(measured, smoke));
     println!("written: {} and .csv, .svg beside it", name("md").display());
     Ok(())
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! One run of one case in one mode.
+//! One run of one case, without a guest.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,28 +9,17 @@ use std::time::{Duration, Instant};
 use anyhow::{ensure, Result};
 use rustix::time::{clock_gettime, ClockId};
 
-use crate::cases::{Case, Export, Mode, Operation, Shape};
+use crate::cases::{Case, Export, Operation, Shape};
 use crate::direct::{Direct, RING};
 use crate::guest::Guest;
 use crate::isolated::{area, Isolated};
 use crate::lane::{run, Bell, Driver, Lane};
 use crate::relayed::{carry, Relay, Relayed};
+use crate::results::Figures;
 use crate::session;
 use crate::source::{Timed, Verify};
 use crate::storage::Storage;
-
-/// What a run gave.
-#[derive(Clone, Copy, Debug)]
-pub struct Figures {
-    /// Requests that were carried out, in how many seconds.
-    pub requests: u64,
-    pub seconds: f64,
-    /// Seconds of processor time: this process's, and the back-end's.
-    pub front_cpu: f64,
-    pub back_cpu: f64,
-    /// Half of the requests took no longer than this, in seconds.
-    pub latency: f64,
-}
+use crate::ways::{Mode, Way};
 
 /// What is done with a connection's queues.
 trait Task {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The plot: throughput of direct's, and latency.
+//! The plot: throughput of direct's, and latency, without a guest.
 
 use std::path::Path;
 
@@ -9,15 +9,16 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::cases::{Case, Mode};
-use crate::page::RATIO;
+use crate::cases::Case;
 use crate::results::Results;
+use crate::tables::RATIO;
+use crate::ways::{Mode, Way};
 
 const SIZE: (u32, u32) = (960, 620);
 const FONT: &str = "sans-serif";
 
 /// Writes the SVG.
-pub fn draw(results: &Results, path: &Path) -> Result<()> {
+pub fn draw(results: &Results<Mode>, path: &Path) -> Result<()> {
     let root = SVGBackend::new(path, SIZE).into_drawing_area();
     root.fill(&WHITE).map_err(|error| anyhow!("{error}"))?;
     let (many, single): (Vec<_>, Vec<_>) = Case::all().partition(|case| !case.shape.is_latency());

@@ -1,97 +1,116 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What was measured outside of a guest.
+//! What was measured.
 
 use std::fmt::Write;
 
 use annex_qtest::bench::Spread;
 
-use crate::cases::{Case, Mode};
-use crate::measure::Figures;
+use crate::cases::Case;
+use crate::ways::Way;
+
+/// The first line of a table of runs.
+pub const COLUMNS: &str = "place,bytes,depth,queues,operation,export,way,run,requests,seconds,\
+                           front_end_cpu_seconds,back_end_cpu_seconds,median_latency_seconds\n";
+
+/// What a run gave.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures {
+    /// Requests that were carried out, in how many seconds.
+    pub requests: u64,
+    pub seconds: f64,
+    /// Seconds of processor time: the front-end's process's, and the
+    /// back-end's.
+    pub front_cpu: f64,
+    pub back_cpu: f64,
+    /// Half of the requests took no longer than this, in seconds.
+    pub latency: f64,
+}
 
 /// One run.
-pub struct Sample {
+pub struct Sample<W> {
     /// Of what.
     pub case: Case,
     /// In which way.
-    pub mode: Mode,
-    /// Counts from 1. The other modes had their turns beside it.
+    pub way: W,
+    /// Counts from 1. The other ways had their turns beside it.
     pub run: usize,
     /// What came out.
     pub figures: Figures,
 }
 
 /// All of them.
-#[derive(Default)]
-pub struct Results {
+pub struct Results<W> {
     /// In the order they were taken.
-    pub samples: Vec<Sample>,
+    pub samples: Vec<Sample<W>>,
 }
 
-impl Results {
-    fn of(&self, case: Case, mode: Mode) -> impl Iterator<Item = &Sample> {
-        self.samples.iter().filter(move |sample| (sample.case, sample.mode) == (case, mode))
+impl<W: Way> Results<W> {
+    /// None yet.
+    pub fn new() -> Self {
+        Self { samples: Vec::new() }
     }
 
-    fn spread(&self, case: Case, mode: Mode, value: impl Fn(&Figures) -> f64) -> Option<Spread> {
-        Spread::of(self.of(case, mode).map(|sample| value(&sample.figures)).collect())
+    fn of(&self, case: Case, way: W) -> impl Iterator<Item = &Sample<W>> {
+        self.samples.iter().filter(move |sample| (sample.case, sample.way) == (case, way))
     }
 
-    /// Each run of `mode` with the direct one beside it.
+    fn spread(&self, case: Case, way: W, value: impl Fn(&Figures) -> f64) -> Option<Spread> {
+        Spread::of(self.of(case, way).map(|sample| value(&sample.figures)).collect())
+    }
+
+    /// Each run of `way` with the first way's beside it.
     fn pairs(
         &self,
         case: Case,
-        mode: Mode,
+        way: W,
         value: impl Fn(&Figures, &Figures) -> f64,
     ) -> Option<Spread> {
-        let pair = |ours: &Sample| {
-            let direct = self.of(case, Mode::Direct).find(|direct| direct.run == ours.run)?;
+        let pair = |ours: &Sample<W>| {
+            let direct = self.of(case, W::ALL[0]).find(|direct| direct.run == ours.run)?;
             Some(value(&ours.figures, &direct.figures))
         };
-        Spread::of(self.of(case, mode).filter_map(pair).collect())
+        Spread::of(self.of(case, way).filter_map(pair).collect())
     }
 
     /// Requests a second.
-    pub fn rate(&self, case: Case, mode: Mode) -> Option<Spread> {
-        self.spread(case, mode, rate)
+    pub fn rate(&self, case: Case, way: W) -> Option<Spread> {
+        self.spread(case, way, rate)
     }
 
-    /// Of direct's requests a second.
-    pub fn ratio(&self, case: Case, mode: Mode) -> Option<Spread> {
-        self.pairs(case, mode, |ours, direct| rate(ours) / rate(direct))
+    /// Of the first way's requests a second.
+    pub fn ratio(&self, case: Case, way: W) -> Option<Spread> {
+        self.pairs(case, way, |ours, direct| rate(ours) / rate(direct))
     }
 
     /// Median latency, in µs.
-    pub fn latency(&self, case: Case, mode: Mode) -> Option<Spread> {
-        self.spread(case, mode, |figures| figures.latency * 1e6)
+    pub fn latency(&self, case: Case, way: W) -> Option<Spread> {
+        self.spread(case, way, |figures| figures.latency * 1e6)
     }
 
-    /// What is added to direct's latency, in µs.
-    pub fn added(&self, case: Case, mode: Mode) -> Option<Spread> {
-        self.pairs(case, mode, |ours, direct| (ours.latency - direct.latency) * 1e6)
+    /// What is added to the first way's latency, in µs.
+    pub fn added(&self, case: Case, way: W) -> Option<Spread> {
+        self.pairs(case, way, |ours, direct| (ours.latency - direct.latency) * 1e6)
     }
 
     /// Processor time of the front-end for a request, in µs.
-    pub fn front_cpu(&self, case: Case, mode: Mode) -> Option<Spread> {
-        self.spread(case, mode, |figures| figures.front_cpu * 1e6 / figures.requests as f64)
+    pub fn front_cpu(&self, case: Case, way: W) -> Option<Spread> {
+        self.spread(case, way, |figures| figures.front_cpu * 1e6 / figures.requests as f64)
     }
 
     /// And the back-end's.
-    pub fn back_cpu(&self, case: Case, mode: Mode) -> Option<Spread> {
-        self.spread(case, mode, |figures| figures.back_cpu * 1e6 / figures.requests as f64)
+    pub fn back_cpu(&self, case: Case, way: W) -> Option<Spread> {
+        self.spread(case, way, |figures| figures.back_cpu * 1e6 / figures.requests as f64)
     }
 
-    /// Every run as a line.
-    pub fn csv(&self) -> String {
-        let mut csv = String::from(
-            "bytes,depth,queues,operation,export,mode,run,requests,seconds,front_end_cpu_seconds,\
-             back_end_cpu_seconds,median_latency_seconds\n",
-        );
-        for Sample { case, mode, run, figures } in &self.samples {
+    /// Every run as a line that begins with `place`.
+    pub fn csv(&self, place: &str) -> String {
+        let mut csv = String::new();
+        for Sample { case, way, run, figures } in &self.samples {
             let Case { export, operation, shape } = case;
             let Figures { requests, seconds, front_cpu, back_cpu, latency } = figures;
             let _ = writeln!(
                 csv,
-                "{},{},{},{operation},{export},{mode},{run},{requests},{seconds:.6},\
+                "{place},{},{},{},{operation},{export},{way},{run},{requests},{seconds:.6},\
                  {front_cpu:.6},{back_cpu:.6},{latency:.9}",
                 shape.len, shape.depth, shape.queues
             );
@@ -107,14 +126,15 @@ fn rate(figures: &Figures) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ways::Mode;
 
     #[test]
     fn runs_are_compared_with_the_direct_one_beside_them() {
         let case = Case::all().next().expect("a case");
-        let sample = |mode, run, requests, latency| {
+        let sample = |way, run, requests, latency| {
             let figures =
                 Figures { requests, seconds: 1.0, front_cpu: 1e-3, back_cpu: 0.0, latency };
-            Sample { case, mode, run, figures }
+            Sample { case, way, run, figures }
         };
         let results = Results {
             samples: vec![

@@ -68,17 +68,23 @@ impl Storage {
 
     /// Processor time that its threads have used.
     pub fn cpu(&self) -> Result<Duration> {
-        let tasks = format!("/proc/{}/task", self.child.id());
-        let mut sum = Duration::ZERO;
-        for task in fs::read_dir(&tasks).with_context(|| tasks.clone())? {
-            // A thread may end meanwhile.
-            if let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) {
-                let nanoseconds = text.split(' ').next().unwrap_or_default();
-                sum += Duration::from_nanos(nanoseconds.parse().context("schedstat")?);
-            }
-        }
-        Ok(sum)
+        cpu_time(self.child.id())
     }
+}
+
+/// Processor time that the threads of a process have used. Not of those that
+/// have ended.
+pub fn cpu_time(pid: u32) -> Result<Duration> {
+    let tasks = format!("/proc/{pid}/task");
+    let mut sum = Duration::ZERO;
+    for task in fs::read_dir(&tasks).with_context(|| tasks.clone())? {
+        // A thread may end meanwhile.
+        if let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) {
+            let nanoseconds = text.split(' ').next().unwrap_or_default();
+            sum += Duration::from_nanos(nanoseconds.parse().context("schedstat")?);
+        }
+    }
+    Ok(sum)
 }
 
 impl Drop for Storage {

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The page's tables, of any ways.
+
+use std::fmt::Write;
+
+use annex_qtest::bench::{shown, Spread};
+
+use crate::cases::Case;
+use crate::results::Results;
+use crate::ways::Way;
+
+/// What is to be reached of the first way's requests a second, with many in
+/// flight.
+pub const RATIO: f64 = 0.9;
+/// What may be added to the latency of one at a time, in µs.
+const ADDED: f64 = 15.0;
+
+/// Cases with many requests in flight.
+fn many() -> impl Iterator<Item = Case> {
+    Case::all().filter(|case| !case.shape.is_latency())
+}
+
+/// Cases with one.
+fn single() -> impl Iterator<Item = Case> {
+    Case::all().filter(|case| case.shape.is_latency())
+}
+
+/// Throughput, latency and processor time.
+pub fn tables<W: Way>(results: &Results<W>) -> String {
+    [throughput(results), latency(results), cpu(results)].join("\n")
+}
+
+/// The first line of a table whose rows have a value of the first way, then
+/// one of each other with `compared` beside it.
+fn head<W: Way>(compared: &str) -> String {
+    let [first, a, b] = W::ALL;
+    format!("| | {first} | {a} | {compared} | {b} | {compared} |\n|---|---|---|---|---|---|\n")
+}
+
+/// A row: the case, and a cell for each value.
+fn row(table: &mut String, case: Case, cells: impl IntoIterator<Item = String>) {
+    let _ = write!(table, "| {case} |");
+    for cell in cells {
+        let _ = write!(table, " {cell} |");
+    }
+    table.push('\n');
+}
+
+fn throughput<W: Way>(results: &Results<W>) -> String {
+    let mut table = format!("### Thousands of requests a second\n\n{}", head::<W>("ratio"));
+    for case in many() {
+        let rate = |way| shown(results.rate(case, way).map(thousands), 1);
+        let ours = W::ours().map(|way| [rate(way), shown(results.ratio(case, way), 2)]);
+        row(&mut table, case, [rate(W::ALL[0])].into_iter().chain(ours.into_iter().flatten()));
+    }
+    table
+}
+
+fn thousands(Spread { min, median, max }: Spread) -> Spread {
+    Spread { min: min / 1e3, median: median / 1e3, max: max / 1e3 }
+}
+
+fn latency<W: Way>(results: &Results<W>) -> String {
+    let mut table = format!("### Median latency, µs\n\n{}", head::<W>("added"));
+    for case in single() {
+        let latency = |way| shown(results.latency(case, way), 1);
+        let ours = W::ours().map(|way| [latency(way), shown(results.added(case, way), 1)]);
+        let cells = [latency(W::ALL[0])].into_iter().chain(ours.into_iter().flatten());
+        row(&mut table, case, cells);
+    }
+    table
+}
+
+fn cpu<W: Way>(results: &Results<W>) -> String {
+    let [first, a, b] = W::ALL;
+    let mut table = format!(
+        "### Processor time for a request, µs: front-end + back-end\n\n\
+         | | {first} | {a} | {b} |\n|---|---|---|---|\n"
+    );
+    for case in Case::all() {
+        let cell = |way| {
+            let both = results.front_cpu(case, way).zip(results.back_cpu(case, way));
+            both.map_or("–".into(), |(front, back)| {
+                format!("{:.2} + {:.2}", front.median, back.median)
+            })
+        };
+        row(&mut table, case, W::ALL.map(cell));
+    }
+    table
+}
+
+/// What the project set out to reach, and whether it did.
+pub fn verdicts<W: Way>(results: &Results<W>, place: &str) -> String {
+    let mut list = String::new();
+    let first = W::ALL[0];
+    for way in W::ours() {
+        let found = many().map(|case| (case, results.ratio(case, way)));
+        let what = format!("{place}, {way}, at least {RATIO} of {first}");
+        list.push_str(&verdict(&what, found, |ratio| ratio >= RATIO, 2));
+        let found = single().map(|case| (case, results.added(case, way)));
+        let what = format!("{place}, {way}, at most {ADDED} µs more than {first}");
+        list.push_str(&verdict(&what, found, |added| added <= ADDED, 1));
+    }
+    list
+}
+
+/// A line, and one more for each case that falls short.
+fn verdict(
+    what: &str,
+    found: impl Iterator<Item = (Case, Option<Spread>)>,
+    met: impl Fn(f64) -> bool,
+    digits: usize,
+) -> String {
+    let found: Vec<_> = found.filter_map(|(case, spread)| Some((case, spread?.median))).collect();
+    let short: Vec<_> = found.iter().filter(|(_, median)| !met(*median)).collect();
+    let mut lines = match (found.len(), short.len()) {
+        (0, _) => format!("- not measured: {what}\n"),
+        (all, 0) => format!("- met: {what}: all {all} cases\n"),
+        (all, short) => format!("- NOT MET: {what}: {short} of {all} cases fall short\n"),
+    };
+    for (case, median) in short {
+        let _ = writeln!(lines, "  - {case}: {median:.digits$}");
+    }
+    lines
+}
+
+/// A case in a line, for who watches.
+pub fn line<W: Way>(results: &Results<W>, case: Case) -> String {
+    let compared = W::ours().map(|way| match case.shape.is_latency() {
+        true => format!("{way} adds {} µs", shown(results.added(case, way), 1)),
+        false => format!("{way} {}", shown(results.ratio(case, way), 2)),
+    });
+    format!("{case}: {}", compared.join(", "))
+}

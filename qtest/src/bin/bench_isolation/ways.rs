@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The ways in which requests get to the back-end, which are compared.
+
+use std::fmt;
+
+/// Ways that take turns.
+pub trait Way: Copy + PartialEq + fmt::Display + 'static {
+    /// The one that others are compared with, then those.
+    const ALL: [Self; 3];
+
+    /// Those that are compared with the first.
+    fn ours() -> [Self; 2] {
+        let [_, ours @ ..] = Self::ALL;
+        ours
+    }
+}
+
+/// Without a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Ring and buffers are in memory that the back-end has mapped.
+    Direct,
+    /// Requests are lent by the thread that makes them.
+    Isolated,
+    /// Requests are lent by another thread, as QEMU's is another than the
+    /// vCPU's: a kick more on the way out, a call more on the way back.
+    Relayed,
+}
+
+impl Way for Mode {
+    const ALL: [Self; 3] = [Self::Direct, Self::Isolated, Self::Relayed];
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Direct => "direct",
+            Self::Isolated => "isolated",
+            Self::Relayed => "relayed",
+        })
+    }
+}
+
+/// With one: memory-isolation of its devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Guest memory is shared with the back-end.
+    Off,
+    /// By QEMU's main loop.
+    On,
+    /// By an iothread.
+    Iothread,
+}
+
+impl Way for Isolation {
+    const ALL: [Self; 3] = [Self::Off, Self::On, Self::Iothread];
+}
+
+impl fmt::Display for Isolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::On => "on",
+            Self::Iothread => "iothread",
+        })
+    }
+}
