@@ -7,7 +7,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{ensure, Result};
-use rustix::time::{clock_gettime, ClockId};
 
 use crate::cases::{Case, Export, Operation, Shape};
 use crate::direct::{Direct, RING};
@@ -18,7 +17,7 @@ use crate::relayed::{carry, Relay, Relayed};
 use crate::results::Figures;
 use crate::session;
 use crate::source::{Timed, Verify};
-use crate::storage::Storage;
+use crate::storage::{cpu_time, Storage};
 use crate::ways::{Mode, Way};
 
 /// What is done with a connection's queues.
@@ -76,13 +75,14 @@ pub fn measure(storage: &Storage, case: Case, mode: Mode, seconds: f64) -> Resul
             let Self(storage, case, time) = *self;
             run(lanes, case.shape.depth, &mut Timed::new(guest, case, time / 10))?;
             let mut source = Timed::new(guest, case, time);
-            let (start, front, back) = (Instant::now(), own_cpu(), storage.cpu()?);
+            let own_cpu = || cpu_time(std::process::id());
+            let (start, front, back) = (Instant::now(), own_cpu()?, storage.cpu()?);
             run(lanes, case.shape.depth, &mut source)?;
             let seconds = start.elapsed().as_secs_f64();
             Ok(Figures {
                 requests: source.done,
                 seconds,
-                front_cpu: (own_cpu() - front).as_secs_f64(),
+                front_cpu: (own_cpu()? - front).as_secs_f64(),
                 back_cpu: (storage.cpu()? - back).as_secs_f64(),
                 latency: source.median_latency(),
             })
@@ -109,10 +109,4 @@ pub fn verify(storage: &Storage, mode: Mode, shape: Shape) -> Result<()> {
     // Otherwise one mode might read what another has written.
     let seed = Mode::ALL.iter().position(|&other| other == mode).unwrap_or(0) as u8;
     connected(&storage.socket(Export::Ram), mode, shape, &Check(shape, seed))
-}
-
-/// Processor time of this process's threads.
-fn own_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::try_from(time).expect("time isn't negative")
 }

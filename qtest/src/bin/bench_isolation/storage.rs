@@ -10,7 +10,9 @@ use std::time::Duration;
 use annex_qtest::error::MachineFailure;
 use annex_qtest::files::{self, Dir};
 use annex_qtest::wait;
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, Result};
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 use rustix::fs::{fallocate, memfd_create, FallocateFlags, MemfdFlags};
 
 use crate::cases::{Export, Shape};
@@ -66,25 +68,16 @@ impl Storage {
         self.dir.join(socket_name(export))
     }
 
-    /// Processor time that its threads have used.
+    /// Processor time that it has used.
     pub fn cpu(&self) -> Result<Duration> {
         cpu_time(self.child.id())
     }
 }
 
-/// Processor time that the threads of a process have used. Not of those that
-/// have ended.
+/// Processor time that a process has used, its threads that ended included.
 pub fn cpu_time(pid: u32) -> Result<Duration> {
-    let tasks = format!("/proc/{pid}/task");
-    let mut sum = Duration::ZERO;
-    for task in fs::read_dir(&tasks).with_context(|| tasks.clone())? {
-        // A thread may end meanwhile.
-        if let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) {
-            let nanoseconds = text.split(' ').next().unwrap_or_default();
-            sum += Duration::from_nanos(nanoseconds.parse().context("schedstat")?);
-        }
-    }
-    Ok(sum)
+    let clock = clock_getcpuclockid(Pid::from_raw(pid as i32))?;
+    Ok(clock.now()?.into())
 }
 
 impl Drop for Storage {
