@@ -37,6 +37,11 @@ impl<'a> Isolated<'a> {
     pub fn vring(&self) -> VringConfigData {
         self.vring
     }
+
+    /// Whether there is something to reap.
+    pub fn pending(&mut self) -> bool {
+        self.queue.pending()
+    }
 }
 
 impl Driver for Isolated<'_> {

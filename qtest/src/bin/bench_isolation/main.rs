@@ -47,7 +47,7 @@ struct Size {
     inside: (usize, f64),
 }
 
-const FULL: Size = Size { outside: (9, 0.4), inside: (6, 0.6) };
+const FULL: Size = Size { outside: (8, 0.4), inside: (6, 0.6) };
 const SMOKE: Size = Size { outside: (2, 0.02), inside: (1, 0.1) };
 
 fn main() -> ExitCode {
@@ -71,18 +71,20 @@ fn bench() -> Result<()> {
         true => (SMOKE, files::top().join("build/bench/smoke")),
         false => (FULL, files::top().join("docs/bench")),
     };
+    let load = fs::read_to_string("/proc/loadavg").context("the machine's load")?;
+    let load = load.split(' ').next().unwrap_or("?").into();
     println!("the copy engine beside memcpy ...");
     let crates = crates::measure("isolated-memory", "copy", smoke)?;
     let outside = outside(size.outside)?;
     let inside = inside(size.inside)?;
-    write(&Measured { outside, inside, crates }, out, smoke)
+    write(&Measured { outside, inside, crates, load }, out, smoke)
 }
 
 fn outside((runs, seconds): (usize, f64)) -> Result<Results<Mode>> {
     let storage = Storage::start(&Dir::at(files::top().join("build/bench/isolation"))?)?;
     println!("without a guest: each way carries bytes there and back ...");
     for shape in Shape::ALL {
-        for mode in Mode::ALL {
+        for &mode in Mode::ALL {
             verify(&storage, mode, shape).with_context(|| format!("{shape}, {mode}"))?;
         }
     }
@@ -91,8 +93,8 @@ fn outside((runs, seconds): (usize, f64)) -> Result<Results<Mode>> {
 
 fn inside((runs, seconds): (usize, f64)) -> Result<Results<Isolation>> {
     println!("booting a guest with isolation off, one with it on, one with it in an iothread ...");
-    let guests = Isolation::ALL.map(Inside::start);
-    let guests = guests.into_iter().collect::<Result<Vec<_>>>()?;
+    let guests = Isolation::ALL.iter().map(|&isolation| Inside::start(isolation));
+    let guests = guests.collect::<Result<Vec<_>>>()?;
     let results = rounds(runs, |case, isolation| {
         let guest = guests.iter().find(|guest| guest.isolation() == isolation);
         guest.context("all were booted")?.measure(case, seconds)
@@ -109,9 +111,8 @@ fn rounds<W: Way>(
     let mut results = Results::new();
     for case in Case::all() {
         for run in 1..=runs {
-            let mut ways = W::ALL;
-            ways.rotate_left(run % W::ALL.len());
-            for way in ways {
+            let count = W::ALL.len();
+            for &way in W::ALL.iter().cycle().skip(run % count).take(count) {
                 let figures = measure(case, way).with_context(|| format!("{case}, {way}"))?;
                 results.samples.push(Sample { case, way, run, figures });
             }

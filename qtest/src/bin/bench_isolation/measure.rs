@@ -51,7 +51,7 @@ fn connected<T: Task>(socket: &Path, mode: Mode, shape: Shape, task: &T) -> Resu
     let relays = (0..shape.queues).map(|_| Relay::new()).collect::<Result<Vec<_>>>()?;
     let end = AtomicBool::new(false);
     thread::scope(|scope| {
-        let carrier = scope.spawn(|| carry(&mut near, &relays, &end));
+        let carrier = scope.spawn(|| carry(&mut near, &relays, mode == Mode::Polling, &end));
         let far =
             relays.iter().map(|relay| Lane { driver: Relayed::new(relay), bell: &relay.bell });
         let out = task.on(&mut far.collect::<Vec<_>>(), &guest);

@@ -12,16 +12,18 @@ const OUTSIDE: &str = "\
 ## Outside of a guest: isolated and direct
 
 A vhost-user front-end drives a virtio-blk queue of qemu-storage-daemon, with event indexes and
-indirect descriptors, in three ways:
+indirect descriptors, in four ways:
 
 - direct: ring and buffers are in one memfd that the back-end has mapped, as with
   `memory-isolation=off`
 - isolated: buffers are in anonymous memory; the thread that makes the requests lends them with
   rust/isolated-memory, so that what is added is copying, cleaning and checking
 - relayed: the same, in a thread of its own, that driver and back-end kick and call as they do
-  QEMU's main loop or iothread: what `memory-isolation=on` amounts to, without a guest
+  QEMU's main loop: what `memory-isolation=on` amounts to, without a guest
+- polling: the same, but that thread looks for more for at most 32 µs before it sleeps, unless
+  that was for nothing last time, as QEMU's iothreads do
 
-Nobody polls. One thread makes the requests of all queues. The back-end has one thread for them,
+One thread makes the requests of all queues. The back-end has one thread for them,
 and its thread pool for the file. Its exports are null-co, which touches no buffer, and a file in
 RAM (a memfd, in QEMU's default cache and aio modes). Requests of 4 KiB are at random places,
 those of 1 MiB in order, in one segment each. Beside null-co, 1 MiB is no transfer at all
@@ -57,11 +59,13 @@ pub struct Measured {
     pub inside: Results<Isolation>,
     /// By the crate's own bench.
     pub crates: Vec<Figure>,
+    /// The machine's load average before.
+    pub load: String,
 }
 
 /// The whole page.
 pub fn text(measured: &Measured, machine: &Machine, smoke: bool) -> String {
-    let Measured { outside, inside, crates } = measured;
+    let Measured { outside, inside, crates, load } = measured;
     let Machine { hardware, kernel, qemu, accel, date } = machine;
     let (runs, inside_runs) = (runs(outside), runs(inside));
     [
@@ -70,7 +74,7 @@ pub fn text(measured: &Measured, machine: &Machine, smoke: bool) -> String {
              # Memory isolation: the numbers\n\n\
              Made by `make bench-isolation` on {date}. Don't edit: run it again.\n\n\
              ![Isolated throughput of direct, and latency](isolation.svg)\n\n\
-             - Machine: {hardware}; Linux {kernel}\n\
+             - Machine: {hardware}; Linux {kernel}; load average {load} before the bench\n\
              - {qemu}, and its qemu-storage-daemon; accelerator {accel}; the guests have 2 vCPUs\n\
              - {runs} runs of each case without a guest, {inside_runs} with one; the ways take\n  \
                turns, each first as often as the others; medians, with the lowest and highest\n  \

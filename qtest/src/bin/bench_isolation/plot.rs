@@ -14,7 +14,7 @@ use crate::results::Results;
 use crate::tables::RATIO;
 use crate::ways::{Mode, Way};
 
-const SIZE: (u32, u32) = (960, 620);
+const SIZE: (u32, u32) = (960, 760);
 const FONT: &str = "sans-serif";
 
 /// Writes the SVG.
@@ -22,11 +22,11 @@ pub fn draw(results: &Results<Mode>, path: &Path) -> Result<()> {
     let root = SVGBackend::new(path, SIZE).into_drawing_area();
     root.fill(&WHITE).map_err(|error| anyhow!("{error}"))?;
     let (many, single): (Vec<_>, Vec<_>) = Case::all().partition(|case| !case.shape.is_latency());
-    let (top, bottom) = root.split_vertically(420);
+    let (top, bottom) = root.split_vertically(540);
     let ratio = |case, mode| results.ratio(case, mode);
     let latency = |case, mode| results.latency(case, mode);
     panel(&top, "Requests a second, of direct's", &many, &Mode::ALL[1..], ratio, Some(RATIO))
-        .and_then(|()| panel(&bottom, "Median latency, µs", &single, &Mode::ALL, latency, None))
+        .and_then(|()| panel(&bottom, "Median latency, µs", &single, Mode::ALL, latency, None))
         .map_err(|error| anyhow!("plotting: {error}"))?;
     root.present().map_err(|error| anyhow!("{}: {error}", path.display()))
 }
@@ -36,6 +36,7 @@ fn colour(mode: Mode) -> RGBColor {
         Mode::Direct => RGBColor(150, 150, 150),
         Mode::Isolated => RGBColor(40, 110, 190),
         Mode::Relayed => RGBColor(220, 120, 30),
+        Mode::Polling => RGBColor(60, 150, 80),
     }
 }
 

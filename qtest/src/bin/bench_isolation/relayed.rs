@@ -3,15 +3,20 @@
 //! iothread is one.
 
 use std::collections::VecDeque;
+use std::hint::spin_loop;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::cases::Operation;
 use crate::isolated::Isolated;
 use crate::lane::{Bell, Driver, Lane, Sleep};
+
+/// How long to look for more before sleeping, as long as QEMU's iothreads.
+const POLL: Duration = Duration::from_nanos(32_768);
 
 /// What goes one way between two threads, and whether who takes it sleeps.
 struct Pipe<T>(Mutex<(VecDeque<T>, bool)>);
@@ -34,6 +39,10 @@ impl<T> Pipe<T> {
     /// All there is; `items` is empty.
     fn take(&self, items: &mut VecDeque<T>) {
         mem::swap(&mut self.0.lock().expect("no panic with the lock held").0, items);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.lock().expect("no panic with the lock held").0.is_empty()
     }
 
     /// Asks to be woken. True if there is something already.
@@ -102,37 +111,72 @@ impl Driver for Relayed<'_> {
 pub fn carry(
     lanes: &mut [Lane<'_, Isolated<'_>>],
     relays: &[Relay],
+    polls: bool,
     end: &AtomicBool,
 ) -> Result<()> {
     let bells: Vec<&Bell> = lanes.iter().map(|lane| lane.bell).collect();
     let calls = bells.into_iter().map(|bell| &bell.call);
     let sleep = Sleep::new(calls.chain(relays.iter().map(|relay| &relay.bell.kick)))?;
-    let mut requests = VecDeque::new();
-    let mut answers = Vec::new();
+    let mut buffers = Buffers::default();
+    let mut worth_polling = polls;
     while !end.load(Ordering::Acquire) {
         for (lane, relay) in lanes.iter_mut().zip(relays) {
-            loop {
-                while let Some(slot) = lane.driver.reap()? {
-                    answers.push(slot);
-                }
-                if relay.answers.put(&mut answers) {
-                    relay.bell.call.write(1)?;
-                }
-                lane.driver.reaped();
-                relay.requests.take(&mut requests);
-                for (slot, operation) in requests.drain(..) {
-                    lane.driver.submit(slot, operation)?;
-                }
-                if lane.driver.publish() {
-                    lane.bell.kick.write(1)?;
-                }
-                // Both must know, or one sleeps on.
-                if !(relay.requests.wake_me() | lane.driver.want_calls()) {
-                    break;
-                }
-            }
+            pass_on(lane, relay, &mut buffers)?;
         }
-        sleep.wait()?;
+        if worth_polling && poll(lanes, relays) {
+            continue;
+        }
+        // Each must know, or one sleeps on.
+        let mut more = false;
+        for (lane, relay) in lanes.iter_mut().zip(relays) {
+            more |= relay.requests.wake_me() | lane.driver.want_calls();
+        }
+        if !more {
+            let start = Instant::now();
+            sleep.wait()?;
+            worth_polling = polls && start.elapsed() < POLL;
+        }
     }
     Ok(())
+}
+
+/// Emptied again and again, for their memory.
+#[derive(Default)]
+struct Buffers {
+    requests: VecDeque<(usize, Operation)>,
+    answers: Vec<usize>,
+}
+
+/// Gives what the back-end has answered to the driver, then what that wants to
+/// the back-end.
+fn pass_on(lane: &mut Lane<'_, Isolated<'_>>, relay: &Relay, buffers: &mut Buffers) -> Result<()> {
+    while let Some(slot) = lane.driver.reap()? {
+        buffers.answers.push(slot);
+    }
+    if relay.answers.put(&mut buffers.answers) {
+        relay.bell.call.write(1)?;
+    }
+    lane.driver.reaped();
+    relay.requests.take(&mut buffers.requests);
+    for (slot, operation) in buffers.requests.drain(..) {
+        lane.driver.submit(slot, operation)?;
+    }
+    if lane.driver.publish() {
+        lane.bell.kick.write(1)?;
+    }
+    Ok(())
+}
+
+/// Waits for something to do without sleeping, and without asking for kicks or
+/// calls; false if nothing came.
+fn poll(lanes: &mut [Lane<'_, Isolated<'_>>], relays: &[Relay]) -> bool {
+    let end = Instant::now() + POLL;
+    while Instant::now() < end {
+        let answered = lanes.iter_mut().any(|lane| lane.driver.pending());
+        if answered || relays.iter().any(|relay| !relay.requests.is_empty()) {
+            return true;
+        }
+        spin_loop();
+    }
+    false
 }

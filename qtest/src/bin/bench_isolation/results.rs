@@ -66,7 +66,7 @@ impl<W: Way> Results<W> {
         value: impl Fn(&Figures, &Figures) -> f64,
     ) -> Option<Spread> {
         let pair = |ours: &Sample<W>| {
-            let direct = self.of(case, W::ALL[0]).find(|direct| direct.run == ours.run)?;
+            let direct = self.of(case, W::first()).find(|direct| direct.run == ours.run)?;
             Some(value(&ours.figures, &direct.figures))
         };
         Spread::of(self.of(case, way).filter_map(pair).collect())

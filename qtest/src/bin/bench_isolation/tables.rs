@@ -33,8 +33,8 @@ pub fn tables<W: Way>(results: &Results<W>) -> String {
 /// The first line of a table whose rows have a value of the first way, then
 /// one of each other with `compared` beside it.
 fn head<W: Way>(compared: &str) -> String {
-    let [first, a, b] = W::ALL;
-    format!("| | {first} | {a} | {compared} | {b} | {compared} |\n|---|---|---|---|---|---|\n")
+    let ours: String = W::ours().map(|way| format!(" {way} | {compared} |")).collect();
+    format!("| | {} |{ours}\n|---|---|{}\n", W::first(), "---|".repeat(2 * (W::ALL.len() - 1)))
 }
 
 /// A row: the case, and a cell for each value.
@@ -51,7 +51,7 @@ fn throughput<W: Way>(results: &Results<W>) -> String {
     for case in many() {
         let rate = |way| shown(results.rate(case, way).map(thousands), 1);
         let ours = W::ours().map(|way| [rate(way), shown(results.ratio(case, way), 2)]);
-        row(&mut table, case, [rate(W::ALL[0])].into_iter().chain(ours.into_iter().flatten()));
+        row(&mut table, case, [rate(W::first())].into_iter().chain(ours.flatten()));
     }
     table
 }
@@ -65,17 +65,17 @@ fn latency<W: Way>(results: &Results<W>) -> String {
     for case in single() {
         let latency = |way| shown(results.latency(case, way), 1);
         let ours = W::ours().map(|way| [latency(way), shown(results.added(case, way), 1)]);
-        let cells = [latency(W::ALL[0])].into_iter().chain(ours.into_iter().flatten());
-        row(&mut table, case, cells);
+        row(&mut table, case, [latency(W::first())].into_iter().chain(ours.flatten()));
     }
     table
 }
 
 fn cpu<W: Way>(results: &Results<W>) -> String {
-    let [first, a, b] = W::ALL;
+    let ways: String = W::ALL.iter().map(|way| format!(" {way} |")).collect();
     let mut table = format!(
         "### Processor time for a request, µs: front-end + back-end\n\n\
-         | | {first} | {a} | {b} |\n|---|---|---|---|\n"
+         | |{ways}\n|---|{}\n",
+        "---|".repeat(W::ALL.len())
     );
     for case in Case::all() {
         let cell = |way| {
@@ -84,7 +84,7 @@ fn cpu<W: Way>(results: &Results<W>) -> String {
                 format!("{:.2} + {:.2}", front.median, back.median)
             })
         };
-        row(&mut table, case, W::ALL.map(cell));
+        row(&mut table, case, W::ALL.iter().copied().map(cell));
     }
     table
 }
@@ -92,7 +92,7 @@ fn cpu<W: Way>(results: &Results<W>) -> String {
 /// What the project set out to reach, and whether it did.
 pub fn verdicts<W: Way>(results: &Results<W>, place: &str) -> String {
     let mut list = String::new();
-    let first = W::ALL[0];
+    let first = W::first();
     for way in W::ours() {
         let found = many().map(|case| (case, results.ratio(case, way)));
         let what = format!("{place}, {way}, at least {RATIO} of {first}");
@@ -126,9 +126,11 @@ fn verdict(
 
 /// A case in a line, for who watches.
 pub fn line<W: Way>(results: &Results<W>, case: Case) -> String {
-    let compared = W::ours().map(|way| match case.shape.is_latency() {
-        true => format!("{way} adds {} µs", shown(results.added(case, way), 1)),
-        false => format!("{way} {}", shown(results.ratio(case, way), 2)),
-    });
+    let compared: Vec<_> = W::ours()
+        .map(|way| match case.shape.is_latency() {
+            true => format!("{way} adds {} µs", shown(results.added(case, way), 1)),
+            false => format!("{way} {}", shown(results.ratio(case, way), 2)),
+        })
+        .collect();
     format!("{case}: {}", compared.join(", "))
 }

@@ -6,12 +6,16 @@ use std::fmt;
 /// Ways that take turns.
 pub trait Way: Copy + PartialEq + fmt::Display + 'static {
     /// The one that others are compared with, then those.
-    const ALL: [Self; 3];
+    const ALL: &[Self];
+
+    /// The first.
+    fn first() -> Self {
+        Self::ALL[0]
+    }
 
     /// Those that are compared with the first.
-    fn ours() -> [Self; 2] {
-        let [_, ours @ ..] = Self::ALL;
-        ours
+    fn ours() -> impl Iterator<Item = Self> {
+        Self::ALL[1..].iter().copied()
     }
 }
 
@@ -25,10 +29,13 @@ pub enum Mode {
     /// Requests are lent by another thread, as QEMU's is another than the
     /// vCPU's: a kick more on the way out, a call more on the way back.
     Relayed,
+    /// That thread looks for more for a while before it sleeps, as QEMU's
+    /// iothreads do.
+    Polling,
 }
 
 impl Way for Mode {
-    const ALL: [Self; 3] = [Self::Direct, Self::Isolated, Self::Relayed];
+    const ALL: &[Self] = &[Self::Direct, Self::Isolated, Self::Relayed, Self::Polling];
 }
 
 impl fmt::Display for Mode {
@@ -37,6 +44,7 @@ impl fmt::Display for Mode {
             Self::Direct => "direct",
             Self::Isolated => "isolated",
             Self::Relayed => "relayed",
+            Self::Polling => "polling",
         })
     }
 }
@@ -53,7 +61,7 @@ pub enum Isolation {
 }
 
 impl Way for Isolation {
-    const ALL: [Self; 3] = [Self::Off, Self::On, Self::Iothread];
+    const ALL: &[Self] = &[Self::Off, Self::On, Self::Iothread];
 }
 
 impl fmt::Display for Isolation {
