@@ -47,7 +47,7 @@ struct Size {
     inside: (usize, f64),
 }
 
-const FULL: Size = Size { outside: (8, 0.4), inside: (6, 0.6) };
+const FULL: Size = Size { outside: (24, 0.12), inside: (12, 0.3) };
 const SMOKE: Size = Size { outside: (2, 0.02), inside: (1, 0.1) };
 
 fn main() -> ExitCode {
