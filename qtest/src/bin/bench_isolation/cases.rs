@@ -10,11 +10,22 @@ pub enum Export {
     Null,
     /// A file in RAM.
     Ram,
+    /// null-co throttled to as many bytes a second as a good disk.
+    Paced,
 }
 
 impl Export {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Null, Self::Ram];
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Null, Self::Ram, Self::Paced];
+
+    /// What it is called where names have no blanks.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Ram => "ram",
+            Self::Paced => "paced",
+        }
+    }
 
     /// Bytes of the disk.
     pub fn len(self) -> u64 {
@@ -27,6 +38,7 @@ impl fmt::Display for Export {
         f.write_str(match self {
             Self::Null => "null",
             Self::Ram => "RAM",
+            Self::Paced => "3 GB/s",
         })
     }
 }
@@ -111,10 +123,14 @@ pub struct Case {
 }
 
 impl Case {
-    /// All, those beside each other that are compared.
+    /// All. Only large requests come up to the pace of the paced export.
     pub fn all() -> impl Iterator<Item = Self> {
-        Shape::ALL.into_iter().flat_map(|shape| {
-            Export::ALL.into_iter().flat_map(move |export| {
+        let exports = |shape: Shape| {
+            let is_for = move |&export: &_| export != Export::Paced || shape.is_sequential();
+            Export::ALL.into_iter().filter(is_for)
+        };
+        Shape::ALL.into_iter().flat_map(move |shape| {
+            exports(shape).flat_map(move |export| {
                 Operation::ALL.into_iter().map(move |operation| Self { export, operation, shape })
             })
         })

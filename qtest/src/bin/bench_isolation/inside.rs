@@ -9,17 +9,14 @@ use anyhow::{Context, Result};
 use crate::cases::{Case, Export};
 use crate::results::Figures;
 use crate::storage::{cpu_time, Storage};
-use crate::ways::Isolation;
+use crate::ways::{Isolation, EXPORTS};
 
 /// MiB of RAM.
 const RAM: u64 = 512;
 
 /// The PCI slot of an export's disk, by which the guest finds it.
-fn slot(export: Export) -> u8 {
-    match export {
-        Export::Null => 0x10,
-        Export::Ram => 0x11,
-    }
+fn slot(export: Export) -> usize {
+    0x10 + Export::ALL.iter().take_while(|&&other| other != export).count()
 }
 
 /// A guest with a disk for each export, of two queues, and its own back-end.
@@ -43,11 +40,12 @@ impl Inside {
             }
         };
         let mut config = Config::new(RAM)?.backed_by(backing).with(["-object", "iothread,id=io0"]);
-        for export in Export::ALL {
+        for export in EXPORTS {
             let socket = storage.socket(export);
-            let chardev = format!("socket,id=c{export},path={}", socket.display());
+            let id = export.id();
+            let chardev = format!("socket,id=c{id},path={}", socket.display());
             let device = format!(
-                "vhost-user-blk-pci,chardev=c{export},num-queues=2,addr={:#x}{property}",
+                "vhost-user-blk-pci,chardev=c{id},num-queues=2,addr={:#x}{property}",
                 slot(export)
             );
             config = config.with(["-chardev", &chardev, "-device", &device]);

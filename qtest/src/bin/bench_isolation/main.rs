@@ -109,7 +109,7 @@ fn rounds<W: Way>(
     mut measure: impl FnMut(Case, W) -> Result<Figures>,
 ) -> Result<Results<W>> {
     let mut results = Results::new();
-    for case in Case::all() {
+    for case in tables::cases::<W>() {
         for run in 1..=runs {
             let count = W::ALL.len();
             for &way in W::ALL.iter().cycle().skip(run % count).take(count) {

@@ -66,14 +66,14 @@ fn lanes<D>(drivers: Vec<D>, bells: &[Bell]) -> Vec<Lane<'_, D>> {
     drivers.into_iter().zip(bells).map(|(driver, bell)| Lane { driver, bell }).collect()
 }
 
-/// Measures `case` for `seconds`, after a tenth of that which doesn't count.
+/// Measures `case` for `seconds`, after a quarter of that which doesn't count.
 pub fn measure(storage: &Storage, case: Case, mode: Mode, seconds: f64) -> Result<Figures> {
     struct Measure<'a>(&'a Storage, Case, Duration);
     impl Task for Measure<'_> {
         type Out = Figures;
         fn on<D: Driver>(&self, lanes: &mut [Lane<'_, D>], guest: &Guest) -> Result<Figures> {
             let Self(storage, case, time) = *self;
-            run(lanes, case.shape.depth, &mut Timed::new(guest, case, time / 10))?;
+            run(lanes, case.shape.depth, &mut Timed::new(guest, case, time / 4))?;
             let mut source = Timed::new(guest, case, time);
             let own_cpu = || cpu_time(std::process::id());
             let (start, front, back) = (Instant::now(), own_cpu()?, storage.cpu()?);

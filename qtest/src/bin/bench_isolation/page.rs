@@ -23,12 +23,15 @@ indirect descriptors, in four ways:
 - polling: the same, but that thread looks for more for at most 32 µs before it sleeps, unless
   that was for nothing last time, as QEMU's iothreads do
 
-One thread makes the requests of all queues. The back-end has one thread for them,
-and its thread pool for the file. Its exports are null-co, which touches no buffer, and a file in
-RAM (a memfd, in QEMU's default cache and aio modes). Requests of 4 KiB are at random places,
-those of 1 MiB in order, in one segment each. Beside null-co, 1 MiB is no transfer at all
-without isolation and two passes over memory with it: that row tells what those cost, not what
-a disk loses.
+One thread makes the requests of all queues. The back-end has one thread for them, and its thread
+pool for the file. Its exports are null-co, which touches no buffer; a file in RAM (a memfd, in
+QEMU's default cache and aio modes); and null-co throttled to 3 GB/s. Requests of 4 KiB are at
+random places, those of 1 MiB in order, in one segment each.
+
+1 MiB of null-co are no transfer at all without isolation and two passes over memory with it,
+copying and cleaning: those rows tell what that costs, not what a disk loses. A file in RAM is a
+copy already, which keeps as many CPUs busy as requests are in flight: where there are no more,
+what isolation adds is missing there. The throttled export shows what a disk loses.
 
 ";
 
@@ -36,7 +39,7 @@ const INSIDE: &str = "\
 ## In a guest: memory-isolation off and on
 
 Linux in QEMU with two vhost-user-blk-pci disks, each of two queues, of a qemu-storage-daemon of
-its own with the same exports; guest/diskload.c makes the requests, with libaio and past the page
+its own with the first two exports; guest/diskload.c makes the requests, with libaio and past the page
 cache, from one CPU for one queue and from two for two. Three guests take turns: with
 `memory-isolation=off` (and guest memory in a shared memfd), `on`, and on with a
 `memory-isolation-iothread`. Processor time of the front-end is all of QEMU's, the guest's

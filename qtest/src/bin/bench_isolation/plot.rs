@@ -14,7 +14,7 @@ use crate::results::Results;
 use crate::tables::RATIO;
 use crate::ways::{Mode, Way};
 
-const SIZE: (u32, u32) = (960, 760);
+const SIZE: (u32, u32) = (960, 880);
 const FONT: &str = "sans-serif";
 
 /// Writes the SVG.
@@ -22,7 +22,7 @@ pub fn draw(results: &Results<Mode>, path: &Path) -> Result<()> {
     let root = SVGBackend::new(path, SIZE).into_drawing_area();
     root.fill(&WHITE).map_err(|error| anyhow!("{error}"))?;
     let (many, single): (Vec<_>, Vec<_>) = Case::all().partition(|case| !case.shape.is_latency());
-    let (top, bottom) = root.split_vertically(540);
+    let (top, bottom) = root.split_vertically(660);
     let ratio = |case, mode| results.ratio(case, mode);
     let latency = |case, mode| results.latency(case, mode);
     panel(&top, "Requests a second, of direct's", &many, &Mode::ALL[1..], ratio, Some(RATIO))

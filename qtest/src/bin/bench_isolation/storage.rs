@@ -36,15 +36,21 @@ impl Storage {
         let mut command = Command::new(files::storage_daemon()?);
         let queues = Shape::ALL.map(|shape| shape.queues).into_iter().max().unwrap_or(1);
         for export in Export::ALL {
+            let id = export.id();
             let node = match export {
                 Export::Null => format!("null-co,size={}", export.len()),
                 Export::Ram => format!("file,filename={ram_path}"),
+                Export::Paced => {
+                    command
+                        .args(["--object", "throttle-group,id=pace,limits.bps-total=3000000000"]);
+                    format!("throttle,throttle-group=pace,file={}", Export::Null.id())
+                }
             };
             let socket = dir.file(&socket_name(export));
             let _ = fs::remove_file(&socket);
-            command.arg("--blockdev").arg(format!("driver={node},node-name={export}"));
+            command.arg("--blockdev").arg(format!("driver={node},node-name={id}"));
             command.arg("--export").arg(format!(
-                "vhost-user-blk,id=x{export},node-name={export},writable=on,num-queues={queues},\
+                "vhost-user-blk,id=x{id},node-name={id},writable=on,num-queues={queues},\
                  addr.type=unix,addr.path={}",
                 socket.display()
             ));
@@ -88,5 +94,5 @@ impl Drop for Storage {
 }
 
 fn socket_name(export: Export) -> String {
-    format!("{export}.sock")
+    format!("{}.sock", export.id())
 }

@@ -15,14 +15,19 @@ pub const RATIO: f64 = 0.9;
 /// What may be added to the latency of one at a time, in µs.
 const ADDED: f64 = 15.0;
 
-/// Cases with many requests in flight.
-fn many() -> impl Iterator<Item = Case> {
-    Case::all().filter(|case| !case.shape.is_latency())
+/// Cases that say something about these ways.
+pub fn cases<W: Way>() -> impl Iterator<Item = Case> {
+    Case::all().filter(|&case| W::measures(case))
 }
 
-/// Cases with one.
-fn single() -> impl Iterator<Item = Case> {
-    Case::all().filter(|case| case.shape.is_latency())
+/// Those with many requests in flight.
+fn many<W: Way>() -> impl Iterator<Item = Case> {
+    cases::<W>().filter(|case| !case.shape.is_latency())
+}
+
+/// Those with one.
+fn single<W: Way>() -> impl Iterator<Item = Case> {
+    cases::<W>().filter(|case| case.shape.is_latency())
 }
 
 /// Throughput, latency and processor time.
@@ -48,7 +53,7 @@ fn row(table: &mut String, case: Case, cells: impl IntoIterator<Item = String>) 
 
 fn throughput<W: Way>(results: &Results<W>) -> String {
     let mut table = format!("### Thousands of requests a second\n\n{}", head::<W>("ratio"));
-    for case in many() {
+    for case in many::<W>() {
         let rate = |way| shown(results.rate(case, way).map(thousands), 1);
         let ours = W::ours().map(|way| [rate(way), shown(results.ratio(case, way), 2)]);
         row(&mut table, case, [rate(W::first())].into_iter().chain(ours.flatten()));
@@ -62,7 +67,7 @@ fn thousands(Spread { min, median, max }: Spread) -> Spread {
 
 fn latency<W: Way>(results: &Results<W>) -> String {
     let mut table = format!("### Median latency, µs\n\n{}", head::<W>("added"));
-    for case in single() {
+    for case in single::<W>() {
         let latency = |way| shown(results.latency(case, way), 1);
         let ours = W::ours().map(|way| [latency(way), shown(results.added(case, way), 1)]);
         row(&mut table, case, [latency(W::first())].into_iter().chain(ours.flatten()));
@@ -77,7 +82,7 @@ fn cpu<W: Way>(results: &Results<W>) -> String {
          | |{ways}\n|---|{}\n",
         "---|".repeat(W::ALL.len())
     );
-    for case in Case::all() {
+    for case in cases::<W>() {
         let cell = |way| {
             let both = results.front_cpu(case, way).zip(results.back_cpu(case, way));
             both.map_or("–".into(), |(front, back)| {
@@ -94,10 +99,10 @@ pub fn verdicts<W: Way>(results: &Results<W>, place: &str) -> String {
     let mut list = String::new();
     let first = W::first();
     for way in W::ours() {
-        let found = many().map(|case| (case, results.ratio(case, way)));
+        let found = many::<W>().map(|case| (case, results.ratio(case, way)));
         let what = format!("{place}, {way}, at least {RATIO} of {first}");
         list.push_str(&verdict(&what, found, |ratio| ratio >= RATIO, 2));
-        let found = single().map(|case| (case, results.added(case, way)));
+        let found = single::<W>().map(|case| (case, results.added(case, way)));
         let what = format!("{place}, {way}, at most {ADDED} µs more than {first}");
         list.push_str(&verdict(&what, found, |added| added <= ADDED, 1));
     }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::cases::{Case, Export};
+
 /// Ways that take turns.
 pub trait Way: Copy + PartialEq + fmt::Display + 'static {
     /// The one that others are compared with, then those.
@@ -11,6 +13,11 @@ pub trait Way: Copy + PartialEq + fmt::Display + 'static {
     /// The first.
     fn first() -> Self {
         Self::ALL[0]
+    }
+
+    /// Whether a case says anything about these ways.
+    fn measures(_case: Case) -> bool {
+        true
     }
 
     /// Those that are compared with the first.
@@ -49,6 +56,9 @@ impl fmt::Display for Mode {
     }
 }
 
+/// What guests have disks of.
+pub const EXPORTS: [Export; 2] = [Export::Null, Export::Ram];
+
 /// With one: memory-isolation of its devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
@@ -62,6 +72,12 @@ pub enum Isolation {
 
 impl Way for Isolation {
     const ALL: &[Self] = &[Self::Off, Self::On, Self::Iothread];
+
+    /// A guest that is emulated doesn't come up to the pace of the paced
+    /// export.
+    fn measures(case: Case) -> bool {
+        EXPORTS.contains(&case.export)
+    }
 }
 
 impl fmt::Display for Isolation {
