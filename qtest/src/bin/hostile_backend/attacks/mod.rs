@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The attacks, by name.
+
+mod area;
+mod asks;
+mod moments;
+mod replies;
+mod tables;
+mod used;
+
+use anyhow::Result;
+
+use crate::memory::Memory;
+use crate::session::{Hit, Session, Then};
+use crate::wire::{Code, Message};
+
+/// An attack.
+#[derive(Clone, Copy)]
+pub struct Attack {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub about: &'static str,
+    /// Protocol features that it offers beside the usual ones.
+    pub offers: u64,
+    /// With how many requests in flight it is carried out.
+    pub load: Load,
+    /// What it does, and when.
+    pub strike: Strike,
+}
+
+/// How many requests are in flight when an attack begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// As many as there are.
+    Any,
+    /// One.
+    Alone,
+    /// Two at least.
+    Crowd,
+}
+
+/// What an attack does.
+#[derive(Clone, Copy)]
+pub enum Strike {
+    /// Nothing.
+    Never,
+    /// This, once, when a request was carried out.
+    Request(fn(&mut Session, &Hit, &Memory) -> Result<Then>),
+    /// This instead of answering such a message, each time.
+    Message(Code, fn(&mut Session, &Message) -> Result<()>),
+    /// Writes anything to anywhere, all the time.
+    Random,
+}
+
+impl Attack {
+    const fn new(name: &'static str, about: &'static str, strike: Strike) -> Self {
+        Self { name, about, offers: 0, load: Load::Any, strike }
+    }
+
+    const fn offering(self, offers: u64) -> Self {
+        Self { offers, ..self }
+    }
+
+    const fn with(self, load: Load) -> Self {
+        Self { load, ..self }
+    }
+}
+
+const NONE: &[Attack] = &[
+    Attack::new("none", "serves right", Strike::Never),
+    Attack::new("reaching", "serves right, and offers all that reaches out", Strike::Never)
+        .offering(crate::features::P_REACHING),
+    Attack::new("random", "writes anything to anywhere in the memory", Strike::Random),
+];
+
+/// Every attack there is.
+pub fn all() -> impl Iterator<Item = &'static Attack> {
+    [NONE, used::ALL, tables::ALL, area::ALL, moments::ALL, asks::ALL, replies::ALL]
+        .into_iter()
+        .flatten()
+}
