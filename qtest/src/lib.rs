@@ -16,6 +16,7 @@ pub mod kept;
 pub mod lines;
 pub mod measure;
 pub mod memory;
+pub mod migrate;
 pub mod qemu;
 pub mod qmp;
 pub mod snapshot;

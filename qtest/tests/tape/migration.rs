@@ -7,12 +7,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use annex_qtest::files::Dir;
-use annex_qtest::qemu::{Config, Vm};
+use annex_qtest::migrate;
+use annex_qtest::qemu::Config;
 use annex_qtest::snapshot::{self, Mode};
 use annex_qtest::trial::Family;
 use annex_qtest::wait;
 use anyhow::{ensure, Context, Result};
-use serde_json::json;
 
 use crate::archives::{digest, make_tree, sha256};
 use crate::drive::{Tape, LIMIT};
@@ -40,33 +40,6 @@ fn blank(dir: &Dir) -> Result<std::path::PathBuf> {
     Ok(image)
 }
 
-/// Moves the guest in `vm` to a machine made alike.
-fn migrate(vm: &Vm, config: &Config, name: &str, dir: &Dir) -> Result<Vm> {
-    let uri = json!(format!("unix:{}", dir.file(&format!("{name}.sock")).display()));
-    let there = config.incoming().start(name, dir)?;
-    snapshot::enable(&there.qmp, &["events"])?;
-    let arrived = there.qmp.now();
-    there.qmp.execute("migrate-incoming", json!({ "uri": uri, "exit-on-error": false }))?;
-    snapshot::enable(&vm.qmp, &["events"])?;
-    // Under TCG a guest that works hard dirties memory as fast as it is sent.
-    vm.qmp
-        .execute("migrate-set-parameters", json!({ "max-bandwidth": 0, "downtime-limit": 2000 }))?;
-    let from = vm.qmp.now();
-    vm.qmp.execute("migrate", json!({ "uri": uri }))?;
-    for (qmp, from, who) in [(&vm.qmp, from, "the source"), (&there.qmp, arrived, &*there.name)] {
-        let status =
-            qmp.wait(from, &format!("{who} to have migrated"), snapshot::LIMIT, |name, event| {
-                let status = event.data["status"].as_str()?.to_owned();
-                (name == "MIGRATION" && ["completed", "failed"].contains(&&*status))
-                    .then_some(status)
-            })?;
-        ensure!(status == "completed", "{who}: {}", snapshot::query(qmp)?);
-    }
-    dir.log(format!("the guest is in {name}"));
-    there.wait_run_state("running", LIMIT)?;
-    Ok(there)
-}
-
 /// In the middle of a tar the guest goes on elsewhere, with the same image.
 fn live(dir: &Dir) -> Result<()> {
     let image = blank(dir)?;
@@ -74,7 +47,7 @@ fn live(dir: &Dir) -> Result<()> {
     let vm = boot(&config, "source", dir)?;
     let tape = Tape::find(&vm, dir, TAPE)?;
     begin_tars(&tape)?;
-    let there = migrate(&vm, &config, "destination", dir)?;
+    let there = migrate::live(&vm, &config, "destination", dir)?;
     vm.quit()?;
     let tape = Tape::find(&there, dir, TAPE)?;
     check_tars(&tape, &image)?;
@@ -89,9 +62,9 @@ fn there_and_back(dir: &Dir) -> Result<()> {
     let tape = Tape::find(&first, dir, TAPE)?;
     tape.mt("setblk 1024")?;
     begin_tars(&tape)?;
-    let second = migrate(&first, &config, "second", dir)?;
+    let second = migrate::live(&first, &config, "second", dir)?;
     drop(first);
-    let third = migrate(&second, &config, "third", dir)?;
+    let third = migrate::live(&second, &config, "third", dir)?;
     drop(second);
     let tape = Tape::find(&third, dir, TAPE)?;
     check_tars(&tape, &image)?;
