@@ -23,6 +23,8 @@ pub enum Accel {
     Tcg,
     /// The host kernel's.
     Kvm,
+    /// Nothing: a test does the CPU's I/O.
+    None,
 }
 
 impl fmt::Display for Accel {
@@ -30,6 +32,7 @@ impl fmt::Display for Accel {
         f.write_str(match self {
             Self::Tcg => "tcg",
             Self::Kvm => "kvm",
+            Self::None => "qtest",
         })
     }
 }

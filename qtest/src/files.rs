@@ -50,6 +50,43 @@ pub fn storage_daemon() -> Result<PathBuf> {
     wanted("ANNEX_STORAGE_DAEMON", beside, "make")
 }
 
+/// The qemu-storage-daemon that serves disks: `ANNEX_STORAGE_DAEMON`, else the
+/// one built beside the QEMU to test.
+pub fn storage_daemon() -> Result<PathBuf> {
+    beside_qemu("ANNEX_STORAGE_DAEMON", "storage-daemon/qemu-storage-daemon")
+}
+
+/// The back-end for networks of QEMU's own tests: `ANNEX_VHOST_USER_BRIDGE`,
+/// else the one built beside the QEMU to test.
+pub fn vhost_user_bridge() -> Result<PathBuf> {
+    beside_qemu("ANNEX_VHOST_USER_BRIDGE", "tests/vhost-user-bridge")
+}
+
+/// A program that QEMU's build makes beside it.
+fn beside_qemu(variable: &str, name: &str) -> Result<PathBuf> {
+    let path = match env::var_os(variable) {
+        Some(path) => PathBuf::from(path),
+        None => qemu()?.with_file_name(name),
+    };
+    if !path.exists() {
+        let path = path.display();
+        let what = format!("{path} is missing: build it beside QEMU, or set {variable}");
+        return Err(MachineFailure(what).into());
+    }
+    Ok(path)
+}
+
+/// A back-end of somebody else's: in `ANNEX_BACKENDS`, else what
+/// scripts/backends made.
+pub fn backend(name: &str) -> Result<PathBuf> {
+    let path = wanted("ANNEX_BACKENDS", "backends/bin", "scripts/backends")?.join(name);
+    if !path.exists() {
+        let what = format!("{} is missing: scripts/backends makes it", path.display());
+        return Err(MachineFailure(what).into());
+    }
+    Ok(path)
+}
+
 /// An unpatched QEMU of the same version, if `ANNEX_BASE_QEMU` names one.
 pub fn base_qemu() -> Option<PathBuf> {
     env::var_os("ANNEX_BASE_QEMU").map(PathBuf::from)

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! vhost-user devices with memory-isolation=on in real guests: good back-ends,
+//! and one that attacks. Each file registers its own tests.
+
+mod backend;
+mod blk;
+mod contact;
+mod devices;
+mod driver;
+mod endings;
+mod hostile;
+mod migration;
+mod random;
+mod replies;
+mod rig;
+
+fn main() -> std::process::ExitCode {
+    let code = annex_qtest::trial::main();
+    rig::quit_all();
+    code
+}

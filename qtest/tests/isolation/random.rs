@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A back-end that writes anything to anywhere in its memory, a million times,
+//! while requests are in flight.
+
+use std::time::{Duration, Instant};
+
+use annex_qtest::files::Dir;
+use annex_qtest::stream;
+use annex_qtest::trial::Family;
+use anyhow::{ensure, Context, Result};
+use serde_json::json;
+
+use crate::backend::Backend;
+use crate::driver::{Request, Rig, NEEDS_RESET, STALLED};
+use crate::rig::SOON;
+
+inventory::submit! { Family(|add| {
+    for (name, options) in [("random", ""), ("random-iothread", ",memory-isolation-iothread=io")] {
+        add(format!("isolation/hostile/{name}"), Box::new(move |dir| random(dir, options)));
+    }
+}) }
+
+/// Says which mutations and requests are made.
+const SEED: &str = "ANNEX_SEED";
+/// What a million of them may take on a busy host.
+const LIMIT: Duration = Duration::from_secs(240);
+/// The last word of a back-end that has made them all.
+const DONE: &str = "1000000";
+
+fn random(dir: &Dir, options: &str) -> Result<()> {
+    let seed = match std::env::var(SEED) {
+        Ok(text) => text.parse().with_context(|| format!("{SEED}={text}"))?,
+        Err(_) => std::time::SystemTime::UNIX_EPOCH.elapsed()?.subsec_nanos().into(),
+    };
+    println!("{}: {SEED}={seed}", dir.path().display());
+    run(dir, options, seed).with_context(|| format!("with {SEED}={seed}"))
+}
+
+/// Numbers drawn from a seed.
+struct Draw {
+    seed: u64,
+    count: u64,
+}
+
+impl Draw {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.count += 1;
+        stream::word(self.seed, self.count) % limit
+    }
+
+    /// A request that the disk can carry out.
+    fn request(&mut self) -> Request {
+        let buffers = (0..1 + self.below(6)).map(|_| 512 * (1 + self.below(32)) as u32).collect();
+        Request {
+            reads: self.below(2) == 0,
+            sector: self.below(1 << 12),
+            buffers,
+            indirect: self.below(4) != 0,
+        }
+    }
+}
+
+fn run(dir: &Dir, options: &str, seed: u64) -> Result<()> {
+    let backend = Backend::hostile(dir, "backend", "random", &["--seed", &seed.to_string()])?;
+    let mut rig = Rig::start(dir, &backend.socket, options)?;
+    let mut draw = Draw { seed: seed ^ 1, count: 0 };
+    let (mut rounds, mut broken, mut requests) = (0u64, 0u64, 0);
+    let start = Instant::now();
+    loop {
+        rig.reset()?;
+        let (done, how) = round(&mut rig, &mut draw)?;
+        rig.check_ram()?;
+        rounds += 1;
+        requests += done;
+        broken += u64::from(how);
+        rig.vm.qmp.execute_within(SOON, "query-status", json!({}))?;
+        if backend.facts("mutations")?.last().is_some_and(|count| count == DONE) {
+            break;
+        }
+        ensure!(start.elapsed() < LIMIT, "slow: {rounds} rounds, {requests} requests");
+    }
+    dir.log(format!("{rounds} rounds, {broken} broken, {requests} requests came back"));
+    ensure!(broken >= 5 && requests >= 1000, "{broken} of {rounds} broken, {requests} requests");
+    rig.reset()?;
+    rig.check_ram()?;
+    rig.vm.quit()
+}
+
+/// Requests until the device breaks or nothing comes back. How many did, and
+/// whether it broke.
+fn round(rig: &mut Rig, draw: &mut Draw) -> Result<(usize, bool)> {
+    const ENOUGH: usize = 2000;
+    let mut done = 0;
+    let mut last = Instant::now();
+    while done < ENOUGH {
+        for _ in 0..1 + draw.below(8) {
+            let request = draw.request();
+            let Some(slot) = rig.room(&request) else { break };
+            rig.submit(slot, &request)?;
+        }
+        rig.kick()?;
+        let wait = Instant::now();
+        loop {
+            let count = rig.reap()?;
+            done += count;
+            if count > 0 || !rig.busy() {
+                last = Instant::now();
+                break;
+            }
+            if wait.elapsed() > Duration::from_millis(5) {
+                break;
+            }
+        }
+        if rig.status()? & NEEDS_RESET != 0 {
+            return Ok((done, true));
+        }
+        if last.elapsed() > STALLED {
+            return Ok((done, false));
+        }
+    }
+    Ok((done, false))
+}
