@@ -42,14 +42,6 @@ pub fn qemu() -> Result<PathBuf> {
     wanted("ANNEX_QEMU", QEMU, "make")
 }
 
-/// qemu-storage-daemon: `ANNEX_STORAGE_DAEMON`, else the one built with
-/// [`qemu`].
-pub fn storage_daemon() -> Result<PathBuf> {
-    let qemu = env::var_os("ANNEX_QEMU").map_or_else(|| QEMU.into(), PathBuf::from);
-    let beside = qemu.with_file_name("storage-daemon/qemu-storage-daemon");
-    wanted("ANNEX_STORAGE_DAEMON", beside, "make")
-}
-
 /// The qemu-storage-daemon that serves disks: `ANNEX_STORAGE_DAEMON`, else the
 /// one built beside the QEMU to test.
 pub fn storage_daemon() -> Result<PathBuf> {

@@ -12,7 +12,7 @@ use anyhow::{ensure, Context, Result};
 use serde_json::json;
 
 use crate::backend::{image, Backend};
-use crate::rig::{config, wait_under_way, Machine, LIMIT, LONG_MIB, SEED, SOON};
+use crate::rig::{config, wait_under_way, Machine, LONG_MIB, SEED, SOON};
 
 /// What a disk is tried with: its options, and its back-end's.
 const KINDS: &[(&str, &str, &str)] = &[
@@ -43,7 +43,6 @@ inventory::submit! { Family(|add| {
     add("isolation/blk/restart".into(), Box::new(restart));
     add("isolation/blk/private".into(), Box::new(private));
     add("isolation/blk/small-area".into(), Box::new(small_area));
-    add("isolation/blk/large-requests".into(), Box::new(large_requests));
 }) }
 
 /// A machine with an isolated disk of these options.
@@ -191,21 +190,6 @@ fn small_area(dir: &Dir) -> Result<()> {
     let figures = machine.figures("disk", 0)?;
     dir.log(format!("{figures}"));
     ensure!(figures["waits"].as_u64() >= Some(1), "nothing had to wait: {figures}");
-    machine.check()?;
-    machine.vm.quit()
-}
-
-/// A request larger than its queue's part of the area doesn't break the device.
-fn large_requests(dir: &Dir) -> Result<()> {
-    let (machine, _backend) =
-        boot(dir, ",num-queues=8,memory-isolation-size=128K", ",num-queues=8")?;
-    let agent = &machine.vm.agent;
-    agent.sh("dd if=/data/fill of=/dev/vda bs=16k count=64 oflag=direct")?;
-    // Whether it is refused or carried out in parts, it comes back.
-    let large = "dd if=/data/fill of=/dev/vda bs=512k count=1 oflag=direct";
-    let said = agent.run_within(large, LIMIT)?;
-    dir.log(format!("{said:?}\nQEMU: {}", machine.said()?));
-    machine.io()?;
     machine.check()?;
     machine.vm.quit()
 }
