@@ -92,10 +92,15 @@ class Compiler:
                                 pattern, '--', '*.c')[1].splitlines())
 
     def outputs(self, sources):
-        """The objects that are made of `sources`, in the tree or generated."""
+        """The objects that are made of `sources`, in the tree or generated, and
+        go into something: others may want what isn't there."""
         commands = json.loads((self.build / 'compile_commands.json').read_text())
         roots = self.git.path.resolve(), self.build.resolve()
         wanted = {str(root / source) for source in sources for root in roots}
+        needed = set(subprocess.run(
+            ['ninja', '-C', self.build, '-t', 'inputs', 'all'], text=True,
+            stdout=subprocess.PIPE, check=True).stdout.splitlines())
         return sorted(
             command['output'] for command in commands
-            if str((Path(command['directory']) / command['file']).resolve()) in wanted)
+            if str((Path(command['directory']) / command['file']).resolve()) in wanted
+            and command['output'] in needed)
