@@ -27,6 +27,13 @@ fn fill(session: &mut Session, hit: &Hit, memory: &Memory, seed: Option<u64>) ->
             memory.write(start + at, &bytes[..length])?;
         }
     }
+    stay(session, hit)
+}
+
+/// Calls, and leaves the used index as it is now: served on, it would soon be
+/// right again, and QEMU might not have looked.
+fn stay(session: &mut Session, hit: &Hit) -> Result<Then> {
+    session.stalled = true;
     session.rings[hit.queue].call()?;
     Ok(Then::Nothing)
 }
@@ -71,6 +78,5 @@ fn holes(session: &mut Session, hit: &Hit, memory: &Memory) -> Result<Then> {
     let size = file.metadata()?.len();
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     outcome("punch", fallocate(file, flags, 0, size));
-    session.rings[hit.queue].call()?;
-    Ok(Then::Nothing)
+    stay(session, hit)
 }
