@@ -13,17 +13,14 @@
 //! The same goes to isolated-memory.csv in cargo's target folder, below tmp.
 #![allow(clippy::single_range_in_vec_init)] // lists of ranges
 
-#[path = "copy/report.rs"]
-mod report;
-
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bench_report::{Report, Rounds};
 use isolated_memory::copy::copy;
 use isolated_memory::testing::{Backend, Guest, GuestRequest};
 use isolated_memory::{Area, Layout, Options, Queue, QueueSpec, Request};
-use report::{Report, Rounds};
 use rustix::time::{clock_gettime, ClockId};
 use vm_memory::VolatileSlice;
 
@@ -186,7 +183,7 @@ fn whole(report: &mut Report, name: &str, request: GuestRequest, rounds: usize, 
 fn main() {
     let smoke = std::env::args().any(|arg| arg == "--smoke");
     let (rounds, bytes) = if smoke { (3, 1 << 20) } else { (301, 8 << 20) };
-    let mut report = Report::new(smoke);
+    let mut report = Report::new("isolated-memory", env!("CARGO_TARGET_TMPDIR"), smoke);
     for list in lists() {
         engine(&mut report, &list, rounds, bytes);
     }

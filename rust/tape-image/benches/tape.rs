@@ -13,9 +13,6 @@
 //!
 //! The same goes to tape-image.csv in cargo's target folder, below tmp.
 
-#[path = "tape/report.rs"]
-mod report;
-
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -23,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use report::{Report, Rounds, Times};
+use bench_report::{Report, Rounds, Times};
 use tape_image::driver::{Drive, Medium};
 use tape_image::{Config, Operation, Outcome};
 
@@ -269,7 +266,7 @@ fn main() {
     let mut bench = Bench {
         path: directory.path().join("tape"),
         other: directory.path().join("plain"),
-        report: Report::new(smoke),
+        report: Report::new("tape-image", env!("CARGO_TARGET_TMPDIR"), smoke),
         rounds: if smoke { 2 } else { 11 },
         smaller: if smoke { 100 } else { 1 },
     };

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What the bench says, to people and to programs.
+//! What the crates' benches say, to people on standard output and to programs in a CSV file.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Repetitions of one thing, sorted.
 pub struct Times(Vec<Duration>);
 
 impl Times {
+    /// At least one.
     pub fn new(mut times: Vec<Duration>) -> Self {
         times.sort();
         Self(times)
@@ -19,6 +20,7 @@ impl Times {
         self.0[(last as f64 * share).round() as usize].as_secs_f64()
     }
 
+    /// In seconds.
     pub fn median(&self) -> f64 {
         self.at(0.5)
     }
@@ -36,6 +38,7 @@ pub struct Rounds {
 }
 
 impl Rounds {
+    /// Pairs of ours and the rival's; at least one.
     pub fn new(rounds: impl Iterator<Item = (Duration, Duration)>) -> Self {
         let (ours, plain): (Vec<_>, Vec<_>) = rounds.unzip();
         let both = ours.iter().zip(&plain);
@@ -64,18 +67,24 @@ struct Line<'a> {
     target: Option<(String, bool)>,
 }
 
+/// Lines, printed as they come and kept for the file.
 pub struct Report {
+    path: PathBuf,
     csv: String,
     smoke: bool,
 }
 
 impl Report {
-    pub fn new(smoke: bool) -> Self {
+    /// Of the bench that is called `name`, into a file of that name in the folder `tmp`, the
+    /// bench's `CARGO_TARGET_TMPDIR`. `smoke`: too little is done to say that targets are met.
+    pub fn new(name: &str, tmp: &str, smoke: bool) -> Self {
         let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpu.lines().find_map(|l| l.strip_prefix("model name\t: "));
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         println!("{processors} × {}", model.unwrap_or("unknown processor"));
+        let suffix = if smoke { "-smoke" } else { "" };
         Self {
+            path: [tmp, &format!("{name}{suffix}.csv")].iter().collect(),
             csv: "name,unit,value,spread_percent,plain,plain_spread_percent,ratio,target,met\n"
                 .to_string(),
             smoke,
@@ -95,17 +104,27 @@ impl Report {
         });
     }
 
-    /// Nanoseconds for each of `count`, beside the rival's.
-    pub fn cost(&mut self, name: &str, count: f64, rounds: &Rounds) {
-        let Rounds { ours, plain, ratio } = rounds;
-        let each = |times: &Times| times.median() * 1e9 / count;
+    /// Millions of records a second that are to be reached.
+    pub fn rate(&mut self, name: &str, million: f64, times: &Times, target: Option<f64>) {
+        let value = million / times.median();
         self.line(Line {
             name,
-            unit: "ns",
-            value: each(ours),
-            spread: Some(ours.spread()),
-            plain: Some((each(plain), plain.spread(), *ratio)),
-            target: None,
+            unit: "M records/s",
+            value,
+            spread: Some(times.spread()),
+            target: target.map(|target| (format!(">= {target}"), value >= target)),
+            ..Line::default()
+        });
+    }
+
+    /// A value that is to be small.
+    pub fn single(&mut self, name: &str, unit: &str, value: f64, target: Option<f64>) {
+        self.line(Line {
+            name,
+            unit,
+            value,
+            target: target.map(|target| (format!("<= {target}"), value <= target)),
+            ..Line::default()
         });
     }
 
@@ -146,14 +165,23 @@ impl Report {
         self.csv.push('\n');
     }
 
-    /// Writes the CSV file.
+    /// Nanoseconds for each of `count`, beside the rival's.
+    pub fn cost(&mut self, name: &str, count: f64, rounds: &Rounds) {
+        let Rounds { ours, plain, ratio } = rounds;
+        let each = |times: &Times| times.median() * 1e9 / count;
+        self.line(Line {
+            name,
+            unit: "ns",
+            value: each(ours),
+            spread: Some(ours.spread()),
+            plain: Some((each(plain), plain.spread(), *ratio)),
+            target: None,
+        });
+    }
+
+    /// Writes the CSV file, and tells where; panics if it can't.
     pub fn save(&self) {
-        let name = match self.smoke {
-            true => "isolated-memory-smoke.csv",
-            false => "isolated-memory.csv",
-        };
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::write(&path, &self.csv).expect("writing the figures");
-        println!("figures in {}", path.display());
+        std::fs::write(&self.path, &self.csv).expect("writing the figures");
+        println!("figures in {}", self.path.display());
     }
 }
