@@ -20,6 +20,7 @@ pub mod migrate;
 pub mod qemu;
 pub mod qmp;
 pub mod snapshot;
+pub mod spawn;
 pub mod stream;
 pub mod trial;
 pub mod wait;

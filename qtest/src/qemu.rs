@@ -19,7 +19,7 @@ use crate::error::MachineFailure;
 use crate::files::{self, Dir, Guest};
 use crate::memory::Backing;
 use crate::qmp::Qmp;
-use crate::wait;
+use crate::{spawn, wait};
 
 /// A guest boots in seconds; under TCG on a host with more to do than CPUs it
 /// may take minutes.
@@ -153,12 +153,8 @@ impl Config {
                 .map(|(end, child_fd)| FdMapping { parent_fd: OwnedFd::from(end), child_fd })
                 .collect(),
         )?;
-        let child = command
-            .spawn()
+        let child = spawn::spawn(command)
             .map_err(|error| MachineFailure(format!("can't start {}: {error}", line[0])))?;
-        // The command holds QEMU's ends: with them open here, QEMU's end
-        // would go unseen.
-        drop(command);
         let child = Running(child);
         let qmp = Qmp::over(qmp).map_err(|error| {
             let said = fs::read_to_string(&log_path).unwrap_or_default();
