@@ -11,13 +11,13 @@ use std::thread;
 use std::time::Duration;
 
 use annex_qtest::files::{self, Dir};
-use annex_qtest::stream;
 use annex_qtest::trial::Family;
+use annex_qtest::{stream, wait};
 use anyhow::{ensure, Context, Result};
-use serde_json::json;
+use serde_json::{json, Value};
 
 use crate::backend::{socket, Backend};
-use crate::rig::{config, Machine, SEED, SOON};
+use crate::rig::{config, Machine, LIMIT, SEED, SOON};
 
 inventory::submit! { Family(|add| {
     for (name, options) in [("main-loop", ""), ("iothread", ",memory-isolation-iothread=io"),
@@ -27,6 +27,11 @@ inventory::submit! { Family(|add| {
         add(format!("isolation/vsock/{name}"), Box::new(move |dir| vsock(dir, options)));
         add(format!("isolation/rng/{name}"), Box::new(move |dir| random(dir, options)));
     }
+    add("isolation/scsi/main-loop".into(), Box::new(|dir| scsi(dir, &[])));
+    add("isolation/scsi/iothread".into(), Box::new(|dir| {
+        scsi(dir, &[("memory-isolation-iothread", json!("io"))])
+    }));
+    add("isolation/scsi/packed".into(), Box::new(|dir| scsi(dir, &[("packed", json!(true))])));
 }) }
 
 /// A machine with the isolated device, whose back-end listens on `socket`.
@@ -141,6 +146,53 @@ fn vsock(dir: &Dir, options: &str) -> Result<()> {
         ensure!(digest.starts_with(&stream::sha256(SEED, MIB)), "what came back: {digest}");
     }
     finish(machine, 1, (MIB << 20, 0))
+}
+
+/// vhost-device-scsi, which can only read: the disk is the host's image, read in
+/// large requests and in small ones, while the machine stops now and then. It is
+/// plugged in late: this back-end doesn't set its used index back when a driver
+/// resets the device, as that of the firmware does.
+fn scsi(dir: &Dir, options: &[(&str, Value)]) -> Result<()> {
+    const MIB: u64 = 12;
+    let image = dir.file("disk.img");
+    fs::write(&image, stream::bytes(13, 0, (MIB as usize) << 20))?;
+    let path = socket(dir, "scsi")?;
+    let mut command = Command::new(files::backend("vhost-device-scsi")?);
+    command.arg("--read-only").arg("--socket-path").arg(&path).arg(&image);
+    let backend = Backend::start(command, dir, "scsi", path)?;
+    let chardev = format!("socket,id=backend,path={}", backend.socket.display());
+    let config = config()?.with(["-object", "iothread,id=io", "-chardev", &chardev]);
+    let machine = Machine::boot(&config, "vm", dir)?;
+    let mut device = json!({
+        "driver": "vhost-user-scsi-pci", "id": "isolated", "chardev": "backend",
+        // It knows one queue, and refuses features that it hasn't offered.
+        "num_queues": 1, "param_change": false,
+        "memory-isolation": true,
+    });
+    for (name, value) in options {
+        device[*name] = value.clone();
+    }
+    machine.vm.qmp.execute_within(SOON, "device_add", device)?;
+    let agent = &machine.vm.agent;
+    agent.sh("timeout 60 sh -c 'until [ -b /dev/sda ]; do sleep 0.1; done'")?;
+    let about = agent.sh("cat /sys/block/sda/ro /sys/block/sda/size")?;
+    ensure!(about == format!("1\n{}", MIB << 11), "the disk: {about}");
+    agent.sh("(cat /dev/sda | sha256sum; echo end) > /data/got &")?;
+    let mut stops = 0;
+    let digest = wait::until("the disk to be read", LIMIT, || {
+        stop_and_cont(&machine)?;
+        let digest = agent.sh("cat /data/got")?;
+        let ended = digest.ends_with("end");
+        stops += usize::from(!ended);
+        Ok(ended.then_some(digest))
+    })?;
+    ensure!(digest.starts_with(&stream::sha256(13, MIB)), "stopped {stops} times: {digest}");
+    ensure!(stops > 0, "the disk had been read before the machine was stopped");
+    let digest = agent.sh("dd if=/dev/sda bs=8k iflag=direct 2>&- | sha256sum")?;
+    ensure!(digest.starts_with(&stream::sha256(13, MIB)), "in small requests: {digest}");
+    agent.sh("! dd if=/data/fill of=/dev/sda bs=8k count=1 conv=fsync")?;
+    ensure!(stream::sha256_of(&image)? == stream::sha256(13, MIB), "the image has changed");
+    finish(machine, 2, (0, MIB << 20))
 }
 
 /// vhost-user-bridge, and at its other end a guest with a NIC of QEMU's own:
