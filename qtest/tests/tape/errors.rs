@@ -21,6 +21,7 @@ inventory::submit! { Family(|add| {
     add("tape/error/read-stops".into(), Box::new(read_stops));
     add("tape/error/reported".into(), Box::new(reported));
     add("tape/error/full-file-system".into(), Box::new(full_file_system));
+    add("tape/error/full-and-reported".into(), Box::new(full_and_reported));
 }) }
 
 /// A machine whose tape has its image behind these rules of blkdebug's.
@@ -156,17 +157,21 @@ impl Drop for SmallFileSystem<'_> {
     }
 }
 
+/// A machine whose tape is the file `image`.
+fn with_image(dir: &Dir, image: &Path, policy: &str) -> Result<Vm> {
+    std::fs::File::create(image)?;
+    let drive = format!("if=none,id=d0,format=raw,file={}", image.display());
+    let tape = format!("scsi-tape,id=tape,product=tape,drive=d0{policy}");
+    let config = config()?.with(["-drive", &drive, "-device", "virtio-scsi-pci"]);
+    boot(&config.with(["-device", &tape]), "vm", dir)
+}
+
 /// By default a full host stops the VM; when there is room again it goes on.
 fn full_file_system(dir: &Dir) -> Result<()> {
     let place = dir.file("small");
     let file_system = SmallFileSystem::mount(&place)?;
     let image = place.join("tape.tap");
-    std::fs::File::create(&image)?;
-    let drive = format!("if=none,id=d0,format=raw,file={}", image.display());
-    let config = config()?
-        .with(["-drive", &drive, "-device", "virtio-scsi-pci"])
-        .with(["-device", "scsi-tape,id=tape,product=tape,drive=d0"]);
-    let vm = boot(&config, "vm", dir)?;
+    let vm = with_image(dir, &image, "")?;
     let tape = Tape::find(&vm, dir, TAPE)?;
     let from = vm.qmp.now();
     start(&tape, "s:1 w:65536:100 weof tell")?;
@@ -182,4 +187,29 @@ fn full_file_system(dir: &Dir) -> Result<()> {
     tape.does(&[("rewind", "ok"), ("s:1", ""), ("r:65536:100", "100 6553600"), ("R:512", "1 0")])?;
     ensure!(simh::tape(&image)?.len() == 101);
     vm.quit()
+}
+
+/// With werror=report the tape holds what it took of a full host, but for what was
+/// in the buffer. Since that is lost it isn't the end of the tape, behind which a
+/// program would go on with the next one.
+fn full_and_reported(dir: &Dir) -> Result<()> {
+    let place = dir.file("small");
+    let _file_system = SmallFileSystem::mount(&place)?;
+    let image = place.join("tape.tap");
+    let vm = with_image(dir, &image, ",werror=report")?;
+    let tape = Tape::find(&vm, dir, TAPE)?;
+    let said = tape.ops("s:1 w:10000:1000")?;
+    ensure!(said[0].ends_with("EIO"), "{said:?}");
+    tape.mt("rewind")?;
+    tape.mt("eod")?;
+    // The close has put a mark behind them.
+    let kept = tape.tell()? - 1;
+    ensure!((200..315).contains(&kept), "{kept} records of 3 MiB");
+    tape.mt("rewind")?;
+    let (read, records) = (format!("r:10000:{kept}"), format!("{kept} {}", kept * 10_000));
+    tape.does(&[("s:1", ""), (&read, &records), ("R:512", "1 0")])?;
+    vm.quit()?;
+    let found = simh::tape(&image)?;
+    ensure!(found.len() as u64 == kept + 1, "{} objects", found.len());
+    Ok(())
 }

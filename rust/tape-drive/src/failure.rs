@@ -7,15 +7,16 @@ use crate::{asc, Key, Sense};
 
 /// Of a command that hasn't written anything itself.
 pub(crate) fn sense_of(error: &Error) -> Sense {
-    written(error, 0, 0)
+    written(error, 0, |_| 0)
 }
 
-/// Of a command that has `accepted` objects in the drive's buffer, and was to
-/// write `all` (blocks, or bytes of a variable block): none of it is written.
+/// Of a command that has put `accepted` objects into the drive's buffer;
+/// `residue` is what is left of it if so many of its objects are written.
 ///
 /// An error is deferred if it is about what was acknowledged before; its
-/// INFORMATION then counts the objects that are lost.
-pub(crate) fn written(error: &Error, accepted: u64, all: i64) -> Sense {
+/// INFORMATION then counts the objects that are lost. It is never EOM: up to the
+/// end of a tape, programs believe, everything is on it.
+pub(crate) fn written(error: &Error, accepted: u64, residue: impl Fn(u64) -> i64) -> Sense {
     match *error {
         Error::NotATape { .. } => Sense::new(Key::MediumError, asc::CANNOT_READ_FORMAT),
         Error::Damaged { .. } => Sense::new(Key::MediumError, asc::MEDIUM_FORMAT_CORRUPTED),
@@ -25,15 +26,15 @@ pub(crate) fn written(error: &Error, accepted: u64, all: i64) -> Sense {
             Sense::new(Key::DataProtect, asc::WRITE_PROTECTED)
         }
         Error::Write { error, lost } => {
-            let earlier = lost > accepted;
-            let left = if earlier {
-                i64::try_from(lost).unwrap_or(i64::MAX)
-            } else {
-                all
+            let Some(kept) = accepted.checked_sub(lost) else {
+                return Sense {
+                    deferred: true,
+                    information: Some(i64::try_from(lost).unwrap_or(i64::MAX)),
+                    ..Sense::new(Key::MediumError, asc::WRITE_ERROR)
+                };
             };
             Sense {
-                deferred: earlier,
-                information: Some(left),
+                information: Some(residue(kept)),
                 ..write_error(error)
             }
         }

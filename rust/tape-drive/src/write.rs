@@ -20,18 +20,18 @@ pub(crate) async fn write(deck: &Deck, call: &Call) -> Result<(), Sense> {
     let blocks = call.blocks()?;
     prepare(deck, call, blocks.count > 0).await?;
     let before = deck.tape_state().await;
-    let all = blocks.residue(0);
+    let residue = |written| blocks.residue(written);
     for done in 0..blocks.count {
         let length = blocks.length;
         let outcome = deck
             .tape_at(Operation::Write { length }, done as usize * length)
             .await;
-        let outcome = outcome.map_err(|error| written(&error, done, all))?;
+        let outcome = outcome.map_err(|error| written(&error, done, residue))?;
         if let Outcome::Full { .. } = outcome {
             return Err(full(blocks.residue(done)));
         }
     }
-    end(deck, call, (blocks.count, all), before, !call.buffered).await
+    end(deck, call, (blocks.count, residue), before, !call.buffered).await
 }
 
 /// WRITE FILEMARKS(6) and (16).
@@ -40,16 +40,17 @@ pub(crate) async fn filemarks(deck: &Deck, call: &Call) -> Result<(), Sense> {
     let count = call.number(if call.is_long() { 12 } else { 2 }, 3) as u32;
     prepare(deck, call, count > 0).await?;
     let before = deck.tape_state().await;
+    let residue = |written: u64| i64::from(count) - written as i64;
     if count > 0 {
         let outcome = deck.tape(Operation::WriteMarks(count)).await;
-        let outcome = outcome.map_err(|error| written(&error, 0, count.into()))?;
+        let outcome = outcome.map_err(|error| written(&error, 0, residue))?;
         if let Outcome::Full { left } = outcome {
-            sync(deck, (count - left).into(), count.into()).await?;
+            sync(deck, (count - left).into(), residue).await?;
             return Err(full(left.into()));
         }
     }
     let immediate = call.flag(1) && call.buffered;
-    end(deck, call, (count.into(), count.into()), before, !immediate).await
+    end(deck, call, (count.into(), residue), before, !immediate).await
 }
 
 /// ERASE(6) and (16), short and long: the tape ends here.
@@ -127,12 +128,12 @@ pub(crate) async fn may_write(deck: &Deck, call: &Call, something: bool) -> Resu
     allowed.then_some(()).ok_or(refused)
 }
 
-/// Ends a command that has written `objects`, which is `all` of it, before which
-/// the tape was as in `before`.
+/// Ends a command that has written all its `objects`, before which the tape was
+/// as in `before`.
 async fn end(
     deck: &Deck,
     call: &Call,
-    (objects, all): (u64, i64),
+    (objects, residue): (u64, impl Fn(u64) -> i64),
     before: TapeState,
     on_medium: bool,
 ) -> Result<(), Sense> {
@@ -140,7 +141,7 @@ async fn end(
     let late = past_early_warning(call, &after);
     // SEW: at early warning, what is buffered is written.
     if on_medium || (late && !past_early_warning(call, &before)) {
-        sync(deck, objects, all).await?;
+        sync(deck, objects, residue).await?;
     }
     let zone = call.early_warning.saturating_add(call.programmable);
     let met = if objects == 0 {
@@ -158,11 +159,11 @@ async fn end(
     })
 }
 
-async fn sync(deck: &Deck, accepted: u64, all: i64) -> Result<(), Sense> {
+async fn sync(deck: &Deck, accepted: u64, residue: impl Fn(u64) -> i64) -> Result<(), Sense> {
     let result: Result<Outcome, Error> = deck.tape(Operation::Sync).await;
     result
         .map(|_| ())
-        .map_err(|error| written(&error, accepted, all))
+        .map_err(|error| written(&error, accepted, residue))
 }
 
 /// The partition is full.

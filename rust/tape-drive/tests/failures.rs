@@ -19,6 +19,8 @@ struct Failing {
     writes: Option<i32>,
     reads: Option<i32>,
     flushes: u32,
+    /// Bytes that it holds.
+    room: Option<usize>,
 }
 
 fn result(errno: Option<i32>) -> io::Result<()> {
@@ -32,7 +34,9 @@ impl Bytes for Failing {
     }
 
     fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
-        result(self.writes)?;
+        let end = offset as usize + data.len();
+        let full = self.room.is_some_and(|room| end > room);
+        result(self.writes.or(full.then_some(ENOSPC)))?;
         self.bytes.write_at(offset, data)
     }
 
@@ -110,7 +114,49 @@ fn a_full_host_is_the_end_of_the_tape() {
     let sense = ended.done.cause.unwrap();
     assert!(sense.deferred, "acknowledged blocks are lost too");
     assert_eq!(sense.information, Some(4));
-    assert!(sense.eom);
+    assert!(!sense.eom && sense.key == MediumError);
+}
+
+/// Everything before the place that can't be written is on the tape, and the
+/// initiator can tell how much that is.
+#[test]
+fn a_full_host_keeps_what_it_has() {
+    const LENGTH: usize = 100_000;
+    let mut drive = drive();
+    drive.medium.room = Some(1_000_000);
+    drive.set_block_length(LENGTH as u32);
+    let data: Vec<u8> = (0..20 * LENGTH).map(|n| (n / LENGTH) as u8).collect();
+    // All in one command: so many of its blocks are not written.
+    let told = drive.fails_with(write(FIXED, 20), &data);
+    let kept = drive.position() as usize;
+    assert!(
+        (8..10).contains(&kept),
+        "{kept} blocks of a tenth of the room"
+    );
+    let expected = Some(20 - kept as i64);
+    assert_eq!(
+        told,
+        (VolumeOverflow, asc::END_OF_PARTITION, "eom", expected)
+    );
+    drive.ok(REWIND);
+    assert_eq!(drive.ok(read(FIXED, kept as u32)), data[..kept * LENGTH]);
+    // In several: some of those that were acknowledged are lost.
+    drive.ok(REWIND);
+    let (mut acknowledged, mut sense) = (0, None);
+    while sense.is_none() {
+        let ended = drive.command(&write(FIXED, 1), &data[acknowledged * LENGTH..][..LENGTH]);
+        sense = ended.done.cause;
+        acknowledged += usize::from(sense.is_none());
+    }
+    let (sense, kept) = (sense.unwrap(), drive.position() as usize);
+    assert!((8..10).contains(&kept), "{kept} of {acknowledged} blocks");
+    let lost = acknowledged - kept;
+    assert_eq!(sense.deferred, lost > 0);
+    let told = if lost > 0 { lost } else { 1 };
+    assert_eq!(sense.information, Some(told as i64));
+    assert_eq!(sense.eom, lost == 0);
+    drive.ok(REWIND);
+    assert_eq!(drive.ok(read(FIXED, kept as u32)), data[..kept * LENGTH]);
 }
 
 #[test]

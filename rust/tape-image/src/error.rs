@@ -38,14 +38,15 @@ pub enum Error {
         /// What the medium said.
         error: IoError,
     },
-    /// A write, flush or truncation failed. The tape is where it was at the
-    /// last sync; `lost` objects that were written since are gone. If writes
-    /// of those had been reported as done, this is a deferred error.
-    #[error("writing: {error}; {lost} objects since the last sync are lost")]
+    /// A write, flush or truncation failed. The tape ends behind the last
+    /// object that reached the medium, and is there; `lost` objects that were
+    /// accepted are gone. If writes of those had been reported as done, this is
+    /// a deferred error.
+    #[error("writing: {error}; {lost} objects that were accepted are lost")]
     Write {
         /// What the medium said.
         error: IoError,
-        /// Objects accepted since the last sync.
+        /// Objects accepted, and lost.
         lost: u64,
     },
     /// The tape may only be read.

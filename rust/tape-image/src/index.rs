@@ -219,6 +219,21 @@ impl Index {
         }
     }
 
+    /// How many objects end at `offset` or before it.
+    pub(crate) fn ending_by(&self, offset: u64) -> u64 {
+        if offset >= self.end.offset {
+            return self.end.objects;
+        }
+        if offset < self.start {
+            return 0;
+        }
+        let (step, at, _, _) = self.step_of(|t| t.offset, offset);
+        match step.kind {
+            Kind::Skip => at.objects,
+            kind => at.objects + (offset - at.offset) / extent(self.format, kind, step.len),
+        }
+    }
+
     /// The step within which the count given by `key` passes `wanted`, where
     /// it begins, its first byte (or the end, for the open one) and its number
     /// in its block. `wanted` is less than the end's.

@@ -61,6 +61,13 @@
 //! across a sector boundary, an erase gap goes first, made in three steps of
 //! which each is good.
 //!
+//! # Failures
+//!
+//! A write that fails costs the objects from where it began. Those before are
+//! committed at once, in step 3's way: the end marker goes over the first that
+//! is lost, where the medium has room. If that fails too, or if what failed was
+//! a flush or the commit itself, the tape goes back to the last sync.
+//!
 //! # Limits
 //!
 //! | what | limit |
@@ -99,6 +106,7 @@ mod object;
 mod progress;
 mod read;
 mod request;
+mod salvage;
 mod save;
 pub mod saved;
 mod scan;

@@ -43,7 +43,9 @@ pub(crate) enum Purpose {
     Load,
     /// Copies the caller's data to the stage.
     Copy,
-    /// A write, flush or truncation.
+    /// Writes objects, the first of these bytes to `offset`.
+    Data { offset: u64 },
+    /// Another write, a flush or a truncation.
     Change,
 }
 

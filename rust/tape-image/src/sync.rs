@@ -10,7 +10,7 @@ use crate::saved::FOOTER_LEN;
 use crate::stage::STAGE_LEN;
 use crate::tape::Tape;
 use crate::word::{self, WORD_LEN};
-use crate::{Position, Request, Truncation};
+use crate::{Request, Truncation};
 
 /// Bytes that a medium writes all or none of.
 pub(crate) const SECTOR: u64 = 512;
@@ -185,7 +185,7 @@ impl Tape {
         let (offset, head) = self.stage.take(keep, 0);
         self.grow_to(offset + head.len() as u64);
         self.stage.buf.reserve(STAGE_LEN);
-        self.request(Purpose::Change, |id| Request::Write {
+        self.request(Purpose::Data { offset }, |id| Request::Write {
             id,
             offset,
             head,
@@ -223,35 +223,5 @@ impl Tape {
             }
             Action::Flush => self.wait_for(Purpose::Change, |id| Request::Flush { id }),
         })
-    }
-
-    /// After a failed write: back to what the last sync left, and what is
-    /// there will be seen by reading. Returns how many objects are lost.
-    pub(crate) fn roll_back(&mut self) -> u64 {
-        let last = self.index.end().objects;
-        let objects = match self.commit.take() {
-            Some(commit) => commit.objects,
-            None if self.progress.begun.is_some() => self.position.object,
-            // The index was being saved: the tape itself is whole.
-            None => return 0,
-        };
-        self.index.truncate(objects);
-        self.complete = false;
-        self.end_marker = None;
-        self.half = None;
-        self.window.clear();
-        self.stage.restart(0);
-        let place = self.index.place(objects);
-        let lost = last.saturating_sub(objects);
-        let written = self.position.object > objects;
-        self.position = Position {
-            object: objects,
-            marks: place.marks,
-        };
-        if written {
-            lost
-        } else {
-            0
-        }
     }
 }

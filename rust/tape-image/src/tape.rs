@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use crate::index::{Index, Totals};
 use crate::progress::{Go, Pause, Progress, Purpose};
 use crate::read::Buffered;
+use crate::salvage::{Salvage, WriteFailure};
 use crate::scan::{AwsWalk, Half};
 use crate::stage::Stage;
 use crate::sync::Commit;
@@ -77,14 +78,15 @@ pub struct Tape {
     pub(crate) progress: Progress,
     operation: Option<Operation>,
     outcome: Option<Result<Outcome, Error>>,
-    requests: VecDeque<Request>,
+    pub(crate) requests: VecDeque<Request>,
     /// Requests made and not completed.
     pub(crate) out: Vec<(RequestId, Purpose)>,
     next_id: u64,
     waiting: Option<RequestId>,
     interrupted: bool,
     read_failure: Option<Error>,
-    write_failure: Option<IoError>,
+    pub(crate) write_failure: Option<WriteFailure>,
+    pub(crate) salvage: Option<Salvage>,
 }
 
 impl Tape {
@@ -119,6 +121,7 @@ impl Tape {
             interrupted: false,
             read_failure: None,
             write_failure: None,
+            salvage: None,
             config,
         }
     }
@@ -279,7 +282,7 @@ impl Tape {
                 self.progress.loading.bytes = buf;
             }
             Purpose::Copy => self.stage.buf = buf,
-            Purpose::Change => {
+            Purpose::Data { .. } | Purpose::Change => {
                 if buf.capacity() > self.stage.spare.capacity() {
                     self.stage.spare = buf;
                 }
@@ -308,7 +311,10 @@ impl Tape {
             }
             // Reads of the saved index: do without it.
             Purpose::Load => self.progress.loading.bytes = Vec::new(),
-            Purpose::Copy | Purpose::Change => self.write_failure = Some(error),
+            Purpose::Data { offset } => self.write_failed(error, offset),
+            // What had gathered went with it.
+            Purpose::Copy => self.write_failed(error, self.stage.offset),
+            Purpose::Change => self.write_failed(error, 0),
         }
     }
 
@@ -318,22 +324,18 @@ impl Tape {
             if self.waiting.is_some() {
                 return;
             }
-            let result = if let Some(error) = self.write_failure {
-                // Writes that haven't begun needn't; those under way must end.
-                for request in core::mem::take(&mut self.requests) {
-                    self.out.retain(|(out, _)| *out != request.id());
-                }
+            let result = if self.write_failure.is_some() {
+                self.drop_requests();
+                // Writes under way must end.
                 if !self.out.is_empty() {
                     return;
                 }
-                self.write_failure = None;
-                Err(Pause::Fail(Error::Write {
-                    error,
-                    lost: self.roll_back(),
-                }))
+                self.retreat()
             } else if let Some(error) = self.read_failure.take() {
                 self.window.clear();
                 Err(Pause::Fail(error))
+            } else if let Some(salvage) = self.salvage {
+                self.salvage(salvage)
             } else {
                 self.step(operation)
             };

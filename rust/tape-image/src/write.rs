@@ -71,7 +71,7 @@ impl Tape {
         let (offset, head) = self.stage.take(0, sent);
         self.grow_to(self.stage.offset);
         let data = 0..sent;
-        self.wait_for(Purpose::Change, |id| Request::Write {
+        self.wait_for(Purpose::Data { offset }, |id| Request::Write {
             id,
             offset,
             head,
