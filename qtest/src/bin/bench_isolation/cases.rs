@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What is measured.
+//! What is measured of disks.
 
 use std::fmt;
+
+use crate::row::Row;
 
 /// What is behind the back-end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,11 +94,6 @@ impl Shape {
         self.queues * self.depth
     }
 
-    /// One request at a time tells how long it takes; many how many there are.
-    pub fn is_latency(self) -> bool {
-        self.slots() == 1
-    }
-
     /// Large requests go on where the last one ended, small ones anywhere.
     pub fn is_sequential(self) -> bool {
         self.len >= 1 << 20
@@ -114,7 +111,7 @@ impl fmt::Display for Shape {
     }
 }
 
-/// A row of the tables.
+/// Requests of a shape to an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Case {
     pub export: Export,
@@ -123,17 +120,34 @@ pub struct Case {
 }
 
 impl Case {
-    /// All. Only large requests come up to the pace of the paced export.
-    pub fn all() -> impl Iterator<Item = Self> {
-        let exports = |shape: Shape| {
-            let is_for = move |&export: &_| export != Export::Paced || shape.is_sequential();
-            Export::ALL.into_iter().filter(is_for)
-        };
-        Shape::ALL.into_iter().flat_map(move |shape| {
-            exports(shape).flat_map(move |export| {
-                Operation::ALL.into_iter().map(move |operation| Self { export, operation, shape })
-            })
-        })
+    /// All of these exports. Only large requests come up to the pace of the
+    /// paced one.
+    pub fn of(exports: &[Export]) -> Vec<Self> {
+        let mut cases = Vec::new();
+        for shape in Shape::ALL {
+            for &export in exports {
+                if export != Export::Paced || shape.is_sequential() {
+                    let case = |operation| Self { export, operation, shape };
+                    cases.extend(Operation::ALL.map(case));
+                }
+            }
+        }
+        cases
+    }
+}
+
+impl Row for Case {
+    fn bytes(self) -> usize {
+        self.shape.len
+    }
+
+    fn is_latency(self) -> bool {
+        self.shape.slots() == 1
+    }
+
+    fn columns(self) -> String {
+        let Self { export, operation, shape: Shape { depth, queues, .. } } = self;
+        format!("{depth},{queues},{operation},{export}")
     }
 }
 

@@ -17,6 +17,7 @@ mod page;
 mod plot;
 mod relayed;
 mod results;
+mod row;
 mod session;
 mod source;
 mod storage;
@@ -31,13 +32,14 @@ use annex_qtest::bench::{crates, Machine};
 use annex_qtest::files::{self, Dir};
 use anyhow::{bail, Context, Result};
 
-use cases::{Case, Shape};
+use cases::{Case, Export, Shape};
 use inside::Inside;
 use measure::{measure, verify};
 use page::Measured;
 use results::{Figures, Results, Sample, COLUMNS};
+use row::Row;
 use storage::Storage;
-use ways::{Isolation, Mode, Way};
+use ways::{Isolation, Mode, Way, EXPORTS};
 
 /// How much is measured.
 struct Size {
@@ -80,7 +82,7 @@ fn bench() -> Result<()> {
     write(&Measured { outside, inside, crates, load }, out, smoke)
 }
 
-fn outside((runs, seconds): (usize, f64)) -> Result<Results<Mode>> {
+fn outside((runs, seconds): (usize, f64)) -> Result<Results<Case, Mode>> {
     let storage = Storage::start(&Dir::at(files::top().join("build/bench/isolation"))?)?;
     println!("without a guest: each way carries bytes there and back ...");
     for shape in Shape::ALL {
@@ -88,14 +90,14 @@ fn outside((runs, seconds): (usize, f64)) -> Result<Results<Mode>> {
             verify(&storage, mode, shape).with_context(|| format!("{shape}, {mode}"))?;
         }
     }
-    rounds(runs, |case, mode| measure(&storage, case, mode, seconds))
+    rounds(Case::of(&Export::ALL), runs, |case, mode| measure(&storage, case, mode, seconds))
 }
 
-fn inside((runs, seconds): (usize, f64)) -> Result<Results<Isolation>> {
+fn inside((runs, seconds): (usize, f64)) -> Result<Results<Case, Isolation>> {
     println!("booting a guest with isolation off, one with it on, one with it in an iothread ...");
     let guests = Isolation::ALL.iter().map(|&isolation| Inside::start(isolation));
     let guests = guests.collect::<Result<Vec<_>>>()?;
-    let results = rounds(runs, |case, isolation| {
+    let results = rounds(Case::of(&EXPORTS), runs, |case, isolation| {
         let guest = guests.iter().find(|guest| guest.isolation() == isolation);
         guest.context("all were booted")?.measure(case, seconds)
     })?;
@@ -104,12 +106,13 @@ fn inside((runs, seconds): (usize, f64)) -> Result<Results<Isolation>> {
 }
 
 /// Round after round; in each, one way after the other.
-fn rounds<W: Way>(
+fn rounds<R: Row, W: Way>(
+    cases: Vec<R>,
     runs: usize,
-    mut measure: impl FnMut(Case, W) -> Result<Figures>,
-) -> Result<Results<W>> {
-    let mut results = Results::new();
-    for case in tables::cases::<W>() {
+    mut measure: impl FnMut(R, W) -> Result<Figures>,
+) -> Result<Results<R, W>> {
+    let mut results = Results::new(cases);
+    for case in results.cases.clone() {
         for run in 1..=runs {
             let count = W::ALL.len();
             for &way in W::ALL.iter().cycle().skip(run % count).take(count) {

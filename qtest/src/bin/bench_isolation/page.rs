@@ -4,9 +4,10 @@
 use annex_qtest::bench::crates::{self, Figure};
 use annex_qtest::bench::Machine;
 
+use crate::cases::Case;
 use crate::results::Results;
 use crate::tables;
-use crate::ways::{Isolation, Mode, Way};
+use crate::ways::{Isolation, Mode};
 
 const OUTSIDE: &str = "\
 ## Outside of a guest: isolated and direct
@@ -57,9 +58,9 @@ virtiofs and net.
 /// All that was measured.
 pub struct Measured {
     /// Without a guest.
-    pub outside: Results<Mode>,
+    pub outside: Results<Case, Mode>,
     /// With one.
-    pub inside: Results<Isolation>,
+    pub inside: Results<Case, Isolation>,
     /// By the crate's own bench.
     pub crates: Vec<Figure>,
     /// The machine's load average before.
@@ -70,7 +71,7 @@ pub struct Measured {
 pub fn text(measured: &Measured, machine: &Machine, smoke: bool) -> String {
     let Measured { outside, inside, crates, load } = measured;
     let Machine { hardware, kernel, qemu, accel, date } = machine;
-    let (runs, inside_runs) = (runs(outside), runs(inside));
+    let (runs, inside_runs) = (outside.runs(), inside.runs());
     [
         format!(
             "<!-- SPDX-License-Identifier: GPL-2.0-or-later -->\n\
@@ -95,10 +96,6 @@ pub fn text(measured: &Measured, machine: &Machine, smoke: bool) -> String {
         format!("{REST}## Targets\n\n{}", verdicts(measured, smoke)),
     ]
     .concat()
-}
-
-fn runs<W: Way>(results: &Results<W>) -> usize {
-    results.samples.iter().map(|sample| sample.run).max().unwrap_or(0)
 }
 
 /// What the project set out to reach, and whether it did.

@@ -18,10 +18,10 @@ const SIZE: (u32, u32) = (960, 880);
 const FONT: &str = "sans-serif";
 
 /// Writes the SVG.
-pub fn draw(results: &Results<Mode>, path: &Path) -> Result<()> {
+pub fn draw(results: &Results<Case, Mode>, path: &Path) -> Result<()> {
     let root = SVGBackend::new(path, SIZE).into_drawing_area();
     root.fill(&WHITE).map_err(|error| anyhow!("{error}"))?;
-    let (many, single): (Vec<_>, Vec<_>) = Case::all().partition(|case| !case.shape.is_latency());
+    let (many, single): (Vec<_>, Vec<_>) = (results.many().collect(), results.single().collect());
     let (top, bottom) = root.split_vertically(660);
     let ratio = |case, mode| results.ratio(case, mode);
     let latency = |case, mode| results.latency(case, mode);

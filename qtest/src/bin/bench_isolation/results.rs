@@ -5,11 +5,11 @@ use std::fmt::Write;
 
 use annex_qtest::bench::Spread;
 
-use crate::cases::Case;
+use crate::row::Row;
 use crate::ways::Way;
 
 /// The first line of a table of runs.
-pub const COLUMNS: &str = "place,bytes,depth,queues,operation,export,way,run,requests,seconds,\
+pub const COLUMNS: &str = "place,bytes,depth,queues,operation,back_end,way,run,requests,seconds,\
                            front_end_cpu_seconds,back_end_cpu_seconds,median_latency_seconds\n";
 
 /// What a run gave.
@@ -27,9 +27,9 @@ pub struct Figures {
 }
 
 /// One run.
-pub struct Sample<W> {
+pub struct Sample<R, W> {
     /// Of what.
-    pub case: Case,
+    pub case: R,
     /// In which way.
     pub way: W,
     /// Counts from 1. The other ways had their turns beside it.
@@ -39,33 +39,45 @@ pub struct Sample<W> {
 }
 
 /// All of them.
-pub struct Results<W> {
+pub struct Results<R, W> {
+    /// What there is to measure.
+    pub cases: Vec<R>,
     /// In the order they were taken.
-    pub samples: Vec<Sample<W>>,
+    pub samples: Vec<Sample<R, W>>,
 }
 
-impl<W: Way> Results<W> {
+impl<R: Row, W: Way> Results<R, W> {
     /// None yet.
-    pub fn new() -> Self {
-        Self { samples: Vec::new() }
+    pub fn new(cases: Vec<R>) -> Self {
+        Self { cases, samples: Vec::new() }
     }
 
-    fn of(&self, case: Case, way: W) -> impl Iterator<Item = &Sample<W>> {
+    /// How often each case was measured.
+    pub fn runs(&self) -> usize {
+        self.samples.iter().map(|sample| sample.run).max().unwrap_or(0)
+    }
+
+    /// Cases that tell how many requests there are.
+    pub fn many(&self) -> impl Iterator<Item = R> + '_ {
+        self.cases.iter().copied().filter(|case| !case.is_latency())
+    }
+
+    /// Those that tell how long one takes.
+    pub fn single(&self) -> impl Iterator<Item = R> + '_ {
+        self.cases.iter().copied().filter(|case| case.is_latency())
+    }
+
+    fn of(&self, case: R, way: W) -> impl Iterator<Item = &Sample<R, W>> {
         self.samples.iter().filter(move |sample| (sample.case, sample.way) == (case, way))
     }
 
-    fn spread(&self, case: Case, way: W, value: impl Fn(&Figures) -> f64) -> Option<Spread> {
+    fn spread(&self, case: R, way: W, value: impl Fn(&Figures) -> f64) -> Option<Spread> {
         Spread::of(self.of(case, way).map(|sample| value(&sample.figures)).collect())
     }
 
     /// Each run of `way` with the first way's beside it.
-    fn pairs(
-        &self,
-        case: Case,
-        way: W,
-        value: impl Fn(&Figures, &Figures) -> f64,
-    ) -> Option<Spread> {
-        let pair = |ours: &Sample<W>| {
+    fn pairs(&self, case: R, way: W, value: impl Fn(&Figures, &Figures) -> f64) -> Option<Spread> {
+        let pair = |ours: &Sample<R, W>| {
             let direct = self.of(case, W::first()).find(|direct| direct.run == ours.run)?;
             Some(value(&ours.figures, &direct.figures))
         };
@@ -73,32 +85,32 @@ impl<W: Way> Results<W> {
     }
 
     /// Requests a second.
-    pub fn rate(&self, case: Case, way: W) -> Option<Spread> {
+    pub fn rate(&self, case: R, way: W) -> Option<Spread> {
         self.spread(case, way, rate)
     }
 
     /// Of the first way's requests a second.
-    pub fn ratio(&self, case: Case, way: W) -> Option<Spread> {
+    pub fn ratio(&self, case: R, way: W) -> Option<Spread> {
         self.pairs(case, way, |ours, direct| rate(ours) / rate(direct))
     }
 
     /// Median latency, in µs.
-    pub fn latency(&self, case: Case, way: W) -> Option<Spread> {
+    pub fn latency(&self, case: R, way: W) -> Option<Spread> {
         self.spread(case, way, |figures| figures.latency * 1e6)
     }
 
     /// What is added to the first way's latency, in µs.
-    pub fn added(&self, case: Case, way: W) -> Option<Spread> {
+    pub fn added(&self, case: R, way: W) -> Option<Spread> {
         self.pairs(case, way, |ours, direct| (ours.latency - direct.latency) * 1e6)
     }
 
     /// Processor time of the front-end for a request, in µs.
-    pub fn front_cpu(&self, case: Case, way: W) -> Option<Spread> {
+    pub fn front_cpu(&self, case: R, way: W) -> Option<Spread> {
         self.spread(case, way, |figures| figures.front_cpu * 1e6 / figures.requests as f64)
     }
 
     /// And the back-end's.
-    pub fn back_cpu(&self, case: Case, way: W) -> Option<Spread> {
+    pub fn back_cpu(&self, case: R, way: W) -> Option<Spread> {
         self.spread(case, way, |figures| figures.back_cpu * 1e6 / figures.requests as f64)
     }
 
@@ -106,13 +118,13 @@ impl<W: Way> Results<W> {
     pub fn csv(&self, place: &str) -> String {
         let mut csv = String::new();
         for Sample { case, way, run, figures } in &self.samples {
-            let Case { export, operation, shape } = case;
             let Figures { requests, seconds, front_cpu, back_cpu, latency } = figures;
             let _ = writeln!(
                 csv,
-                "{place},{},{},{},{operation},{export},{way},{run},{requests},{seconds:.6},\
-                 {front_cpu:.6},{back_cpu:.6},{latency:.9}",
-                shape.len, shape.depth, shape.queues
+                "{place},{},{},{way},{run},{requests},{seconds:.6},{front_cpu:.6},{back_cpu:.6},\
+                 {latency:.9}",
+                case.bytes(),
+                case.columns()
             );
         }
         csv
@@ -126,17 +138,20 @@ fn rate(figures: &Figures) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases::{Case, Export};
     use crate::ways::Mode;
 
     #[test]
     fn runs_are_compared_with_the_direct_one_beside_them() {
-        let case = Case::all().next().expect("a case");
+        let cases = Case::of(&Export::ALL);
+        let case = cases[0];
         let sample = |way, run, requests, latency| {
             let figures =
                 Figures { requests, seconds: 1.0, front_cpu: 1e-3, back_cpu: 0.0, latency };
             Sample { case, way, run, figures }
         };
         let results = Results {
+            cases,
             samples: vec![
                 sample(Mode::Direct, 1, 100, 10e-6),
                 sample(Mode::Isolated, 1, 50, 15e-6),

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use annex_qtest::bench::{shown, Spread};
 
-use crate::cases::Case;
 use crate::results::Results;
+use crate::row::Row;
 use crate::ways::Way;
 
 /// What is to be reached of the first way's requests a second, with many in
@@ -15,23 +15,8 @@ pub const RATIO: f64 = 0.9;
 /// What may be added to the latency of one at a time, in µs.
 const ADDED: f64 = 15.0;
 
-/// Cases that say something about these ways.
-pub fn cases<W: Way>() -> impl Iterator<Item = Case> {
-    Case::all().filter(|&case| W::measures(case))
-}
-
-/// Those with many requests in flight.
-fn many<W: Way>() -> impl Iterator<Item = Case> {
-    cases::<W>().filter(|case| !case.shape.is_latency())
-}
-
-/// Those with one.
-fn single<W: Way>() -> impl Iterator<Item = Case> {
-    cases::<W>().filter(|case| case.shape.is_latency())
-}
-
 /// Throughput, latency and processor time.
-pub fn tables<W: Way>(results: &Results<W>) -> String {
+pub fn tables<R: Row, W: Way>(results: &Results<R, W>) -> String {
     [throughput(results), latency(results), cpu(results)].join("\n")
 }
 
@@ -43,7 +28,7 @@ fn head<W: Way>(compared: &str) -> String {
 }
 
 /// A row: the case, and a cell for each value.
-fn row(table: &mut String, case: Case, cells: impl IntoIterator<Item = String>) {
+fn row(table: &mut String, case: impl Row, cells: impl IntoIterator<Item = String>) {
     let _ = write!(table, "| {case} |");
     for cell in cells {
         let _ = write!(table, " {cell} |");
@@ -51,9 +36,9 @@ fn row(table: &mut String, case: Case, cells: impl IntoIterator<Item = String>) 
     table.push('\n');
 }
 
-fn throughput<W: Way>(results: &Results<W>) -> String {
+fn throughput<R: Row, W: Way>(results: &Results<R, W>) -> String {
     let mut table = format!("### Thousands of requests a second\n\n{}", head::<W>("ratio"));
-    for case in many::<W>() {
+    for case in results.many() {
         let rate = |way| shown(results.rate(case, way).map(thousands), 1);
         let ours = W::ours().map(|way| [rate(way), shown(results.ratio(case, way), 2)]);
         row(&mut table, case, [rate(W::first())].into_iter().chain(ours.flatten()));
@@ -65,9 +50,9 @@ fn thousands(Spread { min, median, max }: Spread) -> Spread {
     Spread { min: min / 1e3, median: median / 1e3, max: max / 1e3 }
 }
 
-fn latency<W: Way>(results: &Results<W>) -> String {
+fn latency<R: Row, W: Way>(results: &Results<R, W>) -> String {
     let mut table = format!("### Median latency, µs\n\n{}", head::<W>("added"));
-    for case in single::<W>() {
+    for case in results.single() {
         let latency = |way| shown(results.latency(case, way), 1);
         let ours = W::ours().map(|way| [latency(way), shown(results.added(case, way), 1)]);
         row(&mut table, case, [latency(W::first())].into_iter().chain(ours.flatten()));
@@ -75,14 +60,14 @@ fn latency<W: Way>(results: &Results<W>) -> String {
     table
 }
 
-fn cpu<W: Way>(results: &Results<W>) -> String {
+fn cpu<R: Row, W: Way>(results: &Results<R, W>) -> String {
     let ways: String = W::ALL.iter().map(|way| format!(" {way} |")).collect();
     let mut table = format!(
         "### Processor time for a request, µs: front-end + back-end\n\n\
          | |{ways}\n|---|{}\n",
         "---|".repeat(W::ALL.len())
     );
-    for case in cases::<W>() {
+    for case in results.cases.iter().copied() {
         let cell = |way| {
             let both = results.front_cpu(case, way).zip(results.back_cpu(case, way));
             both.map_or("–".into(), |(front, back)| {
@@ -95,14 +80,14 @@ fn cpu<W: Way>(results: &Results<W>) -> String {
 }
 
 /// What the project set out to reach, and whether it did.
-pub fn verdicts<W: Way>(results: &Results<W>, place: &str) -> String {
+pub fn verdicts<R: Row, W: Way>(results: &Results<R, W>, place: &str) -> String {
     let mut list = String::new();
     let first = W::first();
     for way in W::ours() {
-        let found = many::<W>().map(|case| (case, results.ratio(case, way)));
+        let found = results.many().map(|case| (case, results.ratio(case, way)));
         let what = format!("{place}, {way}, at least {RATIO} of {first}");
         list.push_str(&verdict(&what, found, |ratio| ratio >= RATIO, 2));
-        let found = single::<W>().map(|case| (case, results.added(case, way)));
+        let found = results.single().map(|case| (case, results.added(case, way)));
         let what = format!("{place}, {way}, at most {ADDED} µs more than {first}");
         list.push_str(&verdict(&what, found, |added| added <= ADDED, 1));
     }
@@ -110,9 +95,9 @@ pub fn verdicts<W: Way>(results: &Results<W>, place: &str) -> String {
 }
 
 /// A line, and one more for each case that falls short.
-fn verdict(
+fn verdict<R: Row>(
     what: &str,
-    found: impl Iterator<Item = (Case, Option<Spread>)>,
+    found: impl Iterator<Item = (R, Option<Spread>)>,
     met: impl Fn(f64) -> bool,
     digits: usize,
 ) -> String {
@@ -130,9 +115,9 @@ fn verdict(
 }
 
 /// A case in a line, for who watches.
-pub fn line<W: Way>(results: &Results<W>, case: Case) -> String {
+pub fn line<R: Row, W: Way>(results: &Results<R, W>, case: R) -> String {
     let compared: Vec<_> = W::ours()
-        .map(|way| match case.shape.is_latency() {
+        .map(|way| match case.is_latency() {
             true => format!("{way} adds {} µs", shown(results.added(case, way), 1)),
             false => format!("{way} {}", shown(results.ratio(case, way), 2)),
         })

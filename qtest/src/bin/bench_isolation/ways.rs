@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::cases::{Case, Export};
+use crate::cases::Export;
 
 /// Ways that take turns.
 pub trait Way: Copy + PartialEq + fmt::Display + 'static {
@@ -13,11 +13,6 @@ pub trait Way: Copy + PartialEq + fmt::Display + 'static {
     /// The first.
     fn first() -> Self {
         Self::ALL[0]
-    }
-
-    /// Whether a case says anything about these ways.
-    fn measures(_case: Case) -> bool {
-        true
     }
 
     /// Those that are compared with the first.
@@ -56,7 +51,8 @@ impl fmt::Display for Mode {
     }
 }
 
-/// What guests have disks of.
+/// What guests have disks of. One that is emulated doesn't come up to the pace
+/// of the paced export.
 pub const EXPORTS: [Export; 2] = [Export::Null, Export::Ram];
 
 /// With one: memory-isolation of its devices.
@@ -72,12 +68,6 @@ pub enum Isolation {
 
 impl Way for Isolation {
     const ALL: &[Self] = &[Self::Off, Self::On, Self::Iothread];
-
-    /// A guest that is emulated doesn't come up to the pace of the paced
-    /// export.
-    fn measures(case: Case) -> bool {
-        EXPORTS.contains(&case.export)
-    }
 }
 
 impl fmt::Display for Isolation {
