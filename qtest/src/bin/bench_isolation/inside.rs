@@ -7,8 +7,9 @@ use annex_qtest::qemu::{Config, Vm};
 use anyhow::{Context, Result};
 
 use crate::cases::{Case, Export};
+use crate::daemon::cpu_time;
 use crate::results::Figures;
-use crate::storage::{cpu_time, Storage};
+use crate::storage::Storage;
 use crate::ways::{Isolation, EXPORTS};
 
 /// MiB of RAM.

@@ -7,6 +7,7 @@
 //! plot in docs/bench, or for a quick look (`--smoke`) in build/bench/smoke.
 
 mod cases;
+mod daemon;
 mod direct;
 mod guest;
 mod inside;

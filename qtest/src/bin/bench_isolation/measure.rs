@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{ensure, Result};
 
 use crate::cases::{Case, Export, Operation, Shape};
+use crate::daemon::cpu_time;
 use crate::direct::{Direct, RING};
 use crate::guest::Guest;
 use crate::isolated::{area, Isolated};
@@ -17,7 +18,7 @@ use crate::relayed::{carry, Relay, Relayed};
 use crate::results::Figures;
 use crate::session;
 use crate::source::{Timed, Verify};
-use crate::storage::{cpu_time, Storage};
+use crate::storage::Storage;
 use crate::ways::{Mode, Way};
 
 /// What is done with a connection's queues.

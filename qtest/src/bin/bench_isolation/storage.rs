@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The back-end: a qemu-storage-daemon with an export of each kind.
+//! The back-end of disks: a qemu-storage-daemon with an export of each kind.
 
-use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use annex_qtest::error::MachineFailure;
 use annex_qtest::files::{self, Dir};
-use annex_qtest::wait;
-use anyhow::{bail, Result};
-use nix::time::clock_getcpuclockid;
-use nix::unistd::Pid;
+use anyhow::Result;
 use rustix::fs::{fallocate, memfd_create, FallocateFlags, MemfdFlags};
 
 use crate::cases::{Export, Shape};
+use crate::daemon::Daemon;
 
 /// A running daemon.
 pub struct Storage {
-    child: Child,
+    daemon: Daemon,
     dir: PathBuf,
     _ram: OwnedFd,
 }
@@ -31,11 +27,10 @@ impl Storage {
         let ram = memfd_create("disk", MemfdFlags::CLOEXEC)?;
         fallocate(&ram, FallocateFlags::empty(), 0, Export::Ram.len())?;
         let ram_path = format!("/proc/{}/fd/{}", std::process::id(), ram.as_raw_fd());
-        let log_path = dir.file("storage.log");
-        let log = File::create(&log_path)?;
         let mut command = Command::new(files::storage_daemon()?);
         let queues = Shape::ALL.map(|shape| shape.queues).into_iter().max().unwrap_or(1);
-        for export in Export::ALL {
+        let sockets = Export::ALL.map(|export| dir.file(&socket_name(export)));
+        for (export, socket) in Export::ALL.into_iter().zip(&sockets) {
             let id = export.id();
             let node = match export {
                 Export::Null => format!("null-co,size={}", export.len()),
@@ -46,8 +41,6 @@ impl Storage {
                     format!("throttle,throttle-group=pace,file={}", Export::Null.id())
                 }
             };
-            let socket = dir.file(&socket_name(export));
-            let _ = fs::remove_file(&socket);
             command.arg("--blockdev").arg(format!("driver={node},node-name={id}"));
             command.arg("--export").arg(format!(
                 "vhost-user-blk,id=x{id},node-name={id},writable=on,num-queues={queues},\
@@ -55,18 +48,8 @@ impl Storage {
                 socket.display()
             ));
         }
-        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
-        let child = child
-            .map_err(|error| MachineFailure(format!("can't start qemu-storage-daemon: {error}")))?;
-        let mut storage = Self { child, dir: dir.path().into(), _ram: ram };
-        wait::until("qemu-storage-daemon to listen", Duration::from_secs(30), || {
-            if let Some(status) = storage.child.try_wait()? {
-                let said = fs::read_to_string(&log_path).unwrap_or_default();
-                bail!("qemu-storage-daemon ended with {status}: {}", said.trim_end());
-            }
-            Ok(Export::ALL.iter().all(|&export| storage.socket(export).exists()).then_some(()))
-        })?;
-        Ok(storage)
+        let daemon = Daemon::start(command, "qemu-storage-daemon", dir, &sockets)?;
+        Ok(Self { daemon, dir: dir.path().into(), _ram: ram })
     }
 
     /// Where to connect to.
@@ -76,20 +59,7 @@ impl Storage {
 
     /// Processor time that it has used.
     pub fn cpu(&self) -> Result<Duration> {
-        cpu_time(self.child.id())
-    }
-}
-
-/// Processor time that a process has used, its threads that ended included.
-pub fn cpu_time(pid: u32) -> Result<Duration> {
-    let clock = clock_getcpuclockid(Pid::from_raw(pid as i32))?;
-    Ok(clock.now()?.into())
-}
-
-impl Drop for Storage {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.daemon.cpu()
     }
 }
 
