@@ -23,4 +23,5 @@ pub mod snapshot;
 pub mod spawn;
 pub mod stream;
 pub mod trial;
+pub mod vhost_user;
 pub mod wait;

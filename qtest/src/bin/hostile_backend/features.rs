@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Feature bits: what it offers, and what no isolated device accepts.
 
-/// RING_INDIRECT_DESC.
-const INDIRECT: u64 = 1 << 28;
-/// RING_EVENT_IDX.
-pub const EVENT_IDX: u64 = 1 << 29;
-/// There are protocol features.
-pub const PROTOCOL_FEATURES: u64 = 1 << 30;
-const VERSION_1: u64 = 1 << 32;
+pub use annex_qtest::vhost_user::features::{EVENT_IDX, PROTOCOL_FEATURES};
+use annex_qtest::vhost_user::features::{INDIRECT, VERSION_1};
+
 const SEG_MAX: u64 = 1 << 2;
 const BLK_SIZE: u64 = 1 << 6;
 const FLUSH: u64 = 1 << 9;

@@ -12,18 +12,16 @@
 mod attacks;
 mod disk;
 mod features;
-mod memory;
 mod random;
 mod report;
-mod ring;
 mod session;
-mod wire;
 
 use std::collections::HashMap;
 use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 use std::str::FromStr;
 
+use annex_qtest::vhost_user::wire;
 use anyhow::{bail, Context, Result};
 
 use report::say;

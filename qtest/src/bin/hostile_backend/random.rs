@@ -5,9 +5,9 @@ use annex_qtest::stream;
 use anyhow::Result;
 
 use crate::disk::Disk;
-use crate::memory::Memory;
 use crate::report::say;
-use crate::ring::{Chain, Ring};
+use annex_qtest::vhost_user::Memory;
+use annex_qtest::vhost_user::{Chain, Ring};
 
 /// How many mutations a test is about.
 const ALL: u64 = 1_000_000;

@@ -2,7 +2,6 @@
 //! A connection of QEMU's: its messages answered, its requests served, and an
 //! attack when its time has come.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use anyhow::{ensure, Context, Result};
@@ -11,11 +10,11 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use crate::attacks::{Attack, Load, Strike};
 use crate::disk::Disk;
 use crate::features as f;
-use crate::memory::{describe, Memory};
 use crate::random::Mutator;
 use crate::report::say;
-use crate::ring::{Chain, Ring};
-use crate::wire::{Code, Message, Wire};
+use annex_qtest::vhost_user::wire::{Code, Message, Wire};
+use annex_qtest::vhost_user::{describe, Memory};
+use annex_qtest::vhost_user::{Chain, Ring};
 
 /// What it was started to do.
 pub struct Plan {
@@ -116,7 +115,7 @@ impl<'a> Session<'a> {
             let count = poll(&mut fds, Some(&limit))?;
             let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
             if ready[0] {
-                match self.wire.next()? {
+                match self.wire.take()? {
                     Some(message) => self.message(message)?,
                     None => return Ok(()),
                 }
@@ -270,50 +269,22 @@ impl<'a> Session<'a> {
 
     /// Does what a message without an answer of its own asks.
     fn set(&mut self, message: Message, ring: usize) -> Result<()> {
-        let file = || -> Option<File> { message.fds.first()?.try_clone().ok() };
         match message.code {
             Code::SET_FEATURES => {
                 say(format!("features {:#x}", message.u64(0)));
                 for ring in &mut self.rings {
-                    ring.event_idx = message.u64(0) & f::EVENT_IDX != 0;
-                    // Without this bit there is no message that enables rings.
-                    ring.enabled |= message.u64(0) & f::PROTOCOL_FEATURES == 0;
+                    ring.set_features(message.u64(0));
                 }
             }
             Code::SET_PROTOCOL_FEATURES => {
                 say(format!("protocol-features {:#x}", message.u64(0)));
             }
             Code::SET_MEM_TABLE => {
-                self.memory = Some(Memory::from_table(message)?);
-            }
-            Code::SET_VRING_NUM => {
-                let num = u16::try_from(message.u32(4))?;
-                ensure!(num.is_power_of_two(), "a ring of {num}");
-                self.ring(ring)?.num = num;
-            }
-            Code::SET_VRING_BASE => {
-                let base = message.u32(4) as u16;
-                say(format!("base {ring} {base}"));
-                (self.ring(ring)?.taken, self.ring(ring)?.given) = (base, base);
-            }
-            Code::SET_VRING_ADDR => {
-                let memory = self.memory.clone().context("rings before memory")?;
-                let [table, used, avail] = [8, 16, 24].map(|at| memory.place(message.u64(at)));
-                let it = self.ring(ring)?;
-                (it.table, it.used, it.avail) = (table?, used?, avail?);
-                it.given = memory.u16(it.used + 2)?;
-            }
-            Code::SET_VRING_KICK => {
-                self.ring(ring)?.kick = file();
-                self.work(ring)?;
-            }
-            Code::SET_VRING_CALL => self.ring(ring)?.call = file(),
-            Code::SET_VRING_ENABLE => {
-                self.ring(ring)?.enabled = message.u32(4) == 1;
-                self.work(ring)?;
+                self.memory = Some(Memory::from_table(&message, say)?);
             }
             Code::SET_BACKEND_REQ_FD => {
-                self.back = file().map(|file| Wire::from(OwnedFd::from(file)));
+                let file = message.fds.into_iter().next();
+                self.back = file.map(|file| Wire::from(OwnedFd::from(file)));
             }
             Code::SET_OWNER
             | Code::SET_VRING_ERR
@@ -321,7 +292,16 @@ impl<'a> Session<'a> {
             | Code::SET_INFLIGHT_FD
             | Code::RESET_DEVICE
             | Code::SET_STATUS => {}
-            code => anyhow::bail!("{code} wasn't agreed upon"),
+            code => {
+                let memory = self.memory.clone();
+                let is_known = self.ring(ring)?.set(&message, memory.as_ref())?;
+                ensure!(is_known, "{code} wasn't agreed upon");
+                match code {
+                    Code::SET_VRING_BASE => say(format!("base {ring} {}", message.u32(4) as u16)),
+                    Code::SET_VRING_KICK | Code::SET_VRING_ENABLE => self.work(ring)?,
+                    _ => {}
+                }
+            }
         }
         Ok(())
     }

@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use rustix::fs::{fallocate, fcntl_add_seals, ftruncate, FallocateFlags, SealFlags};
 
 use super::{Attack, Strike};
-use crate::memory::Memory;
 use crate::report::say;
 use crate::session::{Hit, Session, Then};
+use annex_qtest::vhost_user::Memory;
 
 pub const ALL: &[Attack] = &[
     Attack::new("area-garbage", "all of the memory is garbage", Strike::Request(garbage)),

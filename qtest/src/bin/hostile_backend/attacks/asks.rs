@@ -9,10 +9,10 @@ use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 
 use super::{Attack, Strike};
 use crate::features::P_REACHING;
-use crate::memory::Memory;
 use crate::report::say;
 use crate::session::{Hit, Session, Then};
-use crate::wire::to_qemu;
+use annex_qtest::vhost_user::wire::to_qemu;
+use annex_qtest::vhost_user::Memory;
 
 pub const ALL: &[Attack] = &[
     Attack::new("ask-notifier", "a page to be mapped into the guest", Strike::Request(notifier))

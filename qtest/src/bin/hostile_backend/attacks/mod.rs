@@ -10,9 +10,9 @@ mod used;
 
 use anyhow::Result;
 
-use crate::memory::Memory;
 use crate::session::{Hit, Session, Then};
-use crate::wire::{Code, Message};
+use annex_qtest::vhost_user::wire::{Code, Message};
+use annex_qtest::vhost_user::Memory;
 
 /// An attack.
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@ use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 use super::{Attack, Strike};
 use crate::features::P_INFLIGHT;
 use crate::session::Session;
-use crate::wire::{packet, Code, Message, VERSION};
+use annex_qtest::vhost_user::wire::{packet, Code, Message, VERSION};
 
 pub const ALL: &[Attack] = &[
     Attack::new(

@@ -10,8 +10,7 @@ use vm_memory::{
     Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion,
 };
 
-use crate::report::say;
-use crate::wire::Message;
+use super::wire::Message;
 
 /// A line of a memory table.
 struct Region {
@@ -29,14 +28,14 @@ pub struct Memory {
 
 impl Memory {
     /// Maps what a SET_MEM_TABLE gives, and tells what that is.
-    pub fn from_table(message: Message) -> Result<Self> {
+    pub fn from_table(message: &Message, tell: impl Fn(String)) -> Result<Self> {
         let (mut regions, mut ranges) = (Vec::new(), Vec::new());
-        say(format!("regions {}", message.u32(0)));
+        tell(format!("regions {}", message.u32(0)));
         for number in 0..message.u32(0) as usize {
             let at = 8 + 32 * number;
             let [guest, size, user, offset] = [0, 8, 16, 24].map(|field| message.u64(at + field));
             let file = message.fds.get(number).context("a region without a descriptor")?;
-            say(format!(
+            tell(format!(
                 "region guest={guest:#x} user={user:#x} size={size:#x} offset={offset:#x} \
                  file={:#x} {}",
                 file.metadata()?.len(),

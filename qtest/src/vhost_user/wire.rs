@@ -119,7 +119,7 @@ impl Wire {
     }
 
     /// The next message; none when QEMU has closed the connection.
-    pub fn next(&mut self) -> Result<Option<Message>> {
+    pub fn take(&mut self) -> Result<Option<Message>> {
         let mut header = [0; HEADER];
         let (mut got, mut fds) = self.receive(&mut header)?;
         if got == 0 {
@@ -181,7 +181,7 @@ impl Wire {
     pub fn ask(&mut self, code: u32, payload: &[u8], fds: &[BorrowedFd]) -> Result<Option<u64>> {
         self.raw(&packet(code, VERSION | NEED_REPLY, payload), fds)?;
         self.0.set_read_timeout(Some(Duration::from_secs(10)))?;
-        Ok(self.next()?.map(|answer| answer.u64(0)))
+        Ok(self.take()?.map(|answer| answer.u64(0)))
     }
 
     /// Ends it in both directions, whoever else holds it.

@@ -4,9 +4,11 @@
 use std::fs::File;
 use std::io::{Read, Write};
 
-use anyhow::{ensure, Result};
+use anyhow::{ensure, Context, Result};
 
-use crate::memory::Memory;
+use super::features::{EVENT_IDX, PROTOCOL_FEATURES};
+use super::wire::{Code, Message};
+use super::Memory;
 
 const NEXT: u16 = 1;
 const WRITE: u16 = 2;
@@ -82,6 +84,40 @@ fn descriptor(memory: &Memory, at: u64) -> Result<Descriptor> {
 }
 
 impl Ring {
+    /// Does what a message asks that is about one ring; false of all others.
+    pub fn set(&mut self, message: &Message, memory: Option<&Memory>) -> Result<bool> {
+        let file = || message.fds.first()?.try_clone().ok();
+        match message.code {
+            Code::SET_VRING_NUM => {
+                let num = u16::try_from(message.u32(4))?;
+                ensure!(num.is_power_of_two(), "a ring of {num}");
+                self.num = num;
+            }
+            Code::SET_VRING_BASE => {
+                let base = message.u32(4) as u16;
+                (self.taken, self.given) = (base, base);
+            }
+            Code::SET_VRING_ADDR => {
+                let memory = memory.context("rings before memory")?;
+                let [table, used, avail] = [8, 16, 24].map(|at| memory.place(message.u64(at)));
+                (self.table, self.used, self.avail) = (table?, used?, avail?);
+                self.given = memory.u16(self.used + 2)?;
+            }
+            Code::SET_VRING_KICK => self.kick = file(),
+            Code::SET_VRING_CALL => self.call = file(),
+            Code::SET_VRING_ENABLE => self.enabled = message.u32(4) == 1,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Takes the features that a SET_FEATURES says.
+    pub fn set_features(&mut self, features: u64) {
+        self.event_idx = features & EVENT_IDX != 0;
+        // Without this bit there is no message that enables rings.
+        self.enabled |= features & PROTOCOL_FEATURES == 0;
+    }
+
     /// Whether it can be looked at.
     pub fn runs(&self) -> bool {
         self.enabled && self.kick.is_some() && self.num > 0 && self.table != 0

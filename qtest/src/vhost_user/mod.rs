@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The back-end's side of vhost-user: messages, the memory they share, and split
+//! rings. Libraries for it hang up on what they don't expect, QEMU's own NICs
+//! included, which enable rings before they tell of any features.
+
+mod memory;
+mod ring;
+pub mod wire;
+
+pub use memory::{describe, Memory};
+pub use ring::{Buffer, Chain, Ring, DESCRIPTOR};
+
+/// Feature bits of any device.
+pub mod features {
+    /// RING_INDIRECT_DESC.
+    pub const INDIRECT: u64 = 1 << 28;
+    /// RING_EVENT_IDX.
+    pub const EVENT_IDX: u64 = 1 << 29;
+    /// There are protocol features.
+    pub const PROTOCOL_FEATURES: u64 = 1 << 30;
+    /// VERSION_1.
+    pub const VERSION_1: u64 = 1 << 32;
+}
