@@ -34,6 +34,7 @@ bench-tape: all guest ## measure the tape drive beside a disk; writes into docs/
 	scripts/bench-tape
 
 bench-isolation: all guest ## measure an isolated back-end beside one that isn't; writes into docs/
+	scripts/backends
 	scripts/bench-isolation
 
 export: ## write the branch annex of build/qemu-src into patches/ [FOLDER=for new commits]

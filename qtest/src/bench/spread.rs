@@ -24,6 +24,12 @@ impl Spread {
         };
         Some(Self { min, median, max })
     }
+
+    /// The same in another unit.
+    pub fn scaled(self, factor: f64) -> Self {
+        let Self { min, median, max } = self;
+        Self { min: min * factor, median: median * factor, max: max * factor }
+    }
 }
 
 /// A ratio, if both are known.

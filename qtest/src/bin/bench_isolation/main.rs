@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! `make bench-isolation`: a vhost-user block back-end that sees the driver's
-//! memory beside one that doesn't, without a guest and with one, and the copy
-//! engine beside memcpy.
+//! `make bench-isolation`: vhost-user back-ends that see the driver's memory
+//! beside some that don't, of a disk without a guest, of disks, file systems and
+//! networks with one, and the copy engine beside memcpy.
 //!
 //! The ways take turns. What comes out is a page, a table of all runs and a
 //! plot in docs/bench, or for a quick look (`--smoke`) in build/bench/smoke.
@@ -14,12 +14,16 @@ mod inside;
 mod isolated;
 mod lane;
 mod measure;
+mod network;
+mod packet;
 mod page;
 mod plot;
+mod reflector;
 mod relayed;
 mod results;
 mod row;
 mod session;
+mod share;
 mod source;
 mod storage;
 mod tables;
@@ -36,9 +40,11 @@ use anyhow::{bail, Context, Result};
 use cases::{Case, Export, Shape};
 use inside::Inside;
 use measure::{measure, verify};
-use page::Measured;
+use network::Traffic;
+use page::{Measured, MeasuredInside};
 use results::{Figures, Results, Sample, COLUMNS};
 use row::Row;
+use share::Access;
 use storage::Storage;
 use ways::{Isolation, Mode, Way, EXPORTS};
 
@@ -94,16 +100,25 @@ fn outside((runs, seconds): (usize, f64)) -> Result<Results<Case, Mode>> {
     rounds(Case::of(&Export::ALL), runs, |case, mode| measure(&storage, case, mode, seconds))
 }
 
-fn inside((runs, seconds): (usize, f64)) -> Result<Results<Case, Isolation>> {
+fn inside((runs, seconds): (usize, f64)) -> Result<MeasuredInside> {
     println!("booting a guest with isolation off, one with it on, one with it in an iothread ...");
     let guests = Isolation::ALL.iter().map(|&isolation| Inside::start(isolation));
     let guests = guests.collect::<Result<Vec<_>>>()?;
-    let results = rounds(Case::of(&EXPORTS), runs, |case, isolation| {
+    let guest = |isolation| {
         let guest = guests.iter().find(|guest| guest.isolation() == isolation);
-        guest.context("all were booted")?.measure(case, seconds)
+        guest.context("all were booted")
+    };
+    let disks =
+        rounds(Case::of(&EXPORTS), runs, |case, isolation| guest(isolation)?.disk(case, seconds))?;
+    println!("virtiofs ...");
+    let files =
+        rounds(Access::all(), runs, |access, isolation| guest(isolation)?.file(access, seconds))?;
+    println!("networks ...");
+    let network = rounds(Traffic::ALL.to_vec(), runs, |traffic, isolation| {
+        guest(isolation)?.network(traffic, seconds)
     })?;
     guests.into_iter().try_for_each(Inside::end)?;
-    Ok(results)
+    Ok(MeasuredInside { disks, files, network })
 }
 
 /// Round after round; in each, one way after the other.
@@ -129,8 +144,9 @@ fn rounds<R: Row, W: Way>(
 fn write(measured: &Measured, out: PathBuf, smoke: bool) -> Result<()> {
     fs::create_dir_all(&out)?;
     let name = |extension: &str| out.join(format!("isolation.{extension}"));
-    let (outside, inside) = (measured.outside.csv("outside"), measured.inside.csv("guest"));
-    fs::write(name("csv"), [COLUMNS, &outside, &inside].concat())?;
+    let MeasuredInside { disks, files, network } = &measured.inside;
+    let inside = [disks.csv("guest"), files.csv("guest"), network.csv("guest")].concat();
+    fs::write(name("csv"), [COLUMNS, &measured.outside.csv("outside"), &inside].concat())?;
     plot::draw(&measured.outside, &name("svg"))?;
     fs::write(name("md"), page::text(measured, &Machine::here()?, smoke))?;
     println!("{}", page::verdicts(measured, smoke));

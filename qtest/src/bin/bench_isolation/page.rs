@@ -5,7 +5,9 @@ use annex_qtest::bench::crates::{self, Figure};
 use annex_qtest::bench::Machine;
 
 use crate::cases::Case;
+use crate::network::Traffic;
 use crate::results::Results;
+use crate::share::Access;
 use crate::tables;
 use crate::ways::{Isolation, Mode};
 
@@ -39,19 +41,35 @@ what isolation adds is missing there. The throttled export shows what a disk los
 const INSIDE: &str = "\
 ## In a guest: memory-isolation off and on
 
-Linux in QEMU with two vhost-user-blk-pci disks, each of two queues, of a qemu-storage-daemon of
-its own with the first two exports; guest/diskload.c makes the requests, with libaio and past the page
-cache, from one CPU for one queue and from two for two. Three guests take turns: with
-`memory-isolation=off` (and guest memory in a shared memfd), `on`, and on with a
-`memory-isolation-iothread`. Processor time of the front-end is all of QEMU's, the guest's
-included.
+Linux in QEMU, three guests that take turns: with `memory-isolation=off` (and guest memory in a
+shared memfd), `on`, and on with a `memory-isolation-iothread`. Processor time of the front-end is
+all of QEMU's, the guest's included.
+
+## In a guest: vhost-user-blk
+
+Two vhost-user-blk-pci disks, each of two queues, of a qemu-storage-daemon of the guest's own with
+the first two exports; guest/diskload.c makes the requests, with libaio and past the page cache,
+from one CPU for one queue and from two for two.
 
 ";
 
-const REST: &str = "\
-## Not measured
+const FILES: &str = "\
+## In a guest: vhost-user-fs
 
-virtiofs and net.
+virtiofsd shares a file in RAM (on a tmpfs); guest/diskload.c reads and writes it past the guest's
+page cache, one request at a time, so that each goes to virtiofsd as one. Requests of 4 KiB are at
+random places, those of 1 MiB in order.
+
+";
+
+const NETWORK: &str = "\
+## In a guest: vhost-user networks
+
+The back-end is a thread of the bench (reflector.rs), which swaps addresses in UDP packets for the
+service echo, and counts and drops those for discard without a look at more than their headers. No
+checksum or segment is left to it. guest/netload.c sends packets of 64 bytes there and back, one at
+a time, and of 1500 bytes, IP's headers included, as many as the network takes: of these it is those
+that arrived that count.
 
 ";
 
@@ -60,18 +78,29 @@ pub struct Measured {
     /// Without a guest.
     pub outside: Results<Case, Mode>,
     /// With one.
-    pub inside: Results<Case, Isolation>,
+    pub inside: MeasuredInside,
     /// By the crate's own bench.
     pub crates: Vec<Figure>,
     /// The machine's load average before.
     pub load: String,
 }
 
+/// What was measured in guests.
+pub struct MeasuredInside {
+    /// Of vhost-user-blk.
+    pub disks: Results<Case, Isolation>,
+    /// Of vhost-user-fs.
+    pub files: Results<Access, Isolation>,
+    /// Of `-netdev vhost-user`.
+    pub network: Results<Traffic, Isolation>,
+}
+
 /// The whole page.
 pub fn text(measured: &Measured, machine: &Machine, smoke: bool) -> String {
     let Measured { outside, inside, crates, load } = measured;
     let Machine { hardware, kernel, qemu, accel, date } = machine;
-    let (runs, inside_runs) = (outside.runs(), inside.runs());
+    let MeasuredInside { disks, files, network } = inside;
+    let (runs, inside_runs) = (outside.runs(), disks.runs());
     [
         format!(
             "<!-- SPDX-License-Identifier: GPL-2.0-or-later -->\n\
@@ -86,14 +115,16 @@ pub fn text(measured: &Measured, machine: &Machine, smoke: bool) -> String {
              - Every run is in [isolation.csv](isolation.csv)\n\n"
         ),
         format!("{OUTSIDE}{}\n", tables::tables(outside)),
-        format!("{INSIDE}{}\n", tables::tables(inside)),
+        format!("{INSIDE}{}\n", tables::tables(disks)),
+        format!("{FILES}{}\n{}\n", tables::tables(files), tables::megabytes(files)),
+        format!("{NETWORK}{}\n{}\n", tables::tables(network), tables::megabytes(network)),
         format!(
             "## The copy engine: beside memcpy\n\n\
              `cargo bench -p isolated-memory`, in the same run. Requests (ns) are whole ones,\n\
              lent, answered, reaped and cleaned, beside the copying alone.\n\n{}\n",
             crates::table(crates, "memcpy")
         ),
-        format!("{REST}## Targets\n\n{}", verdicts(measured, smoke)),
+        format!("## Targets\n\n{}", verdicts(measured, smoke)),
     ]
     .concat()
 }
@@ -105,7 +136,9 @@ pub fn verdicts(measured: &Measured, smoke: bool) -> String {
     }
     [
         tables::verdicts(&measured.outside, "outside of a guest"),
-        tables::verdicts(&measured.inside, "in a guest"),
+        tables::verdicts(&measured.inside.disks, "in a guest, blk"),
+        tables::verdicts(&measured.inside.files, "in a guest, fs"),
+        tables::verdicts(&measured.inside.network, "in a guest, net"),
         crates::verdicts(&measured.crates, "isolated-memory"),
     ]
     .concat()

@@ -22,7 +22,8 @@ pub struct Figures {
     /// back-end's.
     pub front_cpu: f64,
     pub back_cpu: f64,
-    /// Half of the requests took no longer than this, in seconds.
+    /// Half of the requests took no longer than this, in seconds; NaN where it
+    /// isn't known.
     pub latency: f64,
 }
 

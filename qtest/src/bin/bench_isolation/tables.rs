@@ -39,15 +39,14 @@ fn row(table: &mut String, case: impl Row, cells: impl IntoIterator<Item = Strin
 fn throughput<R: Row, W: Way>(results: &Results<R, W>) -> String {
     let mut table = format!("### Thousands of requests a second\n\n{}", head::<W>("ratio"));
     for case in results.many() {
-        let rate = |way| shown(results.rate(case, way).map(thousands), 1);
+        let rate = |way| {
+            let thousands = results.rate(case, way).map(|rate| rate.scaled(1e-3));
+            shown(thousands, if thousands.is_some_and(|rate| rate.median < 1.0) { 3 } else { 1 })
+        };
         let ours = W::ours().map(|way| [rate(way), shown(results.ratio(case, way), 2)]);
         row(&mut table, case, [rate(W::first())].into_iter().chain(ours.flatten()));
     }
     table
-}
-
-fn thousands(Spread { min, median, max }: Spread) -> Spread {
-    Spread { min: min / 1e3, median: median / 1e3, max: max / 1e3 }
 }
 
 fn latency<R: Row, W: Way>(results: &Results<R, W>) -> String {
@@ -60,13 +59,27 @@ fn latency<R: Row, W: Way>(results: &Results<R, W>) -> String {
     table
 }
 
-fn cpu<R: Row, W: Way>(results: &Results<R, W>) -> String {
+/// The title, and the first line of a table whose rows have a value of each
+/// way.
+fn plain_head<W: Way>(title: &str) -> String {
     let ways: String = W::ALL.iter().map(|way| format!(" {way} |")).collect();
-    let mut table = format!(
-        "### Processor time for a request, µs: front-end + back-end\n\n\
-         | |{ways}\n|---|{}\n",
-        "---|".repeat(W::ALL.len())
-    );
+    format!("### {title}\n\n| |{ways}\n|---|{}\n", "---|".repeat(W::ALL.len()))
+}
+
+/// Throughput in bytes.
+pub fn megabytes<R: Row, W: Way>(results: &Results<R, W>) -> String {
+    let mut table = plain_head::<W>("MB a second");
+    for case in results.many() {
+        let megabytes = |rate: Spread| rate.scaled(case.bytes() as f64 / 1e6);
+        let cell = |&way: &W| shown(results.rate(case, way).map(megabytes), 0);
+        row(&mut table, case, W::ALL.iter().map(cell));
+    }
+    table
+}
+
+fn cpu<R: Row, W: Way>(results: &Results<R, W>) -> String {
+    let title = "Processor time for a request, µs: front-end + back-end";
+    let mut table = plain_head::<W>(title);
     for case in results.cases.iter().copied() {
         let cell = |way| {
             let both = results.front_cpu(case, way).zip(results.back_cpu(case, way));

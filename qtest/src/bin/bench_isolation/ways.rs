@@ -66,6 +66,19 @@ pub enum Isolation {
     Iothread,
 }
 
+impl Isolation {
+    /// A device's options, to be copied by `iothread` if one is.
+    pub fn options(self, iothread: &str) -> String {
+        match self {
+            Self::Off => String::new(),
+            Self::On => ",memory-isolation=on".into(),
+            Self::Iothread => {
+                format!(",memory-isolation=on,memory-isolation-iothread={iothread}")
+            }
+        }
+    }
+}
+
 impl Way for Isolation {
     const ALL: &[Self] = &[Self::Off, Self::On, Self::Iothread];
 }
