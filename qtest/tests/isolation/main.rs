@@ -3,6 +3,7 @@
 //! and one that attacks. Each file registers its own tests.
 
 mod backend;
+mod bare;
 mod blk;
 mod contact;
 mod devices;

@@ -11,7 +11,8 @@ use anyhow::{ensure, Context, Result};
 use serde_json::json;
 
 use crate::backend::Backend;
-use crate::driver::{Request, Rig, NEEDS_RESET, STALLED};
+use crate::bare::NEEDS_RESET;
+use crate::driver::{Driver, Part, Request, RING};
 use crate::rig::SOON;
 
 inventory::submit! { Family(|add| {
@@ -24,6 +25,8 @@ inventory::submit! { Family(|add| {
 const SEED: &str = "ANNEX_SEED";
 /// What a million of them may take on a busy host.
 const LIMIT: Duration = Duration::from_secs(240);
+/// A time after which a back-end that hasn't answered won't.
+const STALLED: Duration = Duration::from_millis(200);
 /// The last word of a back-end that has made them all.
 const DONE: &str = "1000000";
 
@@ -50,30 +53,33 @@ impl Draw {
 
     /// A request that the disk can carry out.
     fn request(&mut self) -> Request {
-        let buffers = (0..1 + self.below(6)).map(|_| 512 * (1 + self.below(32)) as u32).collect();
-        Request {
-            reads: self.below(2) == 0,
-            sector: self.below(1 << 12),
-            buffers,
-            indirect: self.below(4) != 0,
-        }
+        let reads = self.below(2) == 0;
+        let mut header = vec![0; 16];
+        header[0] = u8::from(!reads);
+        header[8..].copy_from_slice(&self.below(1 << 12).to_le_bytes());
+        let mut parts = vec![Part::Bytes(header)];
+        let part = if reads { Part::Room } else { Part::Any };
+        parts.extend((0..1 + self.below(6)).map(|_| part(512 * (1 + self.below(32)) as u32)));
+        parts.push(Part::Room(1));
+        Request { parts, indirect: self.below(4) != 0 }
     }
 }
 
 fn run(dir: &Dir, options: &str, seed: u64) -> Result<()> {
     let backend = Backend::hostile(dir, "backend", "random", &["--seed", &seed.to_string()])?;
-    let mut rig = Rig::start(dir, &backend.socket, options)?;
+    let disk = format!("vhost-user-blk-pci,num-queues=1,queue-size={RING}{options}");
+    let mut driver = Driver::start(dir, &backend.socket, &disk, 1)?;
     let mut draw = Draw { seed: seed ^ 1, count: 0 };
     let (mut rounds, mut broken, mut requests) = (0u64, 0u64, 0);
     let start = Instant::now();
     loop {
-        rig.reset()?;
-        let (done, how) = round(&mut rig, &mut draw)?;
-        rig.check_ram()?;
+        driver.reset()?;
+        let (done, how) = round(&mut driver, &mut draw)?;
+        driver.check_ram()?;
         rounds += 1;
         requests += done;
         broken += u64::from(how);
-        rig.vm.qmp.execute_within(SOON, "query-status", json!({}))?;
+        driver.machine.vm.qmp.execute_within(SOON, "query-status", json!({}))?;
         if backend.facts("mutations")?.last().is_some_and(|count| count == DONE) {
             break;
         }
@@ -81,29 +87,29 @@ fn run(dir: &Dir, options: &str, seed: u64) -> Result<()> {
     }
     dir.log(format!("{rounds} rounds, {broken} broken, {requests} requests came back"));
     ensure!(broken >= 5 && requests >= 1000, "{broken} of {rounds} broken, {requests} requests");
-    rig.reset()?;
-    rig.check_ram()?;
-    rig.vm.quit()
+    driver.reset()?;
+    driver.check_ram()?;
+    driver.machine.vm.quit()
 }
 
 /// Requests until the device breaks or nothing comes back. How many did, and
 /// whether it broke.
-fn round(rig: &mut Rig, draw: &mut Draw) -> Result<(usize, bool)> {
+fn round(driver: &mut Driver, draw: &mut Draw) -> Result<(usize, bool)> {
     const ENOUGH: usize = 2000;
     let mut done = 0;
     let mut last = Instant::now();
     while done < ENOUGH {
         for _ in 0..1 + draw.below(8) {
             let request = draw.request();
-            let Some(slot) = rig.room(&request) else { break };
-            rig.submit(slot, &request)?;
+            let Some(slot) = driver.room(0, &request) else { break };
+            driver.submit(0, slot, &request)?;
         }
-        rig.kick()?;
+        driver.machine.notify(0)?;
         let wait = Instant::now();
         loop {
-            let count = rig.reap()?;
+            let count = driver.reap(0)?.len();
             done += count;
-            if count > 0 || !rig.busy() {
+            if count > 0 || !driver.busy() {
                 last = Instant::now();
                 break;
             }
@@ -111,7 +117,7 @@ fn round(rig: &mut Rig, draw: &mut Draw) -> Result<(usize, bool)> {
                 break;
             }
         }
-        if rig.status()? & NEEDS_RESET != 0 {
+        if driver.machine.status()? & NEEDS_RESET != 0 {
             return Ok((done, true));
         }
         if last.elapsed() > STALLED {

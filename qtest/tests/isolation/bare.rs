@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A machine without a guest: QEMU executes no code (qtest), the guest's RAM
+//! is a file, and who drives its isolated device does it from here.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use annex_qtest::accel::Accel;
+use annex_qtest::files::Dir;
+use annex_qtest::qemu::{Config, Vm};
+use annex_qtest::{stream, wait};
+use anyhow::{ensure, Context, Result};
+
+use crate::rig::SOON;
+
+/// MiB of RAM.
+const RAM_MIB: u64 = 32;
+
+/// Where the device's BAR is put, and its parts (hw/virtio/virtio-pci.c).
+const BAR: u64 = 0xe000_0000;
+const NOTIFY: u64 = BAR + 0x3000;
+const DEVICE_SLOT: u32 = 8;
+
+/// Bits of the device's status.
+const ACKNOWLEDGE: u8 = 1;
+const DRIVER: u8 = 2;
+const DRIVER_OK: u8 = 4;
+const FEATURES_OK: u8 = 8;
+/// The device is broken.
+pub const NEEDS_RESET: u8 = 64;
+
+/// A split ring's three parts in RAM.
+#[derive(Clone, Copy, Debug)]
+pub struct Ring {
+    /// The descriptors.
+    pub table: u64,
+    /// What the driver offers.
+    pub avail: u64,
+    /// What the device has used.
+    pub used: u64,
+}
+
+/// The machine, with one device.
+pub struct Bare {
+    /// The machine.
+    pub vm: Vm,
+    /// Its RAM.
+    pub ram: File,
+    lines: BufReader<UnixStream>,
+}
+
+impl Bare {
+    /// Starts it; `device` is its kind with its options, but for those that all
+    /// have.
+    pub fn start(dir: &Dir, backend: &Path, device: &str) -> Result<Self> {
+        let (ram, bus) = (dir.file("ram"), dir.file("qtest.sock"));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&ram)?;
+        file.write_all_at(&stream::bytes(7, 0, (RAM_MIB << 20) as usize), 0)?;
+        let mut config = Config::new(RAM_MIB)?;
+        config.accel = Accel::None;
+        let memory = format!(
+            "memory-backend-file,id=pc.ram,share=on,size={RAM_MIB}M,mem-path={}",
+            ram.display()
+        );
+        let device =
+            format!("{device},id=isolated,addr={DEVICE_SLOT},chardev=backend,memory-isolation=on");
+        let chardev = format!("socket,id=backend,path={}", backend.display());
+        let server = format!("socket,id=bus,server=on,wait=off,path={}", bus.display());
+        let vm = config
+            .with(["-object", &memory, "-machine", "memory-backend=pc.ram"])
+            .with(["-object", "iothread,id=io", "-chardev", &chardev, "-device", &device])
+            .with(["-chardev", &server, "-qtest", "chardev:bus", "-qtest-log", "none"])
+            .start("vm", dir)?;
+        let lines = BufReader::new(UnixStream::connect(&bus)?);
+        let mut machine = Self { vm, ram: file, lines };
+        const COMMAND: u32 = 4;
+        const BAR_4: u32 = 0x20;
+        const MEMORY_AND_MASTER: u32 = 6;
+        machine.set_pci(BAR_4, BAR as u32)?;
+        machine.set_pci(BAR_4 + 4, 0)?;
+        machine.set_pci(COMMAND, MEMORY_AND_MASTER)?;
+        Ok(machine)
+    }
+
+    /// All of its RAM.
+    pub fn whole_ram(&self) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; (RAM_MIB << 20) as usize];
+        self.ram.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
+    }
+
+    /// I/O as a CPU would do it.
+    fn ask(&mut self, command: &str) -> Result<u64> {
+        writeln!(self.lines.get_ref(), "{command}")?;
+        let mut line = String::new();
+        self.lines.read_line(&mut line)?;
+        let answer =
+            line.trim().strip_prefix("OK").with_context(|| format!("{command}: {line}"))?;
+        match answer.trim().trim_start_matches("0x") {
+            "" => Ok(0),
+            hex => Ok(u64::from_str_radix(hex, 16)?),
+        }
+    }
+
+    fn set_pci(&mut self, register: u32, value: u32) -> Result<()> {
+        self.ask(&format!("outl 0xcf8 {:#x}", 1 << 31 | DEVICE_SLOT << 11 | register))?;
+        self.ask(&format!("outl 0xcfc {value:#x}")).map(drop)
+    }
+
+    fn set_status(&mut self, status: u8) -> Result<()> {
+        self.ask(&format!("writeb {:#x} {status:#x}", BAR + 20)).map(drop)
+    }
+
+    /// The device's status.
+    pub fn status(&mut self) -> Result<u8> {
+        Ok(self.ask(&format!("readb {:#x}", BAR + 20))? as u8)
+    }
+
+    /// Resets the device, and waits until it is.
+    pub fn reset(&mut self) -> Result<()> {
+        self.set_status(0)?;
+        wait::until("the device to be reset", SOON, || Ok((self.status()? == 0).then_some(())))
+    }
+
+    /// Makes a device that was reset ready, with rings of `size` entries.
+    pub fn make_ready(&mut self, features: u64, rings: &[Ring], size: u16) -> Result<()> {
+        self.set_status(ACKNOWLEDGE | DRIVER)?;
+        for (select, features) in [(0, features as u32), (1, (features >> 32) as u32)] {
+            self.ask(&format!("writel {:#x} {select}", BAR + 8))?;
+            self.ask(&format!("writel {:#x} {features:#x}", BAR + 12))?;
+        }
+        self.set_status(ACKNOWLEDGE | DRIVER | FEATURES_OK)?;
+        ensure!(self.status()? & FEATURES_OK != 0, "the features aren't accepted");
+        for (queue, ring) in rings.iter().enumerate() {
+            self.ask(&format!("writew {:#x} {queue}", BAR + 22))?;
+            self.ask(&format!("writew {:#x} {size}", BAR + 24))?;
+            for (register, place) in [(32, ring.table), (40, ring.avail), (48, ring.used)] {
+                self.ask(&format!("writel {:#x} {place:#x}", BAR + register))?;
+                self.ask(&format!("writel {:#x} 0", BAR + register + 4))?;
+            }
+            self.ask(&format!("writew {:#x} 1", BAR + 28))?;
+        }
+        self.set_status(ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK)
+    }
+
+    /// Tells the device that there is something in a queue.
+    pub fn notify(&mut self, queue: usize) -> Result<()> {
+        self.ask(&format!("writew {:#x} {queue}", NOTIFY + 4 * queue as u64)).map(drop)
+    }
+}
