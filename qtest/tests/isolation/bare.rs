@@ -21,6 +21,7 @@ const RAM_MIB: u64 = 32;
 
 /// Where the device's BAR is put, and its parts (hw/virtio/virtio-pci.c).
 const BAR: u64 = 0xe000_0000;
+const CONFIG: u64 = BAR + 0x2000;
 const NOTIFY: u64 = BAR + 0x3000;
 const DEVICE_SLOT: u32 = 8;
 
@@ -149,5 +150,10 @@ impl Bare {
     /// Tells the device that there is something in a queue.
     pub fn notify(&mut self, queue: usize) -> Result<()> {
         self.ask(&format!("writew {:#x} {queue}", NOTIFY + 4 * queue as u64)).map(drop)
+    }
+
+    /// A field of the device's own configuration.
+    pub fn config_word(&mut self, offset: u64) -> Result<u32> {
+        Ok(self.ask(&format!("readl {:#x}", CONFIG + offset))? as u32)
     }
 }

@@ -7,9 +7,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use annex_qtest::files::Dir;
+use annex_qtest::wait;
 use anyhow::{bail, ensure, Context, Result};
 
 use crate::bare::{Bare, Ring};
+use crate::rig::SOON;
 
 /// Entries of a ring, and how many requests there may be at once.
 pub const RING: u16 = 64;
@@ -217,6 +219,21 @@ impl Driver {
         }
         self.queues[queue].free.extend(request.held);
         Ok((slot, written))
+    }
+
+    /// Gives the device a message, and waits for the answer, of `room` bytes
+    /// at most.
+    pub fn ask(&mut self, queue: usize, message: Vec<u8>, room: u32) -> Result<Vec<u8>> {
+        let parts = vec![Part::Bytes(message), Part::Room(room)];
+        let request = Request { parts, indirect: false };
+        let slot = self.room(queue, &request).context("room for a request")?;
+        self.submit(queue, slot, &request)?;
+        self.machine.notify(queue)?;
+        wait::until("the device to answer", SOON, || match self.reap(queue)?.as_slice() {
+            [] => Ok(None),
+            [(done, answer)] if *done == slot => Ok(Some(answer.clone())),
+            others => bail!("not the answer: {others:?}"),
+        })
     }
 
     /// Checks every byte of RAM that nobody may have written.

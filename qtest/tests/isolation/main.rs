@@ -14,6 +14,7 @@ mod migration;
 mod random;
 mod replies;
 mod rig;
+mod sound;
 
 fn main() -> std::process::ExitCode {
     let code = annex_qtest::trial::main();

@@ -276,12 +276,17 @@ impl Machine {
 
     /// The figures of a queue of the device `id`.
     pub fn figures(&self, id: &str, queue: u16) -> Result<Value> {
-        let arguments = json!({ "path": virtio_path(id), "queue": queue });
-        let mut status = self.vm.qmp.execute("x-query-virtio-vhost-queue-status", arguments)?;
-        let figures = status["isolation"].take();
-        ensure!(figures.is_object(), "no figures of an isolated queue in {status}");
-        Ok(figures)
+        figures_of(&self.vm, id, queue)
     }
+}
+
+/// The figures of a queue of a VM's device `id`.
+pub fn figures_of(vm: &Vm, id: &str, queue: u16) -> Result<Value> {
+    let arguments = json!({ "path": virtio_path(id), "queue": queue });
+    let mut status = vm.qmp.execute("x-query-virtio-vhost-queue-status", arguments)?;
+    let figures = status["isolation"].take();
+    ensure!(figures.is_object(), "no figures of an isolated queue in {status}");
+    Ok(figures)
 }
 
 /// What is behind the PCI device `id`.
