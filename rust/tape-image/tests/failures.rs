@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A medium that fails leaves the tape at its last sync, and says so.
+//! A medium that fails for good leaves the tape at its last sync, and says so.
 
 mod support;
 
