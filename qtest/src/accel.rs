@@ -73,6 +73,7 @@ fn probe_kvm() -> Result<()> {
         mib: 256,
         backing: crate::memory::Backing::Anon,
         guest: crate::files::Guest::usual()?,
+        kernel_options: String::new(),
         incoming: false,
         args: Vec::new(),
         wrapper: Vec::new(),

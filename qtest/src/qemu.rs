@@ -42,6 +42,8 @@ pub struct Config {
     pub backing: Backing,
     /// What it boots.
     pub guest: Guest,
+    /// What its kernel is told besides the usual.
+    pub kernel_options: String,
     /// Whether to wait for a snapshot instead of booting.
     pub incoming: bool,
     /// More arguments for QEMU.
@@ -60,6 +62,7 @@ impl Config {
             mib,
             backing: Backing::Anon,
             guest: Guest::usual()?,
+            kernel_options: String::new(),
             incoming: false,
             args: Vec::new(),
             wrapper: Vec::new(),
@@ -79,6 +82,11 @@ impl Config {
     /// The same machine with another kind of RAM.
     pub fn backed_by(&self, backing: Backing) -> Self {
         Self { backing, ..self.clone() }
+    }
+
+    /// The same machine whose kernel is told `options`, too.
+    pub fn with_kernel_options(&self, options: &str) -> Self {
+        Self { kernel_options: options.into(), ..self.clone() }
     }
 
     /// The same machine with more arguments.
@@ -112,7 +120,8 @@ impl Config {
         // that had asked for that one only would sleep for ever, one that
         // ticks doesn't notice.
         let timers = "no_timer_check nohz=off highres=off";
-        line.extend(["-append".into(), format!("console=ttyS0 panic=-1 {timers}")]);
+        let options = format!("console=ttyS0 panic=-1 {timers} {}", self.kernel_options);
+        line.extend(["-append".into(), options.trim_end().into()]);
         for arg in ["socket,id=qmp,fd=3", &format!("socket,id=console,fd=4,logfile={log}")] {
             line.extend(["-chardev".into(), arg.to_owned()]);
         }

@@ -60,7 +60,7 @@ fn contact(machine: &Machine, dir: &Dir, attack: &str) -> Result<Left> {
 }
 
 /// Checks all that the back-end has told of what it got.
-fn check(backend: &Backend) -> Result<()> {
+pub fn check(backend: &Backend) -> Result<()> {
     let regions = backend.facts("region")?;
     ensure!(!regions.is_empty(), "no memory");
     for region in &regions {

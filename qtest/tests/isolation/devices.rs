@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use annex_qtest::files::{self, Dir};
+use annex_qtest::qemu::Config;
 use annex_qtest::trial::Family;
 use annex_qtest::{stream, wait};
 use anyhow::{ensure, Context, Result};
@@ -23,7 +24,9 @@ inventory::submit! { Family(|add| {
     for (name, options) in [("main-loop", ""), ("iothread", ",memory-isolation-iothread=io"),
                             ("packed", ",packed=on")] {
         add(format!("isolation/fs/{name}"), Box::new(move |dir| file_system(dir, options)));
-        add(format!("isolation/net/{name}"), Box::new(move |dir| network(dir, options)));
+        add(format!("isolation/net/{name}"), Box::new(move |dir| {
+            network(dir, &config()?, options).and_then(finish_network)
+        }));
         add(format!("isolation/vsock/{name}"), Box::new(move |dir| vsock(dir, options)));
         add(format!("isolation/rng/{name}"), Box::new(move |dir| random(dir, options)));
     }
@@ -196,8 +199,9 @@ fn scsi(dir: &Dir, options: &[(&str, Value)]) -> Result<()> {
 }
 
 /// vhost-user-bridge, and at its other end a guest with a NIC of QEMU's own:
-/// ping, and a stream each way. The bridge loses packets and prints each.
-fn network(dir: &Dir, options: &str) -> Result<()> {
+/// ping, and a stream each way. The bridge loses packets and prints each. The
+/// machine with the isolated device is `here`; it and the bridge still run.
+pub fn network(dir: &Dir, here: &Config, options: &str) -> Result<(Machine, Backend)> {
     const MIB: u64 = 1;
     // Free when they are asked for; nobody else is likely to take them.
     let ports = [UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?]
@@ -218,7 +222,7 @@ fn network(dir: &Dir, options: &str) -> Result<()> {
     let chardev = format!("socket,id=backend,path={}", backend.socket.display());
     let netdev = format!("vhost-user,id=net,chardev=backend,memory-isolation=on{of_netdev}");
     let nic = format!("virtio-net-pci,id=isolated,netdev=net,mac=52:54:00:00:00:01{of_nic}");
-    let here = config()?
+    let here = here
         .with(["-object", "iothread,id=io", "-chardev", &chardev])
         .with(["-netdev", &netdev, "-device", &nic]);
     let there = config()?.with([
@@ -249,5 +253,10 @@ fn network(dir: &Dir, options: &str) -> Result<()> {
         here.vm.agent.sh("ping -c 3 -w 20 10.4.0.2")?;
     }
     there.vm.quit()?;
+    Ok((here, backend))
+}
+
+/// Ends what [`network`] leaves.
+pub fn finish_network((here, _bridge): (Machine, Backend)) -> Result<()> {
     finish(here, 0, (0, 64))
 }

@@ -10,6 +10,7 @@ mod devices;
 mod driver;
 mod endings;
 mod hostile;
+mod iommu;
 mod migration;
 mod random;
 mod replies;

@@ -274,6 +274,12 @@ impl Machine {
         self.vm.qmp.execute("x-query-virtio-status", json!({ "path": virtio_path(id) }))
     }
 
+    /// What QEMU knows of a queue of the virtio device `id`.
+    pub fn queue(&self, id: &str, queue: u16) -> Result<Value> {
+        let arguments = json!({ "path": virtio_path(id), "queue": queue });
+        self.vm.qmp.execute("x-query-virtio-queue-status", arguments)
+    }
+
     /// The figures of a queue of the device `id`.
     pub fn figures(&self, id: &str, queue: u16) -> Result<Value> {
         figures_of(&self.vm, id, queue)
