@@ -51,12 +51,19 @@ pub struct Bare {
     /// Its RAM.
     pub ram: File,
     lines: BufReader<UnixStream>,
+    /// Added to an address in RAM it is what the device is told.
+    pub iova: u64,
 }
 
 impl Bare {
     /// Starts it; `device` is its kind with its options, but for those that all
     /// have.
     pub fn start(dir: &Dir, backend: &Path, device: &str) -> Result<Self> {
+        Self::start_with(dir, &[], backend, device)
+    }
+
+    /// The same with more arguments for QEMU, that come first.
+    pub fn start_with(dir: &Dir, args: &[&str], backend: &Path, device: &str) -> Result<Self> {
         let (ram, bus) = (dir.file("ram"), dir.file("qtest.sock"));
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&ram)?;
         file.write_all_at(&stream::bytes(7, 0, (RAM_MIB << 20) as usize), 0)?;
@@ -71,12 +78,13 @@ impl Bare {
         let chardev = format!("socket,id=backend,path={}", backend.display());
         let server = format!("socket,id=bus,server=on,wait=off,path={}", bus.display());
         let vm = config
+            .with(args.iter().copied())
             .with(["-object", &memory, "-machine", "memory-backend=pc.ram"])
             .with(["-object", "iothread,id=io", "-chardev", &chardev, "-device", &device])
             .with(["-chardev", &server, "-qtest", "chardev:bus", "-qtest-log", "none"])
             .start("vm", dir)?;
         let lines = BufReader::new(UnixStream::connect(&bus)?);
-        let mut machine = Self { vm, ram: file, lines };
+        let mut machine = Self { vm, ram: file, lines, iova: 0 };
         const COMMAND: u32 = 4;
         const BAR_4: u32 = 0x20;
         const MEMORY_AND_MASTER: u32 = 6;
@@ -94,7 +102,7 @@ impl Bare {
     }
 
     /// I/O as a CPU would do it.
-    fn ask(&mut self, command: &str) -> Result<u64> {
+    pub fn ask(&mut self, command: &str) -> Result<u64> {
         writeln!(self.lines.get_ref(), "{command}")?;
         let mut line = String::new();
         self.lines.read_line(&mut line)?;
@@ -139,8 +147,9 @@ impl Bare {
             self.ask(&format!("writew {:#x} {queue}", BAR + 22))?;
             self.ask(&format!("writew {:#x} {size}", BAR + 24))?;
             for (register, place) in [(32, ring.table), (40, ring.avail), (48, ring.used)] {
-                self.ask(&format!("writel {:#x} {place:#x}", BAR + register))?;
-                self.ask(&format!("writel {:#x} 0", BAR + register + 4))?;
+                let place = self.iova + place;
+                self.ask(&format!("writel {:#x} {:#x}", BAR + register, place as u32))?;
+                self.ask(&format!("writel {:#x} {:#x}", BAR + register + 4, place >> 32))?;
             }
             self.ask(&format!("writew {:#x} 1", BAR + 28))?;
         }

@@ -26,7 +26,8 @@ const fn ring(queue: usize) -> Ring {
 /// made of.
 const SLOTS: u64 = 0x20_0000;
 const SLOT: u64 = 0x2_0000;
-const SLOT_PARTS: u64 = 0x800;
+// What follows a disk's header, of 16 bytes, begins a page.
+const SLOT_PARTS: u64 = 0x1000 - 16;
 
 /// Of a descriptor.
 const NEXT: u16 = 1;
@@ -35,6 +36,7 @@ const INDIRECT: u16 = 4;
 
 const F_INDIRECT: u64 = 1 << 28;
 const F_VERSION_1: u64 = 1 << 32;
+const F_ACCESS_PLATFORM: u64 = 1 << 33;
 
 /// What a descriptor of a request stands for.
 #[derive(Clone, Debug)]
@@ -89,7 +91,11 @@ impl Driver {
     /// Starts a machine with an isolated device of `queues` queues, which is
     /// to be reset before it is used.
     pub fn start(dir: &Dir, backend: &Path, device: &str, queues: usize) -> Result<Self> {
-        let machine = Bare::start(dir, backend, device)?;
+        Self::of(Bare::start(dir, backend, device)?, queues)
+    }
+
+    /// The driver of a machine that has just been started.
+    pub fn of(machine: Bare, queues: usize) -> Result<Self> {
         // Firmware and devices have put their own here and there.
         let model = machine.whole_ram()?;
         let in_flight = (0..RING).map(|_| None).collect();
@@ -112,11 +118,24 @@ impl Driver {
             self.store(ring(queue).used, &[0; 4])?;
         }
         let rings: Vec<Ring> = (0..self.queues.len()).map(ring).collect();
-        self.machine.make_ready(F_INDIRECT | F_VERSION_1, &rings, RING)
+        let platform = if self.machine.iova == 0 { 0 } else { F_ACCESS_PLATFORM };
+        self.machine.make_ready(F_INDIRECT | F_VERSION_1 | platform, &rings, RING)
+    }
+
+    /// The place in RAM of what follows the header of a disk's request.
+    pub fn data_at(slot: usize) -> u64 {
+        SLOTS + SLOT * slot as u64 + SLOT_PARTS + 16
+    }
+
+    /// What is there.
+    pub fn data(&self, slot: usize, len: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        self.machine.ram.read_exact_at(&mut bytes, Self::data_at(slot))?;
+        Ok(bytes)
     }
 
     /// Writes to RAM as the driver.
-    fn store(&mut self, at: u64, bytes: &[u8]) -> Result<()> {
+    pub fn store(&mut self, at: u64, bytes: &[u8]) -> Result<()> {
         self.model[place(at, bytes.len() as u32)].copy_from_slice(bytes);
         Ok(self.machine.ram.write_all_at(bytes, at)?)
     }
@@ -154,17 +173,17 @@ impl Driver {
             buffers.push((at, len, writes));
             at += u64::from(len);
         }
-        let ring = ring(queue);
+        let (ring, iova) = (ring(queue), self.machine.iova);
         let free = &mut self.queues[queue].free;
         let held = if request.indirect {
             let head = free.pop().context("a free descriptor")?;
-            self.store(base, &table(&buffers, |n| n as u16))?;
-            let entry = entry((base, 16 * buffers.len() as u32, false), INDIRECT, 0);
+            self.store(base, &table(&buffers, iova, |n| n as u16))?;
+            let entry = entry((iova + base, 16 * buffers.len() as u32, false), INDIRECT, 0);
             self.store(ring.table + 16 * u64::from(head), &entry)?;
             vec![head]
         } else {
             let held = free.split_off(free.len() - buffers.len());
-            let entries = table(&buffers, |n| held[n]);
+            let entries = table(&buffers, iova, |n| held[n]);
             for (index, entry) in held.iter().zip(entries.chunks(16)) {
                 self.store(ring.table + 16 * u64::from(*index), entry)?;
             }
@@ -270,12 +289,14 @@ fn entry((at, len, writes): Buffer, flags: u16, next: u16) -> Vec<u8> {
     [at.to_le_bytes().as_slice(), &len.to_le_bytes(), &ends].concat()
 }
 
-/// A chain's descriptors, the n-th being `index(n)` of its table.
-fn table(chain: &[Buffer], index: impl Fn(usize) -> u16) -> Vec<u8> {
+/// A chain's descriptors, the n-th being `index(n)` of its table, for a device
+/// that has RAM at `iova`.
+fn table(chain: &[Buffer], iova: u64, index: impl Fn(usize) -> u16) -> Vec<u8> {
     let last = chain.len() - 1;
-    let one = |n: usize| match n < last {
-        true => entry(chain[n], NEXT, index(n + 1)),
-        false => entry(chain[n], 0, 0),
+    let one = |n: usize| {
+        let (at, len, writes) = chain[n];
+        let (flags, next) = if n < last { (NEXT, index(n + 1)) } else { (0, 0) };
+        entry((iova + at, len, writes), flags, next)
     };
     (0..=last).flat_map(one).collect()
 }

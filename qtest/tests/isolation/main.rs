@@ -16,6 +16,7 @@ mod random;
 mod replies;
 mod rig;
 mod sound;
+mod vtd;
 
 fn main() -> std::process::ExitCode {
     let code = annex_qtest::trial::main();
