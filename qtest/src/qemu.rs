@@ -25,8 +25,9 @@ use crate::{spawn, wait};
 /// may take minutes.
 pub const BOOT_LIMIT: Duration = Duration::from_secs(300);
 /// How long a booting guest's kernel prints nothing before it is given up: once
-/// in some two hundred boots under TCG on a busy host it stops for ever, before
-/// anything of a test has begun. Why isn't known.
+/// in some two hundred boots under TCG on a busy host it stopped for ever, before
+/// anything of a test had begun. Probably patches/tcg mends that; nobody has made
+/// it happen at will.
 const BOOT_SILENCE: Duration = Duration::from_secs(60);
 
 /// What to start. Two machines made alike understand each other's snapshots.

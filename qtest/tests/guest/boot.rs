@@ -13,6 +13,7 @@ use anyhow::{ensure, Result};
 
 inventory::submit! { Family(|add| {
     add("boot/tcg".into(), Box::new(|dir| boots(dir, Accel::Tcg)));
+    add("boot/memory-map-changes".into(), Box::new(memory_map_changes));
     add("boot/kvm".into(), Box::new(|dir| {
         kvm_works().map_err(Skip)?;
         boots(dir, Accel::Kvm)
@@ -41,5 +42,20 @@ fn boots(dir: &Dir, accel: Accel) -> Result<()> {
     annex_qtest::wait::until("4 rounds of churn", Duration::from_secs(30), || {
         Ok((vm.agent.churned()? >= 4).then_some(()))
     })?;
+    vm.quit()
+}
+
+/// One CPU uses a device while another changes the memory map: it is always the
+/// device that answers. A machine's CPUs do that to each other while it boots.
+fn memory_map_changes(dir: &Dir) -> Result<()> {
+    let config = Config { accel: Accel::Tcg, ..Config::new(512)? };
+    let vm = config.with(["-device", "edu"]).boot("vm", dir)?;
+    // By vendor and device: QEMU's edu, whose first register is its identity, and
+    // the VGA, below which everything else is mapped again when it goes and comes.
+    let find = "cd /sys/bus/pci/devices; \
+                find() { for d in *; do grep -q $1 $d/vendor && grep -q $2 $d/device && echo $PWD/$d; done; }; \
+                edu=$(find 0x1234 0x11e8); vga=$(find 0x1234 0x1111); echo 1 > $edu/enable";
+    let reads = vm.agent.sh(&format!("{find}; remap $edu $vga 5000"))?;
+    ensure!(reads.parse::<u64>()? > 1000, "the device was read {reads} times");
     vm.quit()
 }
