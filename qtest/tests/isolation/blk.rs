@@ -93,7 +93,7 @@ fn file_system(dir: &Dir, options: &str, export: &str) -> Result<()> {
 }
 
 /// Checks with the host's own tool that a file system is whole.
-fn check_file_system(image: &Path) -> Result<()> {
+pub fn check_file_system(image: &Path) -> Result<()> {
     let output = Command::new("e2fsck").args(["-f", "-n"]).arg(image).output();
     let output = output.context("e2fsck (scripts/deps installs it)")?;
     let said = String::from_utf8_lossy(&output.stdout);

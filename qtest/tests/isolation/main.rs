@@ -16,6 +16,7 @@ mod random;
 mod replies;
 mod rig;
 mod sound;
+mod suspend;
 mod vtd;
 
 fn main() -> std::process::ExitCode {
