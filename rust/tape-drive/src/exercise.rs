@@ -111,7 +111,7 @@ fn step(drive: &mut Drive, image: &mut Faulty, bytes: &[u8], config: &Config) {
 
 /// Takes a command to its end, and interrupts it at its `stop`th request.
 fn finish(drive: &mut Drive, image: &mut Faulty, buffer: &mut [u8], stop: u8) -> Done {
-    let mut requests = 0;
+    let mut requests = 0_u64;
     while let Some(action) = drive.poll() {
         match action {
             Action::Put { at, bytes } => {
@@ -119,7 +119,7 @@ fn finish(drive: &mut Drive, image: &mut Faulty, buffer: &mut [u8], stop: u8) ->
             }
             Action::Io(request) => {
                 requests += 1;
-                if requests == stop {
+                if requests == u64::from(stop) {
                     drive.interrupt();
                 }
                 let mut data = match request {
