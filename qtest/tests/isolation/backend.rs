@@ -9,6 +9,7 @@ use std::time::Duration;
 use annex_qtest::files::{self, Dir};
 use annex_qtest::wait;
 use anyhow::{ensure, Context, Result};
+use rustix::process::{kill_process, Pid, Signal};
 
 /// How long a back-end may take to do what it does.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -126,6 +127,15 @@ impl Backend {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Has it do nothing while `body` runs.
+    pub fn frozen<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::STOP)?;
+        let result = body();
+        kill_process(pid, Signal::CONT)?;
+        result
     }
 
     /// SIGKILL.
