@@ -96,7 +96,9 @@ impl Drive {
     /// # Panics
     /// While a command or task is under way.
     pub fn insert(&mut self, medium: Medium) {
+        let restored = self.restored;
         self.remove();
+        self.restored = restored;
         self.slot = Some(Slot::new(&self.config, medium));
         self.stand_as_restored();
     }
@@ -133,6 +135,7 @@ impl Drive {
     pub fn remove(&mut self) {
         self.idle();
         self.slot = None;
+        self.restored = None;
         self.overwrite = Overwrite::No;
         self.disown(|_| true);
     }

@@ -50,7 +50,8 @@ impl Drive {
         self.idle();
         let mut bytes = MAGIC.to_vec();
         bytes.push(VERSION);
-        let place = self.place();
+        // Or where it was in the drive before this one, which hasn't got it yet.
+        let place = self.place().or(self.restored);
         bytes.push(place.map_or(0, |place| place.standing as u8 + 1));
         let (partition, object) = place.map_or((0, 0), |place| place.resume);
         bytes.push(partition as u8);

@@ -8,7 +8,7 @@ use std::io;
 use support::*;
 use tape_drive::driver::Runner;
 use tape_drive::Key::*;
-use tape_drive::{asc, Action, Config, Medium, Request, Task};
+use tape_drive::{asc, Action, Config, Drive, Medium, Request, Task};
 use tape_image::driver::{carry_out, Data, Medium as Bytes};
 use tape_image::Truncation;
 
@@ -215,6 +215,24 @@ fn a_load_that_fails_does_not_lose_the_place() {
     assert_eq!(drive.fails(READY).0 .1, asc::UNRECOVERED_READ_ERROR);
     drive.medium.reads = None;
     assert_eq!(drive.ok(read(0, 3)), b"def");
+}
+
+#[test]
+fn a_drive_that_moves_on_without_a_command_keeps_the_place() {
+    let mut first = tape(&[b"abc", b"def"]);
+    first.ok(read(0, 3));
+    let state = first.drive.save();
+    // Its cartridge comes with the first command.
+    let mut second = Drive::new(Config::default()).unwrap();
+    second.restore(&state).unwrap();
+    assert_eq!(second.save(), state);
+    let length = first.medium.len() as u64;
+    let mut third = Runner::new(Config::default(), first.medium.clone(), length);
+    third.drive.restore(&second.save()).unwrap();
+    assert_eq!(third.ok(read(0, 3)), b"def");
+    // Another cartridge isn't there.
+    second.remove();
+    assert_ne!(second.save(), state);
 }
 
 #[test]
