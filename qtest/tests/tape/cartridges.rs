@@ -40,29 +40,16 @@ fn empty_drive(tape: &Tape) -> Result<()> {
     tape.does(&[("w:100", "1 100"), ("rewind", "ok"), ("s:0", ""), ("r:100", "1 100")])
 }
 
-/// Starts the guest's `tape` in the background; its answers go to /data/out.
-fn start(tape: &Tape, operations: &str) -> Result<()> {
-    tape.sh(&format!("rm -f /data/out /data/go; (tape $T {operations} > /data/out 2>&1) &"))
-        .map(drop)
-}
-
-/// Waits for its answer number `count`, the first being 1; all there are.
-fn answers(tape: &Tape, count: usize) -> Result<Vec<String>> {
-    let command =
-        format!("until [ $(wc -l < /data/out) -ge {count} ]; do sleep 0.05; done; cat /data/out");
-    Ok(tape.sh(&command)?.lines().map(str::to_owned).collect())
-}
-
 /// The guest learns that the cartridge is another one, and writes nothing to
 /// it before it has looked.
 fn changed_while_open(tape: &Tape) -> Result<()> {
-    start(tape, "w:5000:3 x:/data/go w:5000 w:5000 rewind s:1 w:700 weof")?;
-    answers(tape, 1)?;
+    tape.start("w:5000:3 x:/data/go w:5000 w:5000 rewind s:1 w:700 weof")?;
+    tape.answers(1)?;
     tape.insert(&tape.blank("second.tap")?, Tab::Open)?;
     let first = simh::tape(&tape.dir.file("blank.tap"))?;
     ensure!(first.len() == 3, "taken out, the first cartridge has {first:?}");
     tape.sh("touch /data/go")?;
-    let said = answers(tape, 6)?;
+    let said = tape.answers(6)?;
     ensure!(said[1] == "w:5000: 0 0 EIO", "a write to another cartridge: {said:?}");
     let second = simh::tape(&tape.dir.file("second.tap"))?;
     let stray = simh::Object::Record(annex_qtest::stream::bytes(0, 15_000, 5000));
@@ -73,11 +60,11 @@ fn changed_while_open(tape: &Tape) -> Result<()> {
 }
 
 fn taken_out_while_open(tape: &Tape) -> Result<()> {
-    start(tape, "w:5000:3 x:/data/go w:5000 w:5000")?;
-    answers(tape, 1)?;
+    tape.start("w:5000:3 x:/data/go w:5000 w:5000")?;
+    tape.answers(1)?;
     tape.remove()?;
     tape.sh("touch /data/go")?;
-    let said = answers(tape, 4)?;
+    let said = tape.answers(4)?;
     ensure!(said[1].starts_with("w:5000: 0 0 E"), "a write without a cartridge: {said:?}");
     // All that was acknowledged is on it.
     let found = simh::tape(&tape.dir.file("blank.tap"))?;
@@ -97,12 +84,12 @@ fn taken_out_in_a_transfer(tape: &Tape) -> Result<()> {
     for round in 0..3 {
         tape.insert(&image, Tab::Open)?;
         tape.mt("rewind")?;
-        start(tape, "s:8 w:60000:100000")?;
+        tape.start("s:8 w:60000:100000")?;
         annex_qtest::wait::until("the image to grow", LIMIT, || {
             Ok((image.metadata()?.len() > 3_000_000).then_some(()))
         })?;
         tape.remove()?;
-        let said = answers(tape, 2)?;
+        let said = tape.answers(2)?;
         ensure!(said[0].contains(" E"), "round {round}: {said:?}");
         let written: usize = said[0].split(' ').nth(1).unwrap_or("").parse()?;
         let found = simh::tape(&image)?;

@@ -58,7 +58,7 @@ fn in_an_overwrite(dir: &Dir) -> Result<()> {
         tape.does(&[("s:1", ""), ("w:60000:100", "100 6000000"), ("weof:2", "ok")])?;
         tape.does(&[("seek:10", "ok"), ("s:2", ""), ("w:7000:20", "20 140000"), ("weof", "ok")])?;
         // Confirmed up to here: 10 old records, 20 new ones, a mark.
-        tape.sh("(tape $T s:3 w:9000:100000) > /data/out 2>&1 &")?;
+        tape.start("s:3 w:9000:100000")?;
         Ok(((), tape.dir.file("tape.tap").metadata()?.len() + 500_000))
     })?;
     let found = simh::tape(&image)?;

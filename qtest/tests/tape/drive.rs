@@ -127,6 +127,28 @@ impl<'a> Tape<'a> {
         Ok(self.sh(&format!("tape $T {operations}"))?.lines().map(str::to_owned).collect())
     }
 
+    /// Starts the guest's `tape` in the background; /data/go, which it may be
+    /// told to wait for, isn't there.
+    pub fn start(&self, operations: &str) -> Result<()> {
+        let command =
+            format!("rm -f /data/out /data/go; (tape $T {operations} > /data/out 2>&1) &");
+        self.sh(&command).map(drop)
+    }
+
+    /// Waits until what [`Self::start`] started has given `count` answers; all
+    /// there are.
+    pub fn answers(&self, count: usize) -> Result<Vec<String>> {
+        let command = format!(
+            "until [ $(wc -l < /data/out) -ge {count} ]; do sleep 0.05; done; cat /data/out"
+        );
+        Ok(self.sh(&command)?.lines().map(str::to_owned).collect())
+    }
+
+    /// What it said, when it has ended.
+    pub fn ended(&self) -> Result<String> {
+        self.sh("until grep -q close /data/out; do sleep 0.05; done; cat /data/out")
+    }
+
     /// Makes an image of no length in the test's directory.
     pub fn blank(&self, name: &str) -> Result<PathBuf> {
         let path = self.dir.file(name);

@@ -53,16 +53,6 @@ fn wait_stopped(vm: &Vm, from: usize, operation: &str) -> Result<()> {
     vm.wait_run_state("io-error", LIMIT)
 }
 
-/// Starts the guest's `tape` in the background.
-fn start(tape: &Tape, operations: &str) -> Result<()> {
-    tape.sh(&format!("rm -f /data/out; (tape $T {operations} > /data/out 2>&1) &")).map(drop)
-}
-
-/// What it said, when it has ended.
-fn ended(tape: &Tape) -> Result<String> {
-    tape.sh("until grep -q close /data/out; do sleep 0.1; done; cat /data/out")
-}
-
 /// `cont` tries again, and the guest never knows.
 fn write_stops(dir: &Dir) -> Result<()> {
     let rules = json!([
@@ -73,13 +63,13 @@ fn write_stops(dir: &Dir) -> Result<()> {
     let vm = with_rules(dir, &rules, "werror=stop,rerror=stop")?;
     let tape = Tape::find(&vm, dir, TAPE)?;
     let mut from = vm.qmp.now();
-    start(&tape, "s:1 w:30000:100 weof tell")?;
+    tape.start("s:1 w:30000:100 weof tell")?;
     for _ in 0..3 {
         wait_stopped(&vm, from, "write")?;
         from = vm.qmp.now();
         vm.qmp.execute("cont", json!({}))?;
     }
-    let said = ended(&tape)?;
+    let said = tape.ended()?;
     ensure!(said == "w:30000:100: 100 3000000\nweof: ok\ntell: 101\nclose: ok", "{said}");
     tape.does(&[("rewind", "ok"), ("s:1", ""), ("r:30000:100", "100 3000000"), ("R:512", "1 0")])?;
     ensure!(simh::tape(&dir.file("tape.tap"))?.len() == 101);
@@ -92,10 +82,10 @@ fn read_stops(dir: &Dir) -> Result<()> {
     let tape = Tape::find(&vm, dir, TAPE)?;
     tape.does(&[("s:1", ""), ("w:30000:100", "100 3000000"), ("weof", "ok"), ("rewind", "ok")])?;
     let from = vm.qmp.now();
-    start(&tape, "s:1 r:30000:100 R:512")?;
+    tape.start("s:1 r:30000:100 R:512")?;
     wait_stopped(&vm, from, "read")?;
     vm.qmp.execute("cont", json!({}))?;
-    let said = ended(&tape)?;
+    let said = tape.ended()?;
     ensure!(said.starts_with("r:30000:100: 100 3000000\nR:512: 1 0\n"), "{said}");
     vm.quit()
 }
@@ -174,7 +164,7 @@ fn full_file_system(dir: &Dir) -> Result<()> {
     let vm = with_image(dir, &image, "")?;
     let tape = Tape::find(&vm, dir, TAPE)?;
     let from = vm.qmp.now();
-    start(&tape, "s:1 w:65536:100 weof tell")?;
+    tape.start("s:1 w:65536:100 weof tell")?;
     wait_stopped(&vm, from, "write")?;
     // Nothing has changed: it stops again.
     let from = vm.qmp.now();
@@ -182,7 +172,7 @@ fn full_file_system(dir: &Dir) -> Result<()> {
     wait_stopped(&vm, from, "write")?;
     file_system.grow()?;
     vm.qmp.execute("cont", json!({}))?;
-    let said = ended(&tape)?;
+    let said = tape.ended()?;
     ensure!(said == "w:65536:100: 100 6553600\nweof: ok\ntell: 101\nclose: ok", "{said}");
     tape.does(&[("rewind", "ok"), ("s:1", ""), ("r:65536:100", "100 6553600"), ("R:512", "1 0")])?;
     ensure!(simh::tape(&image)?.len() == 101);

@@ -125,14 +125,15 @@ fn snapshot_on_demand(dir: &Dir) -> Result<()> {
     ])?;
     tape.mt("setblk 3000")?;
     // Held open, with half of it read.
-    tape.sh("(tape $T s:1 seek:0 r:12000 x:/data/go r:9000 tell) > /data/out 2>&1 & until grep -q r:12000: /data/out; do sleep 0.05; done")?;
+    tape.start("s:1 seek:0 r:12000 x:/data/go r:9000 tell")?;
+    tape.answers(2)?;
     let path = dir.file("snapshot");
     snapshot::save(&vm, &path)?;
     vm.quit()?;
     let restored = snapshot::load_whole(&config, "restored", dir, &path, Mode::OnDemand)?;
     let tape = Tape::find(&restored, dir, TAPE)?;
-    let said = tape
-        .sh("touch /data/go; until grep -q close /data/out; do sleep 0.05; done; cat /data/out")?;
+    tape.sh("touch /data/go")?;
+    let said = tape.ended()?;
     ensure!(said.contains("r:9000: 1 9000\ntell: 7\n"), "{said}");
     tape.mt("setblk 0")?;
     tape.does(&[

@@ -159,12 +159,12 @@ fn drvbuffer(tape: &Tape) -> Result<()> {
     ensure!(buffered(tape)?, "a drive buffers unless told not to");
     tape.mt("drvbuffer 0")?;
     ensure!(!buffered(tape)?, "drvbuffer 0 changed nothing");
-    tape.sh("(tape $T w:3000 x:/data/go > /data/out 2>&1) & until grep -q w: /data/out; do sleep 0.1; done")?;
+    tape.start("w:3000 x:/data/go")?;
+    tape.answers(1)?;
     let found = simh::tape(&tape.dir.file("blank.tap"))?;
     ensure!(found == [Object::Record(annex_qtest::stream::bytes(0, 0, 3000))], "{found:?}");
-    tape.sh(
-        "touch /data/go; until grep -q close /data/out; do sleep 0.1; done; rm /data/go /data/out",
-    )?;
+    tape.sh("touch /data/go")?;
+    tape.ended()?;
     tape.mt("drvbuffer 1")?;
     ensure!(buffered(tape)?, "drvbuffer 1 changed nothing");
     Ok(())
@@ -199,11 +199,11 @@ fn lock(tape: &Tape) -> Result<()> {
     ensure!(tape.block_info()?["locked"] == false, "{}", tape.block_info()?);
     // By itself while the tape is open, if told to.
     tape.mt("stsetoptions auto-lock")?;
-    tape.sh("(tape $T w:300 x:/data/go > /data/out 2>&1) & until grep -q w: /data/out; do sleep 0.1; done")?;
+    tape.start("w:300 x:/data/go")?;
+    tape.answers(1)?;
     ensure!(tape.block_info()?["locked"] == true, "{}", tape.block_info()?);
-    tape.sh(
-        "touch /data/go; until grep -q close /data/out; do sleep 0.1; done; rm /data/go /data/out",
-    )?;
+    tape.sh("touch /data/go")?;
+    tape.ended()?;
     ensure!(tape.block_info()?["locked"] == false, "{}", tape.block_info()?);
     tape.mt("stclearoptions auto-lock").map(drop)
 }

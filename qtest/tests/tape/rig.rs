@@ -76,7 +76,7 @@ fn idle() -> std::sync::MutexGuard<'static, Vec<(Kind, Vm)>> {
     IDLE.lock().expect("nothing panics while it holds them")
 }
 
-/// An idle machine, or one booted now.
+/// An idle machine, rid of its last test's files, or one booted now.
 fn take(kind: Kind) -> Result<Vm> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let found = {
@@ -84,6 +84,7 @@ fn take(kind: Kind) -> Result<Vm> {
         idle.iter().position(|(has, _)| *has == kind).map(|index| idle.swap_remove(index).1)
     };
     if let Some(vm) = found {
+        vm.agent.sh("rm -rf /data/*")?;
         return Ok(vm);
     }
     let config = match kind {
