@@ -85,6 +85,8 @@ impl Kind {
 #[derive(Clone, Copy, Debug)]
 struct Header {
     kind: Kind,
+    /// Of the cartridge; or, if there is none, of those that the drive takes:
+    /// hosts change a page between an unload and a load.
     medium_type: u8,
     density: u8,
 }
@@ -93,6 +95,7 @@ struct Header {
 #[derive(Clone, Debug)]
 pub(crate) struct ModePages {
     density: u8,
+    worm: bool,
     default_block_length: u32,
     block_length: u32,
     /// 0 unbuffered, 1 buffered, 2 buffered and every initiator's writes are
@@ -108,6 +111,7 @@ impl ModePages {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             density: config.density,
+            worm: config.worm,
             default_block_length: config.block_length,
             block_length: config.block_length,
             buffered: BUFFERED,
@@ -190,7 +194,7 @@ impl ModePages {
     fn header(&self, view: View<'_>, cdb: &[u8]) -> Header {
         Header {
             kind: Kind::of(cdb),
-            medium_type: view.map_or(0, |tape| medium_type(self.density, tape.worm)),
+            medium_type: medium_type(self.density, view.map_or(self.worm, |tape| tape.worm)),
             density: self.density,
         }
     }
@@ -203,7 +207,7 @@ impl ModePages {
             view.is_some_and(|tape| tape.write_protected) || self.software_write_protected();
 
         let mut reply = vec![0; header.kind.length()];
-        reply[header.kind.medium_type()] = header.medium_type;
+        reply[header.kind.medium_type()] = view.map_or(0, |_| header.medium_type);
         reply[header.kind.device_specific()] = u8::from(protected) << 7 | self.buffered << 4;
         if descriptor {
             reply[header.kind.length() - 1] = 8;

@@ -106,6 +106,8 @@ pub(super) fn pages(config: &Config) -> Vec<Page> {
         page(0x0a, 0, 12, &[(2, 0x02)]),
         // Control extension.
         page(0x0a, 1, 32, &[]),
+        // Control data protection: blocks carry no check of their own.
+        page(0x0a, 0xf0, 32, &[]),
         // Data compression: DCE, DCC; DDE.
         page(
             0x0f,

@@ -68,11 +68,12 @@ fn what_st_asks_at_open() {
 
 #[test]
 fn pages_at_power_on() {
-    let expected: [(u8, u8, &[u8]); 11] = [
+    let expected: [(u8, u8, &[u8]); 12] = [
         (0x01, 0, &[0x81, 10, 0, 0]),
         (0x02, 0, &[0x82, 14, 0, 0]),
         (0x0a, 0, &[0x8a, 10, 2, 0, 0]),
         (0x0a, 1, &[0xca, 1, 0, 28, 0]),
+        (0x0a, 0xf0, &[0xca, 0xf0, 0, 28, 0, 0, 0]),
         (0x0f, 0, &[0x8f, 14, 0xc0, 0x80, 0, 0, 0, 0]),
         (
             0x10,
@@ -97,7 +98,7 @@ fn pages_at_power_on() {
         all.extend(bytes);
     }
     assert_eq!(page(&drive(), None, 0, 0x3f, 0xff), all);
-    assert_eq!(page(&drive(), None, 0, 0x3f, 0).len(), all.len() - 2 * 32);
+    assert_eq!(page(&drive(), None, 0, 0x3f, 0).len(), all.len() - 3 * 32);
     let both = page(&drive(), None, 0, 0x10, 0xff);
     assert_eq!(both.len(), 16 + 32);
 }
@@ -109,7 +110,7 @@ fn pages_that_are_not_there() {
         (0x08, 0xff, 2, 5),
         (0x00, 1, 3, 7),
         (0x01, 1, 3, 7),
-        (0x0a, 0xf0, 3, 7),
+        (0x0a, 2, 3, 7),
         (0x3f, 1, 3, 7),
     ] {
         let sense = sense10(&drive(), None, 0, code, subpage).unwrap_err();
@@ -135,15 +136,14 @@ fn what_the_cartridge_decides() {
 
 #[test]
 fn the_short_form_says_no_more_than_it_can() {
-    let six = |view| drive().sense(view, &[0x1a, 0, 0x3f, 0xff, 255, 0]);
-    let some = tape(1);
-    assert_eq!(six(Some(&some)).unwrap().len(), 244);
-    let many = tape(16);
-    assert_eq!(six(Some(&many)), Err(Sense::cdb_field(2, Some(5))));
-    assert_eq!(
-        sense10(&drive(), Some(&many), 0, 0x3f, 0xff).unwrap().len(),
-        268
-    );
+    let six = |subpage| {
+        let cdb = [0x1a, 0, 0x3f, subpage, 255, 0];
+        drive().sense(Some(&tape(16)), &cdb)
+    };
+    assert_eq!(six(0).unwrap().len(), 208);
+    assert_eq!(six(0xff), Err(Sense::cdb_field(2, Some(5))));
+    let ten = sense10(&drive(), Some(&tape(16)), 0, 0x3f, 0xff);
+    assert_eq!(ten.unwrap().len(), 300);
 }
 
 #[test]
