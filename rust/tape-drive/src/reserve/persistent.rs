@@ -96,7 +96,8 @@ impl Reservations {
             0x01 => self.hold(initiator, kind(cdb)?),
             0x02 => self.let_go(initiator, kind(cdb)?),
             0x03 => Ok(self.clear(initiator)),
-            0x04 => self.preempt(initiator, action_key, kind(cdb)?),
+            // PREEMPT AND ABORT has nothing to abort: commands come one at a time.
+            0x04 | 0x05 => self.preempt(initiator, action_key, kind(cdb)?),
             _ => Err(Sense::cdb_field(1, Some(4)).into()),
         }
     }
