@@ -25,9 +25,7 @@ pub(crate) struct Call {
     /// Overwriting has to be allowed first.
     pub(crate) append_only: bool,
     pub(crate) overwrite: Overwrite,
-    /// Bytes before the end of a partition.
-    pub(crate) early_warning: u64,
-    /// Bytes before that from which programmable early warning is.
+    /// Bytes before early warning from which programmable early warning is.
     pub(crate) programmable: u64,
 }
 
@@ -68,7 +66,6 @@ impl Call {
             worm: false,
             append_only: false,
             overwrite: Overwrite::No,
-            early_warning: 0,
             programmable: 0,
         }
     }
@@ -117,9 +114,23 @@ impl Call {
         self.entry.access == Access::Read || self.opcode() == REWIND
     }
 
+    /// Something is written to the tape, or the tape goes away.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(
+            self.opcode(),
+            0x04 | 0x0a | 0x0b | 0x10 | 0x19 | 0x1b | 0x80 | 0x8a | 0x93
+        )
+    }
+
     /// A command about the drive that is also about what is in it.
     pub(crate) fn looks_at_tape(&self) -> bool {
         !matches!(self.opcode(), 0x03 | 0x12 | 0xa0 | 0xa3) && self.entry.access != Access::Own
+    }
+
+    /// It may tell of partitions that the tape isn't in: LOG SENSE and READ
+    /// ATTRIBUTE do.
+    pub(crate) fn looks_at_partitions(&self) -> bool {
+        matches!(self.opcode(), 0x4d | 0x8c)
     }
 
     /// The transfer length in blocks or bytes, by FIXED.

@@ -3,6 +3,8 @@
 
 use tape_image::{Format, Truncation};
 
+use crate::density::nominal;
+
 /// A drive's identity and habits; the properties of `-device scsi-tape`.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -19,8 +21,8 @@ pub struct Config {
     /// Bytes of a cartridge, record framing included; `u64::MAX`: no bound but
     /// the host's.
     pub capacity: u64,
-    /// Bytes before the end of a partition from which writes are answered with
-    /// EOM; less than `capacity`.
+    /// Bytes before the end of a cartridge from which writes are answered with
+    /// EOM; less than `capacity`. A partition has its share of that.
     pub early_warning: u64,
     /// Block length at power on, 0 for variable, in bytes; at most 2^24 - 1.
     pub block_length: u32,
@@ -88,6 +90,18 @@ pub enum ConfigError {
 impl Config {
     /// The longest block, in bytes.
     const BLOCK_MAX: u32 = 0xff_ffff;
+
+    /// The share of early warning that a partition of so many bytes has: as
+    /// large as its share of the cartridge, so that a small one isn't all of it
+    /// behind its early warning.
+    pub(crate) fn early_warning_in(&self, partition: u64) -> u64 {
+        let whole = match self.capacity {
+            u64::MAX => nominal(self),
+            capacity => capacity,
+        };
+        let share = u128::from(partition.min(whole)) * u128::from(self.early_warning);
+        (share / u128::from(whole)) as u64
+    }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let serial = self.serial.as_deref().unwrap_or("");

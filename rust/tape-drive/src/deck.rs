@@ -119,6 +119,8 @@ pub(crate) struct TapeState {
     pub(crate) used: u64,
     /// Bytes it may hold.
     pub(crate) capacity: Option<u64>,
+    /// Bytes before its end from which writes are answered with EOM.
+    pub(crate) early_warning: u64,
     /// Objects in the drive's buffer, and their bytes.
     pub(crate) unsynced: (u64, u64),
     /// There is a filemark right before the position.

@@ -11,6 +11,7 @@ use crate::medium::{go, ready};
 use crate::motion::{load_unload, locate, put_away, rewind, space};
 use crate::position::read_position;
 use crate::reserve::Refusal;
+use crate::Sense;
 use crate::{format, read, write};
 
 /// A command, whose opcode is in the table.
@@ -49,7 +50,10 @@ async fn parameters(deck: &Deck, call: &Call) -> Result<(), Refusal> {
     };
     if call.looks_at_tape() {
         // What is in the drive changes the answer, but not whether there is one.
-        let _ = ready(deck).await;
+        let loaded = ready(deck).await;
+        if loaded.is_ok() && call.looks_at_partitions() {
+            survey(deck).await?;
+        }
     }
     let mut reply = deck.reply(data).await?;
     if let T::In(bytes) = call.transfer {
@@ -57,6 +61,26 @@ async fn parameters(deck: &Deck, call: &Call) -> Result<(), Refusal> {
         deck.transferred(reply.len());
         deck.put(0, reply).await;
     }
+    Ok(())
+}
+
+/// Makes all partitions known: what a command tells of each doesn't depend on
+/// where the tape has been. One that can't be read stays unknown.
+async fn survey(deck: &Deck) -> Result<(), Sense> {
+    let state = deck.state().await;
+    let unknown = |&partition: &usize| state.mounted & 1 << partition == 0;
+    let mut unknown = (0..state.partitions).filter(unknown).peekable();
+    if unknown.peek().is_none() {
+        return Ok(());
+    }
+    let _: Outcome = go(deck, Operation::Sync).await?;
+    for partition in unknown {
+        deck.mount(partition).await;
+        if go(deck, Operation::Load).await.is_err() {
+            deck.dismount().await;
+        }
+    }
+    deck.mount(state.partition).await;
     Ok(())
 }
 

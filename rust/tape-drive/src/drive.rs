@@ -340,10 +340,9 @@ impl Drive {
         call.worm = self.config.worm;
         call.append_only = self.parameters.modes.append_only();
         call.programmable = self.parameters.modes.early_warning_size();
-        if call.changes() || call.moves() {
+        if call.moves() || call.writes() {
             call.overwrite = std::mem::take(&mut self.overwrite);
         }
-        call.early_warning = self.config.early_warning;
         call
     }
 }

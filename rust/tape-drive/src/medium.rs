@@ -140,6 +140,7 @@ impl Slot {
             end: tape.end().map(|(position, _)| position),
             used: tape.used(),
             capacity: tape.capacity(),
+            early_warning: 0,
             unsynced: tape.unsynced(),
             behind_mark: before.is_some_and(|found| found.kind == Kind::Mark),
         }

@@ -41,7 +41,7 @@ pub(crate) async fn space(deck: &Deck, call: &Call) -> Result<(), Sense> {
         // Setmarks, 4 and 5, are of the past.
         _ => return Err(Sense::cdb_field(1, Some(3))),
     };
-    go(deck, call, operation).await
+    go(deck, operation).await
 }
 
 /// LOCATE(10) and (16).
@@ -64,7 +64,7 @@ pub(crate) async fn locate(deck: &Deck, call: &Call) -> Result<(), Sense> {
         let field = if long { 3 } else { 8 };
         go_to_partition(deck, partition, field).await?;
     }
-    go(deck, call, operation).await
+    go(deck, operation).await
 }
 
 /// Goes where a 16-byte READ, WRITE and the like say. The FCS and LCS bits need
@@ -75,7 +75,7 @@ pub(crate) async fn go_to_address(deck: &Deck, call: &Call) -> Result<(), Sense>
     if deck.tape_state().await.position.object == object {
         return Ok(());
     }
-    go(deck, call, Operation::Locate(object)).await
+    go(deck, Operation::Locate(object)).await
 }
 
 async fn go_to_partition(deck: &Deck, partition: u8, field: usize) -> Result<(), Sense> {
@@ -86,7 +86,7 @@ async fn go_to_partition(deck: &Deck, partition: u8, field: usize) -> Result<(),
 }
 
 /// Carries out a motion, and says why it ended early.
-async fn go(deck: &Deck, call: &Call, operation: Operation) -> Result<(), Sense> {
+async fn go(deck: &Deck, operation: Operation) -> Result<(), Sense> {
     let Outcome::Moved { left, stop } = tape(deck, operation).await? else {
         unreachable!("{operation:?} is a motion");
     };
@@ -97,7 +97,7 @@ async fn go(deck: &Deck, call: &Call, operation: Operation) -> Result<(), Sense>
         Stop::Mark => Err(at_filemark(residue)),
         Stop::Beginning => Err(at_beginning(residue)),
         Stop::End => {
-            let eom = past_early_warning(call, &deck.tape_state().await);
+            let eom = past_early_warning(&deck.tape_state().await);
             Err(at_end_of_data(residue, eom))
         }
     }

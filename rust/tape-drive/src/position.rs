@@ -4,7 +4,7 @@
 use crate::call::Call;
 use crate::deck::{Deck, TapeState};
 use crate::medium::ready;
-use crate::write::past_early_warning;
+use crate::write::{past_early_warning, past_programmable};
 use crate::Sense;
 
 const BOP: u8 = 0x80;
@@ -15,6 +15,7 @@ const LOCU: u8 = 0x20;
 const BYCU: u8 = 0x10;
 /// The position is.
 const PERR: u8 = 0x02;
+const BPEW: u8 = 0x01;
 
 /// READ POSITION: short (service actions 0 and 1), long (6), extended (8).
 pub(crate) async fn read_position(deck: &Deck, call: &Call) -> Result<(), Sense> {
@@ -24,11 +25,13 @@ pub(crate) async fn read_position(deck: &Deck, call: &Call) -> Result<(), Sense>
         return Err(Sense::cdb_field(7, None));
     }
     let state = deck.tape_state().await;
-    let eop = past_early_warning(call, &state);
+    let place = flag(state.position.object == 0, BOP)
+        | flag(past_early_warning(&state), EOP)
+        | flag(past_programmable(call, &state), BPEW);
     let mut data = match action {
-        0 | 1 => short(&state, eop),
-        6 => long(&state, eop),
-        8 => extended(&state, eop),
+        0 | 1 => short(&state, place),
+        6 => long(&state, place),
+        8 => extended(&state, place),
         _ => return Err(Sense::cdb_field(1, Some(4))),
     };
     data.truncate(call.transfer.bytes() as usize);
@@ -37,23 +40,27 @@ pub(crate) async fn read_position(deck: &Deck, call: &Call) -> Result<(), Sense>
     Ok(())
 }
 
-/// Byte 0, and the counts of what is in the drive's buffer.
-fn head(state: &TapeState, eop: bool, bytes_max: u64) -> (u8, [u8; 3], u64) {
+fn flag(set: bool, bit: u8) -> u8 {
+    if set {
+        bit
+    } else {
+        0
+    }
+}
+
+/// LOCU and BYCU, and the counts of what is in the drive's buffer.
+fn buffered(state: &TapeState, bytes_max: u64) -> (u8, [u8; 3], u64) {
     let (objects, bytes) = state.unsynced;
     let known = u64::from(u32::MAX >> 8);
-    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-    let flags = flag(state.position.object == 0, BOP)
-        | flag(eop, EOP)
-        | flag(objects > known, LOCU)
-        | flag(bytes > bytes_max, BYCU);
+    let flags = flag(objects > known, LOCU) | flag(bytes > bytes_max, BYCU);
     let [_, count @ ..] = (objects.min(known) as u32).to_be_bytes();
     (flags, count, bytes.min(bytes_max))
 }
 
-fn short(state: &TapeState, eop: bool) -> Vec<u8> {
+fn short(state: &TapeState, place: u8) -> Vec<u8> {
     let mut data = vec![0; 20];
-    let (flags, count, bytes) = head(state, eop, u32::MAX.into());
-    data[0] = flags;
+    let (flags, count, bytes) = buffered(state, u32::MAX.into());
+    data[0] = place | flags;
     data[1] = state.partition as u8;
     let last = state.position.object - state.unsynced.0;
     match (u32::try_from(state.position.object), u32::try_from(last)) {
@@ -68,21 +75,21 @@ fn short(state: &TapeState, eop: bool) -> Vec<u8> {
     data
 }
 
-fn long(state: &TapeState, eop: bool) -> Vec<u8> {
+fn long(state: &TapeState, place: u8) -> Vec<u8> {
     let mut data = vec![0; 32];
     // MPU and LONU stay 0: marks and objects are known.
-    data[0] = head(state, eop, u64::MAX).0 & (BOP | EOP);
+    data[0] = place;
     data[4..8].copy_from_slice(&(state.partition as u32).to_be_bytes());
     data[8..16].copy_from_slice(&state.position.object.to_be_bytes());
     data[16..24].copy_from_slice(&state.position.marks.to_be_bytes());
     data
 }
 
-fn extended(state: &TapeState, eop: bool) -> Vec<u8> {
+fn extended(state: &TapeState, place: u8) -> Vec<u8> {
     let mut data = vec![0; 32];
-    let (flags, count, bytes) = head(state, eop, u64::MAX);
+    let (flags, count, bytes) = buffered(state, u64::MAX);
     let first = state.position.object;
-    data[0] = flags;
+    data[0] = place | flags;
     data[1] = state.partition as u8;
     data[2..4].copy_from_slice(&28u16.to_be_bytes());
     data[5..8].copy_from_slice(&count);

@@ -83,7 +83,7 @@ async fn blocks(deck: &Deck, call: &Call, how: Use) -> Result<(), Sense> {
         } else {
             data
         };
-        let length = one(deck, call, blocks, how, (done, at)).await?;
+        let length = one(deck, blocks, how, (done, at)).await?;
         if let Use::Verify { compared: true } = how {
             let known = length.min(blocks.length);
             compare(deck, blocks.residue(done), data, at, known).await?;
@@ -110,7 +110,6 @@ async fn blocks(deck: &Deck, call: &Call, how: Use) -> Result<(), Sense> {
 /// than a block's.
 async fn one(
     deck: &Deck,
-    call: &Call,
     blocks: Blocks,
     how: Use,
     (done, at): (u64, usize),
@@ -146,7 +145,7 @@ async fn one(
         )),
         Outcome::Mark => Err(at_filemark(residue)),
         Outcome::End => {
-            let eom = past_early_warning(call, &deck.tape_state().await);
+            let eom = past_early_warning(&deck.tape_state().await);
             Err(at_end_of_data(residue, eom))
         }
         Outcome::Beginning => Err(at_beginning(residue)),

@@ -117,8 +117,12 @@ impl Drive {
             }
             Ask::TapeState => {
                 let slot = self.slot.as_ref();
-                let state = slot.map(Slot::tape_state);
-                Some(Answer::TapeState(state.unwrap_or_default()))
+                let mut state = slot.map(Slot::tape_state).unwrap_or_default();
+                state.early_warning = match state.capacity {
+                    Some(capacity) => self.config.early_warning_in(capacity),
+                    None => 0,
+                };
+                Some(Answer::TapeState(state))
             }
             Ask::Reply(data) => {
                 let call = self.running.as_ref()?.call?;

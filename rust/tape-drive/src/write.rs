@@ -61,8 +61,14 @@ pub(crate) async fn erase(deck: &Deck, call: &Call) -> Result<(), Sense> {
 }
 
 /// Is this past early warning, where writes are answered with EOM?
-pub(crate) fn past_early_warning(call: &Call, state: &TapeState) -> bool {
-    past(state, call.early_warning)
+pub(crate) fn past_early_warning(state: &TapeState) -> bool {
+    past(state, state.early_warning)
+}
+
+/// Is this past programmable early warning, if there is any?
+pub(crate) fn past_programmable(call: &Call, state: &TapeState) -> bool {
+    let zone = state.early_warning.saturating_add(call.programmable);
+    call.programmable != 0 && past(state, zone)
 }
 
 /// Is this less than so many bytes before the end of the partition?
@@ -138,17 +144,16 @@ async fn end(
     on_medium: bool,
 ) -> Result<(), Sense> {
     let after = deck.tape_state().await;
-    let late = past_early_warning(call, &after);
+    let late = past_early_warning(&after);
     // SEW: at early warning, what is buffered is written.
-    if on_medium || (late && !past_early_warning(call, &before)) {
+    if on_medium || (late && !past_early_warning(&before)) {
         sync(deck, objects, residue).await?;
     }
-    let zone = call.early_warning.saturating_add(call.programmable);
     let met = if objects == 0 {
         return Ok(());
     } else if late {
         asc::END_OF_PARTITION
-    } else if past(&after, zone) && !past(&before, zone) {
+    } else if past_programmable(call, &after) && !past_programmable(call, &before) {
         asc::PROGRAMMABLE_EARLY_WARNING
     } else {
         return Ok(());

@@ -304,6 +304,7 @@ fn append_only() {
     );
     drive.ok(locate(1));
     drive.ok(allow);
+    drive.ok([0x1a, 0, 0x10, 0, 255, 0]);
     drive.record(b"x");
     drive.record(b"y");
     drive.ok(locate(1));

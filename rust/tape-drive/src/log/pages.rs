@@ -115,7 +115,7 @@ fn sequential_access(context: &Context<'_>, counters: &Counters) -> Vec<Paramete
         .view
         .and_then(|tape| Some((tape, tape.partitions.get(tape.partition)?)));
     if let Some((tape, partition)) = current {
-        let early_warning = context.config.early_warning;
+        let early_warning = context.config.early_warning_in(partition.capacity);
         let before = match partition.capacity {
             u64::MAX => u64::MAX,
             capacity => capacity.saturating_sub(early_warning),
@@ -167,6 +167,9 @@ fn volume(context: &Context<'_>, counters: &Counters) -> Vec<Parameter> {
     };
     let (mount, life) = (counters.mount(), life::of(context.attributes));
     let megabytes_of = |bytes: u64| bytes / 1_000_000;
+    // The cartridge counts in 2^20 bytes.
+    let in_life =
+        |mebi: u64, bytes| megabytes_of(mebi.saturating_mul(1 << 20).saturating_add(bytes));
     let barcode = life::barcode(context.attributes);
     let config = context.config;
     vec![
@@ -183,8 +186,8 @@ fn volume(context: &Context<'_>, counters: &Counters) -> Vec<Parameter> {
         counter(0x000d, mount.read_errors, 2),
         counter(0x000e, megabytes_of(mount.from_host), 4),
         counter(0x000f, megabytes_of(mount.to_host), 4),
-        counter(0x0010, life.written + megabytes_of(mount.from_host), 8),
-        counter(0x0011, life.read + megabytes_of(mount.to_host), 8),
+        counter(0x0010, in_life(life.written, mount.from_host), 8),
+        counter(0x0011, in_life(life.read, mount.to_host), 8),
         binary(0x0016, megabytes(config).to_be_bytes()),
         binary(0x0017, mega(used(tape))),
         text(0x0042, &format!("{barcode:32}")),
@@ -196,7 +199,7 @@ fn volume(context: &Context<'_>, counters: &Counters) -> Vec<Parameter> {
             0x0204,
             records(tape, |partition| match remaining(partition) {
                 u64::MAX => u64::MAX,
-                bytes => bytes.saturating_sub(config.early_warning),
+                bytes => bytes.saturating_sub(config.early_warning_in(partition.capacity)),
             }),
         ),
     ]

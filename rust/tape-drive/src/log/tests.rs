@@ -2,6 +2,7 @@
 //! LOG SENSE and LOG SELECT as an initiator sees them.
 
 use super::*;
+use crate::attribute::life;
 use crate::state::Reader;
 use crate::view::{Partition, Tape};
 use proptest::prelude::*;
@@ -21,6 +22,7 @@ fn tape() -> Tape {
 
 fn sense(counters: &mut Counters, view: View<'_>, cdb: &[u8]) -> Reply {
     let config = Config {
+        capacity: 640 << 20,
         early_warning: 20 << 20,
         ..Config::default()
     };
@@ -117,7 +119,7 @@ fn sequential_access_and_compression() {
     for (code, expected) in [(0, 12_000_345u64), (1, 12_000_345), (2, 10), (3, 5)] {
         assert_eq!(value(&bytes, code), Some(expected.to_be_bytes().to_vec()));
     }
-    for (code, expected) in [(4, 104u32), (5, 608), (6, 20), (7, 7)] {
+    for (code, expected) in [(4, 104u32), (5, 609), (6, 19), (7, 7)] {
         assert_eq!(value(&bytes, code), Some(expected.to_be_bytes().to_vec()));
     }
     let bytes = page(&mut counters, 0x1b);
@@ -145,9 +147,31 @@ fn volume_statistics_have_a_record_for_each_partition() {
     };
     assert_eq!(value(&bytes, 0x202), records([629, 41, u32::MAX]));
     assert_eq!(value(&bytes, 0x203), records([104, 0, 0]));
-    assert_eq!(value(&bytes, 0x204), records([503, 20, u32::MAX]));
+    assert_eq!(value(&bytes, 0x204), records([504, 40, u32::MAX]));
     let none = sense(&mut counters, None, &[0x4d, 0, 0x57, 0, 0, 0, 0, 1, 0, 0]);
     assert_eq!(none.unwrap()[4..], [0, 0, 0x23, 1, 0]);
+}
+
+/// The cartridge counts its life in 2^20 bytes, the page in 10^6.
+#[test]
+fn volume_statistics_count_a_life_in_megabytes() {
+    let mount = Transfers {
+        from_host: 1000 << 20,
+        to_host: 2000 << 20,
+        ..Transfers::default()
+    };
+    let attributes = life::note(&[], life::Event::Unload(mount));
+    let tape = tape();
+    let context = Context {
+        config: &Config::default(),
+        view: Some(&tape),
+        attributes: &attributes,
+        compression: true,
+    };
+    let cdb = [0x4d, 0, 0x57, 0, 0, 0, 0, 255, 255, 0];
+    let bytes = Counters::default().sense(&context, &cdb).unwrap();
+    assert_eq!(value(&bytes, 0x10), Some(1048u64.to_be_bytes().to_vec()));
+    assert_eq!(value(&bytes, 0x11), Some(2097u64.to_be_bytes().to_vec()));
 }
 
 #[test]
