@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::error::Reason;
 use crate::index::Index;
+use crate::object::AWS_HEADER;
 use crate::progress::{Go, Pause, Purpose};
 use crate::saved::{looks_like_one, Footer, FOOTER_LEN};
 use crate::tape::Tape;
@@ -150,6 +151,10 @@ impl Tape {
     /// try next.
     fn probe(&mut self, format: Format) -> Go<Option<Format>> {
         let start = self.config.start;
+        let header = match format {
+            Format::Aws => AWS_HEADER,
+            _ => WORD_LEN,
+        };
         let (offset, reason) = loop {
             let objects = self.index.end();
             match self.scan() {
@@ -162,9 +167,12 @@ impl Tape {
                 Ok(false) if self.index.end().offset != start || self.end_marker.is_some() => {
                     return Ok(None);
                 }
+                // Nothing at all, or less than a header.
                 Ok(false) => match self.length.saturating_sub(start) {
-                    0 | WORD_LEN.. => return Ok(None),
-                    _ => break (start, Reason::Truncated { header: 0 }),
+                    length @ 1.. if length < header => {
+                        break (start, Reason::Truncated { header: 0 });
+                    }
+                    _ => return Ok(None),
                 },
                 Err(Pause::Fail(Error::Damaged { offset, reason })) => break (offset, reason),
                 Err(pause) => return Err(pause),
