@@ -69,6 +69,7 @@ fn step(drive: &mut Drive, image: &mut Faulty, bytes: &[u8], config: &Config) {
         }
         cdb[0] = entry.opcode;
         cdb[1] |= entry.action.unwrap_or(0);
+        come_near(&mut cdb);
     }
     // Millions of filemarks take time and show nothing new either.
     match cdb[0] {
@@ -106,6 +107,30 @@ fn step(drive: &mut Drive, image: &mut Faulty, bytes: &[u8], config: &Config) {
             });
         }
         assert_eq!(again.save(), saved);
+    }
+}
+
+/// Numbers that mean something: where there are partitions and objects, and
+/// blocks that a buffer has room for.
+fn come_near(cdb: &mut [u8]) {
+    match cdb[0] {
+        0x08 | 0x0a | 0x0f | 0x13 => cdb[2] = 0,
+        0x2b => {
+            cdb[3..6].fill(0);
+            cdb[6] &= 7;
+            cdb[8] &= 3;
+        }
+        0x8c | 0x8d => {
+            cdb[7] &= 3;
+            cdb[10..12].fill(0);
+        }
+        0x80..=0x93 => {
+            cdb[3] &= 3;
+            cdb[4..11].fill(0);
+            cdb[11] &= 7;
+            cdb[12] = 0;
+        }
+        _ => {}
     }
 }
 

@@ -17,6 +17,24 @@ fn image() -> Vec<u8> {
     drive.medium
 }
 
+/// Three partitions, each with something on it, and an attribute.
+fn partitioned() -> Vec<u8> {
+    let mut drive = small(100_000, 0);
+    let equal = [0, 0, 0x10, 0, 0x11, 10, 15, 2, 0x5c, 3, 0, 0, 0, 0, 0, 0];
+    drive.ok_with([0x15, 0x10, 0, 0, 16, 0], &equal);
+    drive.ok([4, 0, 1, 0, 0, 0]);
+    for partition in 0..3 {
+        drive.ok(locate_partition(partition, 0));
+        drive.record(b"abcd");
+        drive.ok(marks(1));
+        drive.record(b"ef");
+    }
+    let list = [0, 0, 0, 6, 0x0c, 0, 0, 0, 1, 7];
+    drive.ok_with([0x8d, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 10, 0, 0], &list);
+    drive.ok(UNLOAD);
+    drive.medium
+}
+
 fn state() -> Vec<u8> {
     let mut drive = tape(&[b"abcd", b"", b"efgh"]);
     drive.set_block_length(4);
@@ -32,12 +50,14 @@ proptest! {
     fn commands(
         habits in any::<u8>(),
         commands in prop::collection::vec(any::<[u8; 20]>(), 0..40),
-        blank in any::<bool>(),
+        tape in 0..3,
     ) {
         let mut input = vec![habits, commands.len() as u8];
         input.extend(commands.concat());
-        if !blank {
-            input.extend(image());
+        match tape {
+            0 => {}
+            1 => input.extend(image()),
+            _ => input.extend(partitioned()),
         }
         exercise(&input);
     }
