@@ -5,9 +5,9 @@ use tape_image::{Operation, Outcome};
 
 use crate::call::Call;
 use crate::command::Transfer as T;
-use crate::deck::{Deck, Procedure};
+use crate::deck::{Deck, Occasion, Procedure};
 use crate::done::Task;
-use crate::medium::{go, ready};
+use crate::medium::{go, note, ready, Standing};
 use crate::motion::{load_unload, locate, put_away, rewind, space};
 use crate::position::read_position;
 use crate::reserve::Refusal;
@@ -88,7 +88,13 @@ async fn survey(deck: &Deck) -> Result<(), Sense> {
 pub(crate) fn task(deck: Deck, task: Task) -> Procedure {
     Box::pin(async move {
         match task {
-            Task::Unload => put_away(&deck).await?,
+            Task::Unload => {
+                put_away(&deck).await?;
+                let state = deck.state().await;
+                if state.loaded && state.standing == Some(Standing::Loaded) {
+                    note(&deck, Occasion::Unload).await?;
+                }
+            }
             Task::Sync if deck.state().await.loaded => {
                 let _: Outcome = go(&deck, Operation::Sync).await?;
             }

@@ -39,7 +39,8 @@ pub enum Status {
 pub enum Task {
     /// What is acknowledged is on stable storage afterwards.
     Sync,
-    /// As [`Task::Sync`], and the index is saved. The cartridge stays usable.
+    /// As [`Task::Sync`], and what is kept of the tape is saved: its index, and
+    /// that it was loaded. The cartridge stays usable, but is about to go.
     Unload,
 }
 

@@ -123,14 +123,14 @@ pub(crate) async fn load_unload(deck: &Deck, call: &Call) -> Result<(), Sense> {
         change_partition(deck, 0).await?;
         return rewind(deck).await;
     }
-    if !load {
+    if !load && state.standing == Some(Standing::Unloaded) {
         present(&state)?;
     }
     if !hold && state.prevented {
         return Err(Sense::new(Key::IllegalRequest, asc::REMOVAL_PREVENTED));
     }
     put_away(deck).await?;
-    if state.loaded {
+    if state.loaded && state.standing == Some(Standing::Loaded) {
         note(deck, Occasion::Unload).await?;
     }
     let standing = if hold {

@@ -191,6 +191,23 @@ fn attributes_stay_with_the_tape() {
     assert_eq!(again.ok(read(0, 3)), b"abc");
 }
 
+/// Whoever takes it out: the guest, or the host.
+#[test]
+fn each_load_is_counted() {
+    let mut drive = four();
+    let loads = |drive: &mut Runner<Vec<u8>>| attribute(drive, 0x0003)[7];
+    assert_eq!(loads(&mut drive), 1);
+    drive.ok(UNLOAD);
+    assert_eq!(drive.task(Task::Unload).cause, None);
+    let mut drive = Runner::with(drive.drive.config().clone(), drive.medium);
+    assert_eq!(loads(&mut drive), 2);
+    drive.record(&[0; 1 << 20]);
+    assert_eq!(drive.task(Task::Unload).cause, None);
+    let mut drive = Runner::with(drive.drive.config().clone(), drive.medium);
+    assert_eq!(loads(&mut drive), 3);
+    assert_eq!(attribute(&mut drive, 0x0220)[7], 1, "MiB written");
+}
+
 #[test]
 fn a_tape_with_data_and_no_header_has_no_place_for_attributes() {
     let mut drive = Runner::blank();

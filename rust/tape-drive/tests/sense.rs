@@ -335,6 +335,18 @@ fn no_cartridge() {
 }
 
 #[test]
+fn held_and_unloaded() {
+    const HOLD: [u8; 6] = [0x1b, 0, 0, 0, 9, 0];
+    let mut drive = tape(&[b"abcd"]);
+    drive.ok(HOLD);
+    drive.ok(UNLOAD);
+    let none = (NotReady, asc::MEDIUM_NOT_PRESENT, "", None);
+    assert_eq!(drive.fails(UNLOAD).0, none);
+    drive.ok(LOAD);
+    assert_eq!(drive.ok(read(0, 4)), b"abcd");
+}
+
+#[test]
 fn held_and_prevented() {
     let mut drive = tape(&[b"abc"]);
     drive.ok([0x1e, 0, 0, 0, 1, 0]);
