@@ -47,6 +47,12 @@ typedef enum {
      * It is the caller's still, and never will be lent. The error says why.
      */
     ANNEX_ISOLATED_LEND_REFUSED,
+    /**
+     * It is the caller's still, and there never will be room for it: it is larger than the
+     * queue's part of the area, or takes more descriptors than the back-end allows. Later ones
+     * may be lent.
+     */
+    ANNEX_ISOLATED_LEND_TOO_LARGE,
 } AnnexIsolatedLend;
 
 /**
@@ -796,8 +802,12 @@ void annex_isolated_queue_free(AnnexIsolatedQueue *queue);
  * Copies what the device may read of a request into the area, and puts the request in the ring,
  * where the back-end sees it after annex_isolated_queue_publish(). `request`, not NULL, is what
  * reap and reset give back; `out` is what the device may read, `into` what it may write, each in
- * any number of pieces, of which empty ones don't count. An error is stored only when it is
- * refused: it never fits, it is empty, or the queue is broken.
+ * any number of pieces, of which empty ones don't count. An error is stored when it never will be
+ * lent: it is too large, it is empty, it isn't the one that is due after a suspension, or the
+ * queue is broken.
+ *
+ * After annex_isolated_queue_suspend(), the requests that it gave come first, in their order:
+ * they are in flight again, with the copies that the back-end has of them.
  *
  * # Safety
  * `queue` is alive; `out` has `out_num` elements, or that is 0, and `into` likewise. If the
@@ -873,12 +883,31 @@ void annex_isolated_queue_mind_no_calls(AnnexIsolatedQueue *queue);
 void annex_isolated_queue_clean(AnnexIsolatedQueue *queue);
 
 /**
- * Requests in flight: lent, and not come back.
+ * Requests in flight: lent, and not come back, or suspended.
  *
  * # Safety
  * `queue` is alive.
  */
 uint16_t annex_isolated_queue_lent(const AnnexIsolatedQueue *queue);
+
+/**
+ * Takes requests in flight back, and leaves their copies with the back-end. Each call gives one,
+ * in the order in which they were lent; then NULL. Call nothing else between the first and the
+ * NULL. To go on, lend them again; until all of them are there, reap has nothing, and the
+ * back-end may do with its copies what it does. To end it, reset or free.
+ *
+ * # Safety
+ * `queue` is alive.
+ */
+void *annex_isolated_queue_suspend(AnnexIsolatedQueue *queue);
+
+/**
+ * How many of the requests that a suspension gave have to be lent again.
+ *
+ * # Safety
+ * `queue` is alive.
+ */
+uint16_t annex_isolated_queue_suspended(const AnnexIsolatedQueue *queue);
 
 /**
  * Ends everything, whatever the state. Each call gives a request that was in flight, unanswered,

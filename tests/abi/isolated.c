@@ -208,9 +208,9 @@ static void test_full_and_refused(AnnexIsolatedQueue *queue, Backend *backend)
     backend->next = 0;
 
     last->out[0].iov_len = (size_t)1 << 40;
-    tap_ok(tell(queue, last, &err) == ANNEX_ISOLATED_LEND_REFUSED
+    tap_ok(tell(queue, last, &err) == ANNEX_ISOLATED_LEND_TOO_LARGE
            && says(&err, "1099511627776 bytes doesn't fit"),
-           "a request that is larger than the area is refused");
+           "a request that is larger than the area never will be lent");
     last->out[0].iov_len = 0;
     tap_ok(tell(queue, last, &err) == ANNEX_ISOLATED_LEND_REFUSED
            && says(&err, "without buffers"), "and one without buffers");
@@ -248,6 +248,40 @@ static void test_violation(AnnexIsolatedQueue *queue, Backend *backend)
     backend->next = 0;
     use(backend, fetch(backend).head, 0);
     tap_ok(reap(queue, &written) == &other, "then it works again");
+    annex_isolated_queue_clean(queue);
+}
+
+/* The caller has its requests back, and the back-end goes on. */
+static void test_suspension(AnnexIsolatedQueue *queue, Backend *backend)
+{
+    Request first, second;
+    AnnexError *err = NULL;
+    uint32_t written;
+    uint16_t head;
+
+    lend(queue, ask(&first, "the first?"), NULL);
+    lend(queue, ask(&second, "the second?"), NULL);
+    annex_isolated_queue_publish(queue);
+    head = fetch(backend).head;
+    tap_ok(annex_isolated_queue_suspend(queue) == &first
+           && annex_isolated_queue_suspend(queue) == &second
+           && !annex_isolated_queue_suspend(queue)
+           && annex_isolated_queue_suspended(queue) == 2,
+           "a suspension gives the requests in their order");
+    use(backend, head, 10);
+    tap_ok(has(backend, "he second?")
+           && !annex_isolated_queue_pending(queue) && !reap(queue, &written),
+           "leaves the copies, and gives nothing else");
+    tap_ok(tell(queue, &first, &err) == ANNEX_ISOLATED_LEND_REFUSED
+           && says(&err, "isn't the request"), "it goes on with the same");
+    tap_ok(lend(queue, &first, &err) == ANNEX_ISOLATED_LEND_LENT
+           && lend(queue, &second, &err) == ANNEX_ISOLATED_LEND_LENT
+           && !annex_isolated_queue_suspended(queue)
+           && waiting(backend) == 1 && reap(queue, &written) == &first,
+           "and then with what the back-end has done");
+    use(backend, fetch(backend).head, 10);
+    tap_ok(reap(queue, &written) == &second
+           && !annex_isolated_queue_lent(queue), "until all is done");
     annex_isolated_queue_clean(queue);
 }
 
@@ -399,6 +433,7 @@ int main(void)
     test_round_trip(queue, &backend);
     test_full_and_refused(queue, &backend);
     test_violation(queue, &backend);
+    test_suspension(queue, &backend);
     test_lost_backend(queue, &backend, again);
     annex_isolated_area_free(area);
     annex_isolated_queue_free(queue);

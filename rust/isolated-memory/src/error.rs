@@ -55,6 +55,9 @@ pub enum LendError {
     /// A request without buffers.
     #[error("a request without buffers")]
     Empty,
+    /// Not the one that is due after a suspension: it can be written further, or not so far.
+    #[error("this isn't the request that the back-end has a copy of")]
+    Changed,
     /// The back-end did something, and the queue is out of use.
     #[error("the queue is broken")]
     Broken(#[source] Violation),

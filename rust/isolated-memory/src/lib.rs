@@ -24,6 +24,7 @@
 //! | `room` | finding room for pieces, and cleaning it |
 //! | [`copy`] | moving bytes between lists of slices |
 //! | `ring` | the driver's side of a split ring |
+//! | `loans` | which requests the back-end has |
 //! | [`Queue`] | all of it together, and what is believed of a back-end |
 //!
 //! # The area
@@ -79,6 +80,14 @@
 //! old one (`VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD`). A request that the lost back-end carried out,
 //! but hadn't put in the used ring, is carried out again: nobody can know better.
 //!
+//! # A device that stops
+//!
+//! A VM that stops takes its requests back, for it may go on elsewhere. Some back-ends keep
+//! theirs all the same (a sound card's, while it captures), and go on with them when the VM does.
+//! [`Queue::suspend`] gives the requests, and leaves ring and copies as they are; the same
+//! requests, lent again in that order, take up what the back-end has of them. A queue that won't
+//! go on, since the guest has reset the device or the back-end is lost, is reset like any other.
+//!
 //! # Invariants
 //!
 //! Whatever is written to the area, at any moment, by anybody:
@@ -92,7 +101,8 @@
 //! 3. A writable buffer holds zeros, or what the back-end wrote there: never bytes of another
 //!    request. (A back-end may have written to memory before that was lent. It might as well have
 //!    done so after.)
-//! 4. A request comes back once: from [`Queue::reap`], [`Queue::reset`], or refused.
+//! 4. A request comes back once: from [`Queue::reap`], [`Queue::suspend`], [`Queue::reset`], or
+//!    refused.
 //! 5. An id out of range, one that isn't in flight, and an index that goes back or further than
 //!    there are requests in flight break the queue: a [`Violation`] says which, nothing more is
 //!    lent or reaped, [`Queue::reset`] mends it.
@@ -121,6 +131,7 @@ pub mod copy;
 mod error;
 mod frame;
 mod layout;
+mod loans;
 mod queue;
 mod request;
 mod ring;

@@ -7,20 +7,11 @@ use crate::area::{Area, AREA_ADDRESS};
 use crate::copy::copy;
 use crate::error::{LendError, QueueError, Refused, Violation};
 use crate::frame::Lengths;
+use crate::loans::Loans;
 use crate::request::{Done, Options, Request};
 use crate::ring::{Descriptor, Ring, DESCRIPTOR_LEN};
 use crate::room::{NoPlace, Place, Room};
 use crate::stats::Stats;
-
-/// A request that the device has.
-#[derive(Debug)]
-struct Loan<T> {
-    request: T,
-    place: Box<Place>,
-    writable: u64,
-    /// In which order requests were lent.
-    number: u64,
-}
 
 /// A queue. It may be moved between threads; one has it at a time.
 #[derive(Debug)]
@@ -30,10 +21,7 @@ pub struct Queue<T: Request> {
     options: Options,
     ring: Ring,
     room: Room,
-    /// By head.
-    loans: Vec<Option<Loan<T>>>,
-    lent: u16,
-    next_number: u64,
+    loans: Loans<T>,
     /// Links of free descriptors, and of those of a chain.
     next: Vec<u16>,
     free_head: u16,
@@ -78,9 +66,7 @@ impl<T: Request> Queue<T> {
             options,
             ring: Ring::new(area.clone(), AREA_ADDRESS, place, entries, event_idx),
             room,
-            loans: (0..entries).map(|_| None).collect(),
-            lent: 0,
-            next_number: 0,
+            loans: Loans::new(entries),
             next: Vec::new(),
             free_head: 0,
             free: 0,
@@ -108,7 +94,13 @@ impl<T: Request> Queue<T> {
     /// # Errors
     /// Gives the request back. After [`LendError::Full`], keep it, lend no other before it, and
     /// try again when [`reap`](Self::reap) has given something.
+    ///
+    /// After [`suspend`](Self::suspend), the requests that it gave come first, and their copies
+    /// stay as they were.
     pub fn lend(&mut self, request: T) -> Result<(), Refused<T>> {
+        if self.loans.suspended() > 0 {
+            return self.resume(request);
+        }
         match self.find(&request) {
             Ok((place, writable)) => {
                 self.put(request, place, writable);
@@ -116,6 +108,19 @@ impl<T: Request> Queue<T> {
             }
             Err(why) => Err(Refused { request, why }),
         }
+    }
+
+    fn resume(&mut self, request: T) -> Result<(), Refused<T>> {
+        if let Some(violation) = self.violation {
+            let why = LendError::Broken(violation);
+            return Err(Refused { request, why });
+        }
+        let writable = Lengths::new(request.writable().map(|slice| slice.len())).total();
+        let resumed = self.loans.resume(request, writable);
+        resumed.map_err(|request| Refused {
+            request,
+            why: LendError::Changed,
+        })
     }
 
     fn find(&mut self, request: &T) -> Result<(Box<Place>, u64), LendError> {
@@ -130,7 +135,7 @@ impl<T: Request> Queue<T> {
         }
         match self.room.find(&out, &into, &self.options, self.free) {
             Ok(place) => Ok((place, into.total())),
-            Err(NoPlace::Now) if self.lent > 0 => {
+            Err(NoPlace::Now) if self.loans.len() > 0 => {
                 Stats::add(&self.stats.waits, 1);
                 Err(LendError::Full)
             }
@@ -147,27 +152,18 @@ impl<T: Request> Queue<T> {
         let last = self.last_of(head, &place);
         self.free_head = self.next[usize::from(last)];
         self.free -= slots(&place);
-        self.lent += 1;
-        let number = self.next_number;
-        self.next_number += 1;
-        let loan = Loan {
-            request,
-            place,
-            writable,
-            number,
-        };
-        self.fill(&loan);
-        self.describe(head, &loan.place);
-        self.loans[usize::from(head)] = Some(loan);
+        self.fill(&request, &place);
+        self.describe(head, &place);
+        self.loans.add(head, request, place, writable);
         self.ring.offer(head);
-        Stats::set(&self.stats.lent, self.lent.into());
+        Stats::set(&self.stats.lent, self.loans.len().into());
         Stats::set(&self.stats.blocks, self.room.used().into());
     }
 
-    fn fill(&self, loan: &Loan<T>) {
-        let spans = self.room.spans(&loan.place, false);
+    fn fill(&self, request: &T, place: &Place) {
+        let spans = self.room.spans(place, false);
         let slices = spans.map(|(offset, len)| self.area.slice(offset, len));
-        let copied = copy(loan.request.readable(), slices, u64::MAX);
+        let copied = copy(request.readable(), slices, u64::MAX);
         Stats::add(&self.stats.bytes_out, copied);
     }
 
@@ -223,10 +219,10 @@ impl<T: Request> Queue<T> {
         }
         let (id, len) = self.ring.used_element(self.used);
         let entries = self.options.entries;
-        let loan = match self.loans.get_mut(id as usize) {
-            None => return Err(self.broken(Violation::Id { id, entries })),
-            Some(slot) => slot.take(),
-        };
+        if id >= entries.into() {
+            return Err(self.broken(Violation::Id { id, entries }));
+        }
+        let loan = self.loans.take(id as u16);
         let loan = loan.ok_or_else(|| self.broken(Violation::NotLent { id }))?;
         self.used = self.used.wrapping_add(1);
         let written = u64::from(len).min(loan.writable);
@@ -240,25 +236,26 @@ impl<T: Request> Queue<T> {
         };
         let spans = self.room.spans(&loan.place, true);
         let slices = spans.map(|(offset, len)| self.area.slice(offset, len));
-        let copied = copy(slices, loan.request.writable(), wanted);
+        let request = loan
+            .request
+            .expect("while some have none, nothing is reaped");
+        let copied = copy(slices, request.writable(), wanted);
         Stats::add(&self.stats.bytes_in, copied);
         Stats::add(&self.stats.requests, 1);
-        let request = self.take_back(id as u16, loan);
+        self.take_back(id as u16, loan.place);
         Ok(Some(Done {
             request,
             written: written as u32,
         }))
     }
 
-    fn take_back(&mut self, head: u16, loan: Loan<T>) -> T {
-        let last = self.last_of(head, &loan.place);
+    fn take_back(&mut self, head: u16, place: Box<Place>) {
+        let last = self.last_of(head, &place);
         self.next[usize::from(last)] = self.free_head;
         self.free_head = head;
-        self.free += slots(&loan.place);
-        self.lent -= 1;
-        self.room.drop_off(loan.place);
-        Stats::set(&self.stats.lent, self.lent.into());
-        loan.request
+        self.free += slots(&place);
+        self.room.drop_off(place);
+        Stats::set(&self.stats.lent, self.loans.len().into());
     }
 
     /// Whether there is something to reap; reads the used index if that isn't known.
@@ -267,13 +264,13 @@ impl<T: Request> Queue<T> {
             return Err(violation);
         }
         if self.used == self.seen {
-            let (from, to, lent) = (self.used, self.ring.used_index(), self.lent);
+            let (from, to, lent) = (self.used, self.ring.used_index(), self.loans.len());
             if to.wrapping_sub(from) > lent {
                 return Err(self.broken(Violation::Index { from, to, lent }));
             }
             self.seen = to;
         }
-        Ok(self.used != self.seen)
+        Ok(self.used != self.seen && self.loans.suspended() == 0)
     }
 
     fn broken(&mut self, violation: Violation) -> Violation {
@@ -306,23 +303,24 @@ impl<T: Request> Queue<T> {
         Stats::set(&self.stats.blocks, self.room.used().into());
     }
 
-    /// Heads of the requests in flight, in the order in which they were lent.
-    fn in_order(&self) -> Vec<u16> {
-        let heads = (0..).zip(&self.loans);
-        let mut heads: Vec<_> = heads
-            .filter_map(|(head, loan)| loan.as_ref().map(|loan| (loan.number, head)))
-            .collect();
-        heads.sort_unstable();
-        heads.into_iter().map(|(_, head)| head).collect()
+    /// Gives all requests in flight back, in the order in which they were lent, and leaves their
+    /// copies with the back-end, which may go on with them. Lent again in that order, they are in
+    /// flight as before; until the last of them is, nothing is reaped and nothing else is lent.
+    pub fn suspend(&mut self) -> Vec<T> {
+        self.loans.suspend()
+    }
+
+    /// How many of those have to be lent again.
+    pub fn suspended(&self) -> u16 {
+        self.loans.suspended()
     }
 
     /// Ends everything, whatever the state: all requests in flight come back unanswered, in the
     /// order in which they were lent; the memory is zeroed, the ring empty and usable again.
     pub fn reset(&mut self) -> Vec<T> {
-        let mut requests = Vec::new();
-        for head in self.in_order() {
-            let loan = self.loans[usize::from(head)].take();
-            requests.push(self.take_back(head, loan.expect("it is in flight")));
+        let requests = self.loans.suspend();
+        for (head, place) in self.loans.drain() {
+            self.take_back(head, place);
         }
         self.clean();
         let base = self.options.base;
@@ -334,7 +332,7 @@ impl<T: Request> Queue<T> {
 
     /// Requests in flight.
     pub fn lent(&self) -> u16 {
-        self.lent
+        self.loans.len()
     }
 
     /// What broke the queue.

@@ -82,6 +82,7 @@ fn operation(model: &mut Model, input: &mut Input) {
         14 if code >> 4 == 0 => {
             model.reset();
         }
+        14 if code >> 4 < 8 => model.suspend(),
         14 => model.renew(),
         _ => {
             // A used element of any kind.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What must be true of a queue, told in the simplest way: byte by byte, request by request.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ pub struct Model {
     memory: Vec<u8>,
     /// In the order in which they were lent.
     loans: Vec<Loan>,
+    /// Those that were given back by a suspension, and are lent again before any other.
+    suspended: VecDeque<GuestRequest>,
     /// Where the ring is: entries offered, elements taken, elements seen.
     offered: u16,
     used: u16,
@@ -66,6 +69,7 @@ impl Model {
             guest,
             memory,
             loans: Vec::new(),
+            suspended: VecDeque::new(),
             offered: options.base,
             used: options.base,
             seen: options.base,
@@ -100,6 +104,9 @@ impl Model {
     }
 
     pub fn lend(&mut self, readable: Vec<Range<usize>>, writable: Vec<Range<usize>>) {
+        if !self.suspended.is_empty() {
+            return self.resume();
+        }
         self.tag += 1;
         let _ = self.lend_request(GuestRequest {
             guest: self.guest.clone(),
@@ -107,6 +114,31 @@ impl Model {
             writable,
             tag: self.tag,
         });
+    }
+
+    /// Takes all requests back, of which the back-end keeps its copies.
+    pub fn suspend(&mut self) {
+        let mut requests = self.queue.suspend();
+        self.suspended
+            .drain(..)
+            .for_each(|request| requests.push(request));
+        assert_eq!(tags(&requests), self.tags_lent());
+        self.suspended = requests.into();
+    }
+
+    /// Lends the oldest of them again.
+    fn resume(&mut self) {
+        let request = self.suspended.pop_front().expect("there is one");
+        if let Err(refused) = self.queue.lend(request) {
+            let violation = self.violation.expect("a reason");
+            assert_eq!(refused.why, LendError::Broken(violation));
+            self.suspended.push_front(refused.request);
+        }
+        assert_eq!(usize::from(self.queue.suspended()), self.suspended.len());
+    }
+
+    fn tags_lent(&self) -> Vec<u64> {
+        self.loans.iter().map(|loan| loan.request.tag).collect()
     }
 
     fn lend_request(&mut self, request: GuestRequest) -> Result<(), LendError> {
@@ -117,6 +149,7 @@ impl Model {
             assert_eq!(back.tag, request.tag);
             match why {
                 LendError::Empty => assert_eq!(out + into, 0),
+                LendError::Changed => panic!("nothing is suspended"),
                 LendError::Broken(violation) => assert_eq!(Some(violation), self.violation),
                 LendError::Full => assert!(!self.loans.is_empty(), "nothing to wait for"),
                 LendError::TooLarge { len, room } => {
@@ -251,7 +284,7 @@ impl Model {
             }
             self.seen = to;
         }
-        if self.used == self.seen {
+        if self.used == self.seen || !self.suspended.is_empty() {
             return Ok(None);
         }
         let (id, len) = self.backend.used_element(self.used);
@@ -278,11 +311,9 @@ impl Model {
 
     /// Gives what was in flight.
     pub fn reset(&mut self) -> Vec<GuestRequest> {
-        let tags = |request: &GuestRequest| request.tag;
-        let requests = self.queue.reset();
-        let returned: Vec<_> = requests.iter().map(tags).collect();
-        let lent: Vec<_> = self.loans.iter().map(|loan| tags(&loan.request)).collect();
-        assert_eq!(returned, lent);
+        let mut requests = self.queue.reset();
+        requests.extend(self.suspended.drain(..));
+        assert_eq!(tags(&requests), self.tags_lent());
         for loan in std::mem::take(&mut self.loans) {
             self.returned(&loan.chain);
         }
@@ -344,6 +375,10 @@ impl Model {
         assert_eq!(self.queue.lent(), self.loans.len() as u16);
         assert_eq!(self.queue.violation(), self.violation);
     }
+}
+
+fn tags(requests: &[GuestRequest]) -> Vec<u64> {
+    requests.iter().map(|request| request.tag).collect()
 }
 
 fn len_of(range: &Range<u64>) -> u64 {

@@ -27,8 +27,8 @@ pub struct AnnexIsolatedQueue {
 
 struct State {
     queue: Queue<Loan>,
-    /// What a reset that is under way has still to give.
-    resetting: Option<vec::IntoIter<Loan>>,
+    /// What a suspension or a reset that is under way has still to give.
+    returning: Option<vec::IntoIter<Loan>>,
     /// A panic left the queue in the middle of something.
     broken: bool,
 }
@@ -48,24 +48,34 @@ impl State {
         }
     }
 
-    fn lend(&mut self, loan: Loan) -> Result<AnnexIsolatedLend, BoxError> {
-        match self.run(|queue| queue.lend(loan))? {
-            Ok(()) => Ok(AnnexIsolatedLend::Lent),
-            Err(refused) if refused.why == LendError::Full => Ok(AnnexIsolatedLend::Full),
-            Err(refused) => Err(refused.why.into()),
+    /// Sets `outcome`, whether that is an error or not.
+    fn lend(&mut self, loan: Loan, outcome: &mut AnnexIsolatedLend) -> Result<(), BoxError> {
+        let Err(refused) = self.run(|queue| queue.lend(loan))? else {
+            *outcome = AnnexIsolatedLend::Lent;
+            return Ok(());
+        };
+        match refused.why {
+            LendError::Full => {
+                *outcome = AnnexIsolatedLend::Full;
+                return Ok(());
+            }
+            LendError::TooLarge { .. } => *outcome = AnnexIsolatedLend::TooLarge,
+            _ => {}
         }
+        Err(refused.why.into())
     }
 
-    fn reset(&mut self) -> Option<Loan> {
-        if self.resetting.is_none() {
+    /// The next of what `take_back` gives.
+    fn returned(&mut self, take_back: fn(&mut Queue<Loan>) -> Vec<Loan>) -> Option<Loan> {
+        if self.returning.is_none() {
             // Who has which request isn't known if that fails: to leak some is better than to
             // give one twice.
-            let requests = self.run(Queue::reset).ok()?;
-            self.resetting = Some(requests.into_iter());
+            let requests = self.run(take_back).ok()?;
+            self.returning = Some(requests.into_iter());
         }
-        let next = self.resetting.as_mut()?.next();
+        let next = self.returning.as_mut()?.next();
         if next.is_none() {
-            self.resetting = None;
+            self.returning = None;
         }
         next
     }
@@ -107,7 +117,7 @@ pub unsafe extern "C" fn annex_isolated_queue_new(
             stats: queue.stats().clone(),
             state: State {
                 queue,
-                resetting: None,
+                returning: None,
                 broken: false,
             },
         })))
@@ -134,8 +144,12 @@ pub unsafe extern "C" fn annex_isolated_queue_free(queue: *mut AnnexIsolatedQueu
 /// Copies what the device may read of a request into the area, and puts the request in the ring,
 /// where the back-end sees it after annex_isolated_queue_publish(). `request`, not NULL, is what
 /// reap and reset give back; `out` is what the device may read, `into` what it may write, each in
-/// any number of pieces, of which empty ones don't count. An error is stored only when it is
-/// refused: it never fits, it is empty, or the queue is broken.
+/// any number of pieces, of which empty ones don't count. An error is stored when it never will be
+/// lent: it is too large, it is empty, it isn't the one that is due after a suspension, or the
+/// queue is broken.
+///
+/// After annex_isolated_queue_suspend(), the requests that it gave come first, in their order:
+/// they are in flight again, with the copies that the back-end has of them.
 ///
 /// # Safety
 /// `queue` is alive; `out` has `out_num` elements, or that is 0, and `into` likewise. If the
@@ -152,6 +166,7 @@ pub unsafe extern "C" fn annex_isolated_queue_lend(
     into_num: usize,
     err: *mut *mut AnnexError,
 ) -> AnnexIsolatedLend {
+    let mut outcome = AnnexIsolatedLend::Refused;
     let body = || {
         let loan = Loan {
             request: NonNull::new(request).ok_or("the request is NULL")?,
@@ -159,10 +174,11 @@ pub unsafe extern "C" fn annex_isolated_queue_lend(
             writable: (into, into_num),
         };
         // SAFETY: alive, says the caller. Of `stats` no reference is made.
-        unsafe { &mut (*queue).state }.lend(loan)
+        unsafe { &mut (*queue).state }.lend(loan, &mut outcome)
     };
     // SAFETY: `err` is as it must be, says the caller.
-    unsafe { fallible(err, AnnexIsolatedLend::Refused, body) }
+    unsafe { fallible(err, (), body) }
+    outcome
 }
 
 /// Lets the back-end see what was lent. True if it wants to be kicked for it.
@@ -273,7 +289,7 @@ pub unsafe extern "C" fn annex_isolated_queue_clean(queue: *mut AnnexIsolatedQue
     unsafe { call("annex_isolated_queue_clean", queue, (), Queue::clean) }
 }
 
-/// Requests in flight: lent, and not come back.
+/// Requests in flight: lent, and not come back, or suspended.
 ///
 /// # Safety
 /// `queue` is alive.
@@ -281,6 +297,35 @@ pub unsafe extern "C" fn annex_isolated_queue_clean(queue: *mut AnnexIsolatedQue
 pub unsafe extern "C" fn annex_isolated_queue_lent(queue: *const AnnexIsolatedQueue) -> u16 {
     // SAFETY: alive, says the caller.
     unsafe { &(*queue).state }.queue.lent()
+}
+
+/// Takes requests in flight back, and leaves their copies with the back-end. Each call gives one,
+/// in the order in which they were lent; then NULL. Call nothing else between the first and the
+/// NULL. To go on, lend them again; until all of them are there, reap has nothing, and the
+/// back-end may do with its copies what it does. To end it, reset or free.
+///
+/// # Safety
+/// `queue` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn annex_isolated_queue_suspend(
+    queue: *mut AnnexIsolatedQueue,
+) -> *mut c_void {
+    // SAFETY: alive, says the caller. Of `stats` no reference is made.
+    let state = unsafe { &mut (*queue).state };
+    let next = infallible("annex_isolated_queue_suspend", None, || {
+        state.returned(Queue::suspend)
+    });
+    next.map_or(ptr::null_mut(), |loan| loan.request.as_ptr())
+}
+
+/// How many of the requests that a suspension gave have to be lent again.
+///
+/// # Safety
+/// `queue` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn annex_isolated_queue_suspended(queue: *const AnnexIsolatedQueue) -> u16 {
+    // SAFETY: alive, says the caller.
+    unsafe { &(*queue).state }.queue.suspended()
 }
 
 /// Ends everything, whatever the state. Each call gives a request that was in flight, unanswered,
@@ -297,7 +342,9 @@ pub unsafe extern "C" fn annex_isolated_queue_lent(queue: *const AnnexIsolatedQu
 pub unsafe extern "C" fn annex_isolated_queue_reset(queue: *mut AnnexIsolatedQueue) -> *mut c_void {
     // SAFETY: alive, says the caller. Of `stats` no reference is made.
     let state = unsafe { &mut (*queue).state };
-    let next = infallible("annex_isolated_queue_reset", None, || state.reset());
+    let next = infallible("annex_isolated_queue_reset", None, || {
+        state.returned(Queue::reset)
+    });
     next.map_or(ptr::null_mut(), |loan| loan.request.as_ptr())
 }
 
@@ -317,68 +364,4 @@ pub unsafe extern "C" fn annex_isolated_queue_stats(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{annex_isolated_area_free, annex_isolated_area_new};
-    use super::*;
-    use crate::error::{annex_error_free, annex_error_message};
-    use std::ffi::CStr;
-
-    /// The error's message; frees it.
-    fn message(err: *mut AnnexError) -> String {
-        // SAFETY: a live error, which nobody uses after this.
-        unsafe {
-            let message = CStr::from_ptr(annex_error_message(err)).to_str();
-            let message = message.expect("UTF-8").to_owned();
-            annex_error_free(err);
-            message
-        }
-    }
-
-    #[test]
-    fn a_panic_breaks_the_queue_for_good() {
-        let options = AnnexIsolatedOptions {
-            entries: 8,
-            base: 0,
-            chain_max: 0,
-            descriptor_max: 0,
-            event_idx: false,
-            indirect: false,
-            copy_all: false,
-        };
-        let mut byte = 7u8;
-        let iovec = iovec {
-            iov_base: ptr::from_mut(&mut byte).cast(),
-            iov_len: 1,
-        };
-        let (mut err, mut request, mut written) = (ptr::null_mut(), ptr::null_mut(), 0);
-        // SAFETY: everything pointed to is a local that outlives the queue, which is used by this
-        // thread alone and freed once, like the area.
-        unsafe {
-            let area = annex_isolated_area_new(&8, 1, 0, &mut err);
-            let queue = annex_isolated_queue_new(area, 0, &options, &mut err);
-            annex_isolated_area_free(area);
-            let mut lend = |err: &mut *mut AnnexError| {
-                let request = ptr::from_mut(&mut byte).cast();
-                annex_isolated_queue_lend(queue, request, &iovec, 1, ptr::null(), 0, err)
-            };
-            assert_eq!(lend(&mut err), AnnexIsolatedLend::Lent);
-
-            assert!(call("test", queue, true, |_| panic!("in the middle")));
-
-            assert!(annex_isolated_queue_pending(queue));
-            assert!(!annex_isolated_queue_reap(
-                queue,
-                &mut request,
-                &mut written,
-                &mut err
-            ));
-            assert!(message(err).contains("internal error"));
-            assert_eq!(lend(&mut err), AnnexIsolatedLend::Refused);
-            assert!(message(err).contains("internal error"));
-            assert!(!annex_isolated_queue_publish(queue));
-            assert!(annex_isolated_queue_reset(queue).is_null());
-            assert!(annex_isolated_queue_want_calls(queue), "it stays broken");
-            annex_isolated_queue_free(queue);
-        }
-    }
-}
+mod tests;

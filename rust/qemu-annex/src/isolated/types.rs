@@ -74,6 +74,10 @@ pub enum AnnexIsolatedLend {
     Full,
     /// It is the caller's still, and never will be lent. The error says why.
     Refused,
+    /// It is the caller's still, and there never will be room for it: it is larger than the
+    /// queue's part of the area, or takes more descriptors than the back-end allows. Later ones
+    /// may be lent.
+    TooLarge,
 }
 
 /// What a queue has done. Each number is right by itself; together they may be a moment apart.
