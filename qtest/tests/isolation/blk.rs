@@ -53,7 +53,7 @@ pub fn with_disk(config: &Config, socket: &Path, options: &str) -> Config {
 }
 
 /// Boots one with a disk of zeros; its back-end, too.
-fn boot(dir: &Dir, options: &str, export: &str) -> Result<(Machine, Backend)> {
+pub fn boot(dir: &Dir, options: &str, export: &str) -> Result<(Machine, Backend)> {
     let backend = Backend::storage_daemon(dir, "storage", &image(dir, DISK_MIB)?, export)?;
     let machine = Machine::boot(&with_disk(&config()?, &backend.socket, options), "vm", dir)?;
     machine.wait_disk()?;

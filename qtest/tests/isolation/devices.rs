@@ -38,7 +38,7 @@ inventory::submit! { Family(|add| {
 }) }
 
 /// A machine with the isolated device, whose back-end listens on `socket`.
-fn boot(dir: &Dir, socket: &Path, device: &str, options: &str) -> Result<Machine> {
+pub fn boot(dir: &Dir, socket: &Path, device: &str, options: &str) -> Result<Machine> {
     let chardev = format!("socket,id=backend,path={}", socket.display());
     let device = format!("{device},id=isolated,chardev=backend,memory-isolation=on{options}");
     let config = config()?.with(["-object", "iothread,id=io", "-chardev", &chardev]);
@@ -61,19 +61,24 @@ fn stop_and_cont(machine: &Machine) -> Result<()> {
     machine.vm.qmp.execute_within(SOON, "cont", json!({})).map(drop)
 }
 
-/// virtiofsd: files written by the guest are the host's, and the other way
-/// round; large and small ones, renamed and removed.
+/// virtiofsd, which shares a directory.
+pub fn virtiofsd(dir: &Dir, shared: &Path) -> Result<Backend> {
+    let path = socket(dir, "fs")?;
+    let mut command = Command::new(files::backend("virtiofsd")?);
+    command.arg("--shared-dir").arg(shared).arg("--socket-path").arg(&path);
+    command.args(["--sandbox", "none"]);
+    Backend::start(command, dir, "fs", path)
+}
+
+/// Files written by the guest are the host's, and the other way round; large
+/// and small ones, renamed and removed.
 fn file_system(dir: &Dir, options: &str) -> Result<()> {
     const MIB: u64 = 16;
     let shared = dir.file("shared");
     fs::create_dir(&shared)?;
     let host_file = stream::bytes(9, 0, (MIB as usize) << 20);
     fs::write(shared.join("of-the-host"), host_file)?;
-    let path = socket(dir, "fs")?;
-    let mut command = Command::new(files::backend("virtiofsd")?);
-    command.arg("--shared-dir").arg(&shared).arg("--socket-path").arg(&path);
-    command.args(["--sandbox", "none"]);
-    let backend = Backend::start(command, dir, "fs", path)?;
+    let backend = virtiofsd(dir, &shared)?;
     let machine = boot(dir, &backend.socket, "vhost-user-fs-pci,tag=annex", options)?;
     let agent = &machine.vm.agent;
     agent.sh("mkdir -p /mnt && mount -t virtiofs annex /mnt")?;

@@ -12,6 +12,7 @@ use crate::rig::{config, with_machine, Left, Machine, IO_MIB, SOON};
 
 inventory::submit! { Family(|add| {
     add("isolation/hostile/stall".into(), Box::new(|dir| with_machine(dir, |m| stall(m, dir))));
+    add("isolation/hostile/keep".into(), Box::new(|dir| with_machine(dir, |m| keep(m, dir))));
     add("isolation/hostile/mute".into(), Box::new(|dir| with_machine(dir, |m| mute(m, dir))));
     add("isolation/hostile/die".into(), Box::new(|dir| with_machine(dir, |m| die(m, dir))));
     add("isolation/hostile/mended-by-reset".into(), Box::new(mended));
@@ -35,6 +36,26 @@ fn stall(machine: &Machine, dir: &Dir) -> Result<Left> {
     others_work(machine)?;
     // Quits in bounded time, too, or the trial fails.
     Ok(Left::Broken)
+}
+
+/// A request that the back-end has when the VM stops comes back when that goes
+/// on, and isn't given to it again.
+fn keep(machine: &Machine, dir: &Dir) -> Result<Left> {
+    let backend = Backend::hostile(dir, "backend", "keep", &[])?;
+    machine.plug(&backend.socket, &[])?;
+    machine.wait_disk()?;
+    machine.begin_io(IO_MIB)?;
+    backend.wait_for("struck")?;
+    for _ in 0..2 {
+        machine.vm.qmp.execute_within(SOON, "stop", json!({}))?;
+        machine.vm.wait_run_state("paused", SOON)?;
+        machine.vm.qmp.execute_within(SOON, "cont", json!({}))?;
+    }
+    backend.wait_for("gave what was kept")?;
+    machine.check_io(IO_MIB)?;
+    ensure!(machine.status("disk")?["broken"] == false, "the device is broken");
+    machine.unplug()?;
+    Ok(Left::Clean)
 }
 
 /// Devices beside the stalled one.

@@ -138,7 +138,7 @@ fn particulars(machine: &Machine, backend: &Backend, attack: &str) -> Result<()>
 }
 
 /// Attacks that have tests of their own elsewhere.
-const ELSEWHERE: &[&str] = &["none", "reaching", "random", "stall", "mute", "die"];
+const ELSEWHERE: &[&str] = &["none", "reaching", "random", "stall", "keep", "mute", "die"];
 
 /// No attack is forgotten.
 fn each_is_tried(dir: &Dir) -> Result<()> {

@@ -11,6 +11,7 @@ mod driver;
 mod endings;
 mod hostile;
 mod iommu;
+mod large;
 mod migration;
 mod random;
 mod replies;

@@ -32,6 +32,7 @@ pub const CASES: &[(&str, Outcome)] = &[
     ("reply-other", Refused),
     ("reply-cut", Refused),
     ("reply-base", Works),
+    ("reply-index", Works),
     ("reply-queues", Works),
     ("reply-inflight", Useless),
 ];

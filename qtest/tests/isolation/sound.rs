@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use annex_qtest::files::{self, Dir};
 use annex_qtest::trial::Family;
@@ -89,22 +90,26 @@ fn prepare(driver: &mut Driver, stream: u32) -> Result<()> {
     control(driver, &[PREPARE, stream], 0).map(drop)
 }
 
-/// Gives the card messages of a stream, all at once, and waits until they have
-/// come back; what it wrote to them.
-fn transfer(driver: &mut Driver, queue: usize, messages: Vec<Request>) -> Result<Vec<Vec<u8>>> {
+/// Gives the card messages of a stream, all at once; their slots.
+fn submit(driver: &mut Driver, queue: usize, messages: &[Request]) -> Result<Vec<usize>> {
     let mut slots = Vec::new();
-    for message in &messages {
+    for message in messages {
         let slot = driver.room(queue, message).expect("a ring holds them all");
         driver.submit(queue, slot, message)?;
         slots.push(slot);
     }
     driver.machine.notify(queue)?;
+    Ok(slots)
+}
+
+/// Waits until they have come back; what it wrote to them.
+fn written(driver: &mut Driver, queue: usize, slots: &[usize]) -> Result<Vec<Vec<u8>>> {
     let mut done = Vec::new();
     wait::until("the card to have done them all", SOON, || {
         done.extend(driver.reap(queue)?);
-        Ok((done.len() == messages.len()).then_some(()))
+        Ok((done.len() == slots.len()).then_some(()))
     })?;
-    ensure!(done.iter().map(|(slot, _)| *slot).eq(slots), "not in their order");
+    ensure!(done.iter().map(|(slot, _)| slot).eq(slots), "not in their order");
     Ok(done.into_iter().map(|(_, written)| written).collect())
 }
 
@@ -124,7 +129,8 @@ fn play(driver: &mut Driver, played: &Path, data: &[u8], indirect: bool) -> Resu
         parts: vec![Part::Bytes([&words(&[OUTPUT]), period].concat()), Part::Room(8)],
         indirect,
     });
-    for status in transfer(driver, PLAY, messages.collect())? {
+    let slots = submit(driver, PLAY, &messages.collect::<Vec<_>>())?;
+    for status in written(driver, PLAY, &slots)? {
         ensure!(status.starts_with(&words(&[OK])), "played: {status:x?}");
     }
     control(driver, &[STOP, OUTPUT], 0)?;
@@ -139,15 +145,18 @@ fn play(driver: &mut Driver, played: &Path, data: &[u8], indirect: bool) -> Resu
     carried(driver, PLAY, data.len() + 4 * PERIODS, 8 * PERIODS)
 }
 
-/// Captures what `known` begins with.
+/// Captures what `known` begins with, in messages that the card has while the
+/// machine stops.
 fn capture(driver: &mut Driver, known: &[u8], indirect: bool) -> Result<()> {
     prepare(driver, INPUT)?;
-    control(driver, &[START, INPUT], 0)?;
     let message = Request {
         parts: vec![Part::Bytes(words(&[INPUT])), Part::Room(PERIOD as u32), Part::Room(8)],
         indirect,
     };
-    let got = transfer(driver, CAPTURE, vec![message; PERIODS])?;
+    let slots = submit(driver, CAPTURE, &vec![message; PERIODS])?;
+    stop_and_cont(driver)?;
+    control(driver, &[START, INPUT], 0)?;
+    let got = written(driver, CAPTURE, &slots)?;
     for (got, wanted) in got.iter().zip(known.chunks(PERIOD)) {
         ensure!(got.starts_with(wanted), "what was captured isn't what there was");
         let status = &got[PERIOD..];
@@ -158,7 +167,15 @@ fn capture(driver: &mut Driver, known: &[u8], indirect: bool) -> Result<()> {
     carried(driver, CAPTURE, 4 * PERIODS, (PERIOD + 8) * PERIODS)
 }
 
-/// Plays, is stopped, captures, and does it all again after a reset.
+/// The card has until then to take what it was given, or not: both must do.
+fn stop_and_cont(driver: &Driver) -> Result<()> {
+    std::thread::sleep(Duration::from_millis(200));
+    driver.machine.vm.qmp.execute_within(SOON, "stop", json!({}))?;
+    driver.machine.vm.qmp.execute_within(SOON, "cont", json!({})).map(drop)
+}
+
+/// Plays, captures while the machine stops now and then, and does it all again
+/// after a reset.
 fn sound(dir: &Dir, options: &str) -> Result<()> {
     let (played, captured) = (dir.file("played"), dir.file("captured"));
     let known = stream::bytes(15, 0, 1 << 20);
@@ -179,10 +196,6 @@ fn sound(dir: &Dir, options: &str) -> Result<()> {
         ensure!(streams[24] == 0 && streams[56] == 1, "out and in: {streams:x?}");
         let data = stream::bytes(16 + u64::from(indirect), 0, PERIOD * PERIODS);
         play(&mut driver, &played, &data, indirect)?;
-        // Not while it captures: it would go on with messages in an area that is
-        // gone.
-        driver.machine.vm.qmp.execute_within(SOON, "stop", json!({}))?;
-        driver.machine.vm.qmp.execute_within(SOON, "cont", json!({}))?;
         capture(&mut driver, &known, indirect)?;
         driver.check_ram()?;
     }

@@ -66,6 +66,9 @@ pub struct Session<'a> {
     pub polling: bool,
     /// Whether nothing is given back any more.
     pub stalled: bool,
+    /// The queue, the head and the length of a request that is given back when
+    /// its queue starts again.
+    pub kept: Option<(usize, u16, u32)>,
     /// What writes to the memory beside the requests.
     pub mutator: Option<Mutator>,
     disk: &'a mut Disk,
@@ -92,6 +95,7 @@ impl<'a> Session<'a> {
             plan,
             polling: random,
             stalled: false,
+            kept: None,
             mutator,
             disk,
             inflight: None,
@@ -179,6 +183,20 @@ impl<'a> Session<'a> {
                 return Ok(());
             }
         }
+    }
+
+    /// Gives back what was kept while the ring was stopped.
+    fn give_kept(&mut self, ring: usize) -> Result<()> {
+        if !self.works(ring) {
+            return Ok(());
+        }
+        if let Some((_, head, len)) = self.kept.take_if(|(queue, ..)| *queue == ring) {
+            let memory = self.memory.clone().context("a ring without memory")?;
+            self.rings[ring].put(&memory, 0, u32::from(head), len)?;
+            self.rings[ring].give(&memory, 1)?;
+            say("gave what was kept");
+        }
+        Ok(())
     }
 
     fn strikes_requests(&self) -> bool {
@@ -298,7 +316,10 @@ impl<'a> Session<'a> {
                 ensure!(is_known, "{code} wasn't agreed upon");
                 match code {
                     Code::SET_VRING_BASE => say(format!("base {ring} {}", message.u32(4) as u16)),
-                    Code::SET_VRING_KICK | Code::SET_VRING_ENABLE => self.work(ring)?,
+                    Code::SET_VRING_KICK | Code::SET_VRING_ENABLE => {
+                        self.give_kept(ring)?;
+                        self.work(ring)?;
+                    }
                     _ => {}
                 }
             }

@@ -17,6 +17,11 @@ use annex_qtest::vhost_user::Memory;
 pub const ALL: &[Attack] = &[
     Attack::new("stall", "nothing comes back any more", Strike::Request(stall)),
     Attack::new(
+        "keep",
+        "a request that comes back when its queue has been stopped and started",
+        Strike::Request(keep),
+    ),
+    Attack::new(
         "mute",
         "no answer when a queue is stopped",
         Strike::Message(Code::GET_VRING_BASE, mute),
@@ -37,6 +42,11 @@ const STORM: Duration = Duration::from_secs(5);
 
 fn stall(session: &mut Session, _: &Hit, _: &Memory) -> Result<Then> {
     session.stalled = true;
+    Ok(Then::Nothing)
+}
+
+fn keep(session: &mut Session, hit: &Hit, _: &Memory) -> Result<Then> {
+    session.kept = Some((hit.queue, hit.chain.head, hit.len));
     Ok(Then::Nothing)
 }
 

@@ -39,6 +39,11 @@ pub const ALL: &[Attack] = &[
         Strike::Message(Code::GET_VRING_BASE, base),
     ),
     Attack::new(
+        "reply-index",
+        "another queue stopped than the one that was to",
+        Strike::Message(Code::GET_VRING_BASE, index),
+    ),
+    Attack::new(
         "reply-queues",
         "more queues than there can be",
         Strike::Message(Code::GET_QUEUE_NUM, all_bits),
@@ -88,6 +93,12 @@ fn cut(session: &mut Session, message: &Message) -> Result<()> {
 
 fn base(session: &mut Session, message: &Message) -> Result<()> {
     let payload = [message.u32(0), 0xdead_beef].map(u32::to_le_bytes).concat();
+    session.wire.reply(message.code, &payload)
+}
+
+fn index(session: &mut Session, message: &Message) -> Result<()> {
+    let base = session.rings[message.u32(0) as usize].taken;
+    let payload = [0x0fff_ffff, u32::from(base)].map(u32::to_le_bytes).concat();
     session.wire.reply(message.code, &payload)
 }
 
