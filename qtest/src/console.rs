@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::error::TimedOut;
 use crate::lines::Lines;
 
 /// A sign of life, as guest/agent.c prints it.
@@ -43,22 +42,6 @@ impl Console {
         })
     }
 
-    /// The same, or false when the guest has printed nothing for `silence`.
-    pub fn wait_ready_unless_silent(&self, limit: Duration, silence: Duration) -> Result<bool> {
-        let start = Instant::now();
-        loop {
-            let printed = self.now();
-            match self.wait_ready(silence) {
-                Ok(()) => return Ok(true),
-                Err(error) if !error.is::<TimedOut>() || start.elapsed() >= limit => {
-                    return Err(error)
-                }
-                Err(_) if self.now() == printed => return Ok(false),
-                Err(_) => {}
-            }
-        }
-    }
-
     /// The first whole tick, since `from` (see [`Console::now`]), that comes
     /// after tick number `after`.
     pub fn wait_tick(&self, from: usize, after: u64, limit: Duration) -> Result<Tick> {
@@ -77,28 +60,7 @@ fn parse_tick(text: &str) -> Option<(u64, String)> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
-    use crate::qemu::BOOT_LIMIT;
-
-    #[test]
-    fn a_guest_that_prints_nothing_more_hangs() {
-        let (mut guest, host) = UnixStream::pair().unwrap();
-        let console = Console::over(host);
-        let short = Duration::from_millis(200);
-        guest.write_all(b"Linux version\n").unwrap();
-        assert!(!console.wait_ready_unless_silent(BOOT_LIMIT, short).unwrap());
-        let writer = std::thread::spawn(move || {
-            for line in ["one\n", "two\n", "three\n", "agent: ready\n"] {
-                std::thread::sleep(short / 2);
-                guest.write_all(line.as_bytes()).unwrap();
-            }
-            guest
-        });
-        assert!(console.wait_ready_unless_silent(BOOT_LIMIT, short).unwrap());
-        drop(writer.join());
-    }
 
     #[test]
     fn half_a_tick_is_none() {

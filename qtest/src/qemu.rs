@@ -24,12 +24,6 @@ use crate::{spawn, wait};
 /// A guest boots in seconds; under TCG on a host with more to do than CPUs it
 /// may take minutes.
 pub const BOOT_LIMIT: Duration = Duration::from_secs(300);
-/// How long a booting guest's kernel prints nothing before it is given up: once
-/// in some two hundred boots under TCG on a busy host it stopped for ever, before
-/// anything of a test had begun. Probably patches/tcg mends that; nobody has made
-/// it happen at will.
-const BOOT_SILENCE: Duration = Duration::from_secs(60);
-
 /// What to start. Two machines made alike understand each other's snapshots.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -176,16 +170,8 @@ impl Config {
 
     /// Starts it and waits for the agent.
     pub fn boot(&self, name: &str, dir: &Dir) -> Result<Vm> {
-        let mut vm = self.start(name, dir)?;
-        if !vm.console.wait_ready_unless_silent(BOOT_LIMIT, BOOT_SILENCE)? {
-            dir.log(format!("{name}: the guest hung while it booted, and is booted again"));
-            // For scripts/check, which tells of it: it is no test's failure, and no secret.
-            let place = dir.path().display();
-            eprintln!("GUEST HUNG while it booted, and was booted again: {place}/{name}");
-            drop(vm);
-            vm = self.start(name, dir)?;
-            vm.console.wait_ready(BOOT_LIMIT)?;
-        }
+        let vm = self.start(name, dir)?;
+        vm.console.wait_ready(BOOT_LIMIT)?;
         dir.log(format!("{name}: the guest is up"));
         Ok(vm)
     }
