@@ -23,7 +23,7 @@ const RAM_MIB: u64 = 32;
 const BAR: u64 = 0xe000_0000;
 const CONFIG: u64 = BAR + 0x2000;
 const NOTIFY: u64 = BAR + 0x3000;
-const DEVICE_SLOT: u32 = 8;
+pub const DEVICE_SLOT: u32 = 8;
 
 /// Bits of the device's status.
 const ACKNOWLEDGE: u8 = 1;
@@ -64,6 +64,17 @@ impl Bare {
 
     /// The same with more arguments for QEMU, that come first.
     pub fn start_with(dir: &Dir, args: &[&str], backend: &Path, device: &str) -> Result<Self> {
+        let device =
+            format!("{device},id=isolated,addr={DEVICE_SLOT},chardev=backend,memory-isolation=on");
+        let chardev = format!("socket,id=backend,path={}", backend.display());
+        let args = [args, &["-chardev", &chardev, "-device", &device]].concat();
+        let mut machine = Self::empty(dir, &args)?;
+        machine.place()?;
+        Ok(machine)
+    }
+
+    /// A machine without a device, unless there is one in the arguments.
+    pub fn empty(dir: &Dir, args: &[&str]) -> Result<Self> {
         let (ram, bus) = (dir.file("ram"), dir.file("qtest.sock"));
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&ram)?;
         file.write_all_at(&stream::bytes(7, 0, (RAM_MIB << 20) as usize), 0)?;
@@ -73,25 +84,27 @@ impl Bare {
             "memory-backend-file,id=pc.ram,share=on,size={RAM_MIB}M,mem-path={}",
             ram.display()
         );
-        let device =
-            format!("{device},id=isolated,addr={DEVICE_SLOT},chardev=backend,memory-isolation=on");
-        let chardev = format!("socket,id=backend,path={}", backend.display());
         let server = format!("socket,id=bus,server=on,wait=off,path={}", bus.display());
         let vm = config
-            .with(args.iter().copied())
             .with(["-object", &memory, "-machine", "memory-backend=pc.ram"])
-            .with(["-object", "iothread,id=io", "-chardev", &chardev, "-device", &device])
+            .with(["-object", "iothread,id=io"])
+            .with(args.iter().copied())
             .with(["-chardev", &server, "-qtest", "chardev:bus", "-qtest-log", "none"])
             .start("vm", dir)?;
         let lines = BufReader::new(UnixStream::connect(&bus)?);
-        let mut machine = Self { vm, ram: file, lines, iova: 0 };
+        // QEMU's main loop is what answers.
+        lines.get_ref().set_read_timeout(Some(SOON))?;
+        Ok(Self { vm, ram: file, lines, iova: 0 })
+    }
+
+    /// Puts the device's BAR to its place.
+    pub fn place(&mut self) -> Result<()> {
         const COMMAND: u32 = 4;
         const BAR_4: u32 = 0x20;
         const MEMORY_AND_MASTER: u32 = 6;
-        machine.set_pci(BAR_4, BAR as u32)?;
-        machine.set_pci(BAR_4 + 4, 0)?;
-        machine.set_pci(COMMAND, MEMORY_AND_MASTER)?;
-        Ok(machine)
+        self.set_pci(BAR_4, BAR as u32)?;
+        self.set_pci(BAR_4 + 4, 0)?;
+        self.set_pci(COMMAND, MEMORY_AND_MASTER)
     }
 
     /// All of its RAM.
@@ -105,7 +118,7 @@ impl Bare {
     pub fn ask(&mut self, command: &str) -> Result<u64> {
         writeln!(self.lines.get_ref(), "{command}")?;
         let mut line = String::new();
-        self.lines.read_line(&mut line)?;
+        self.lines.read_line(&mut line).with_context(|| format!("after {command}"))?;
         let answer =
             line.trim().strip_prefix("OK").with_context(|| format!("{command}: {line}"))?;
         match answer.trim().trim_start_matches("0x") {

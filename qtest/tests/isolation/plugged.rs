@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Devices that are plugged into a machine without a guest while it runs, and
+//! whose back-ends come and go.
+
+use std::path::Path;
+
+use annex_qtest::wait;
+use anyhow::{ensure, Context, Result};
+use serde_json::{json, Value};
+
+use crate::bare::{Bare, DEVICE_SLOT, NEEDS_RESET};
+use crate::rig::SOON;
+
+impl Bare {
+    /// Connects the chardev "backend", and does so again whenever the back-end
+    /// is lost.
+    pub fn connect(&self, socket: &Path) -> Result<()> {
+        let chardev = json!({
+            "id": "backend",
+            "backend": { "type": "socket", "data": {
+                "addr": { "type": "unix", "data": { "path": socket } },
+                "server": false,
+                "reconnect-ms": 20,
+            } },
+        });
+        self.vm.qmp.execute_within(SOON, "chardev-add", chardev)?;
+        self.wait_connected(true)
+    }
+
+    /// Waits until QEMU is connected to a back-end, or knows that it isn't.
+    pub fn wait_connected(&self, wanted: bool) -> Result<()> {
+        let what = if wanted { "QEMU to connect" } else { "QEMU to see its back-end gone" };
+        wait::until(what, SOON, || {
+            let all = self.vm.qmp.execute_within(SOON, "query-chardev", json!({}))?;
+            let mut all = all.as_array().context("a list of chardevs")?.iter();
+            let found = all.find(|chardev| chardev["label"] == "backend").context("no chardev")?;
+            let file = found["filename"].as_str().context("a filename")?;
+            Ok((file.starts_with("disconnected") != wanted).then_some(()))
+        })
+    }
+
+    /// Plugs in the device "isolated", where [`Bare::start`] has it.
+    pub fn plug(&mut self, driver: &str, options: &[(&str, Value)]) -> Result<()> {
+        let slot = DEVICE_SLOT.to_string();
+        let mut device = json!({ "driver": driver, "id": "isolated", "addr": slot });
+        for (name, value) in options {
+            device[*name] = value.clone();
+        }
+        self.vm.qmp.execute_within(SOON, "device_add", device)?;
+        self.place()
+    }
+
+    /// Checks that QEMU's main loop runs.
+    pub fn check_alive(&self) -> Result<()> {
+        self.vm.qmp.execute_within(SOON, "query-status", json!({})).map(drop)
+    }
+
+    /// Checks that the device isn't broken.
+    pub fn check_device(&mut self) -> Result<()> {
+        let status = self.status()?;
+        ensure!(status & NEEDS_RESET == 0, "the device needs a reset: {status:#x}");
+        self.check_alive()
+    }
+}
