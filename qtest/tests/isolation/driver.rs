@@ -17,7 +17,7 @@ use crate::rig::SOON;
 pub const RING: u16 = 64;
 
 /// Where a queue's rings are in RAM.
-const fn ring(queue: usize) -> Ring {
+pub const fn ring(queue: usize) -> Ring {
     let base = 0x10_0000 + 0x4000 * queue as u64;
     Ring { table: base, avail: base + 0x2000, used: base + 0x3000 }
 }
@@ -35,7 +35,8 @@ const WRITE: u16 = 2;
 const INDIRECT: u16 = 4;
 
 const F_INDIRECT: u64 = 1 << 28;
-const F_VERSION_1: u64 = 1 << 32;
+/// VERSION_1.
+pub const F_VERSION_1: u64 = 1 << 32;
 const F_ACCESS_PLATFORM: u64 = 1 << 33;
 
 /// What a descriptor of a request stands for.

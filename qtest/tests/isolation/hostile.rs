@@ -138,7 +138,19 @@ fn particulars(machine: &Machine, backend: &Backend, attack: &str) -> Result<()>
 }
 
 /// Attacks that have tests of their own elsewhere.
-const ELSEWHERE: &[&str] = &["none", "reaching", "random", "stall", "keep", "mute", "die"];
+const ELSEWHERE: &[&str] = &[
+    "none",
+    "reaching",
+    "random",
+    "stall",
+    "keep",
+    "mute",
+    "die",
+    "start-nothing",
+    "start-changed",
+    "start-features-close",
+    "start-memory-close",
+];
 
 /// No attack is forgotten.
 fn each_is_tried(dir: &Dir) -> Result<()> {

@@ -2,6 +2,7 @@
 //! vhost-user devices with memory-isolation=on in real guests: good back-ends,
 //! and one that attacks. Each file registers its own tests.
 
+mod away;
 mod backend;
 mod bare;
 mod blk;
@@ -19,6 +20,7 @@ mod random;
 mod replies;
 mod rig;
 mod sound;
+mod starts;
 mod suspend;
 mod vtd;
 

@@ -8,6 +8,7 @@ use annex_qtest::wait;
 use anyhow::{ensure, Context, Result};
 use serde_json::{json, Value};
 
+use crate::backend::Backend;
 use crate::bare::{Bare, DEVICE_SLOT, NEEDS_RESET};
 use crate::rig::SOON;
 
@@ -48,6 +49,20 @@ impl Bare {
         }
         self.vm.qmp.execute_within(SOON, "device_add", device)?;
         self.place()
+    }
+
+    /// Waits until a back-end has said a line that begins with `start`, as
+    /// long as QEMU lives.
+    pub fn wait_told(&self, backend: &Backend, start: &str) -> Result<()> {
+        wait::until(&format!("the back-end to say \"{start}\""), SOON, || {
+            self.check_alive()?;
+            Ok(backend.said()?.lines().any(|line| line.starts_with(start)).then_some(()))
+        })
+    }
+
+    /// Waits until a back-end has a queue.
+    pub fn wait_served(&self, backend: &Backend) -> Result<()> {
+        self.wait_told(backend, "message SET_VRING_KICK")
     }
 
     /// Checks that QEMU's main loop runs.

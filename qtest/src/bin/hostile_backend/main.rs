@@ -3,7 +3,8 @@
 //! right until an attack's time has come.
 //!
 //!     hostile-backend --socket PATH [--attack NAME] [--after REQUESTS]
-//!                     [--mib SIZE] [--queues N] [--seed N] [--canary TEXT]
+//!                     [--mib SIZE] [--queues N] [--features BITS] [--seed N]
+//!                     [--canary TEXT]
 //!     hostile-backend --list
 //!
 //! What it is given, asked and able to do it tells on standard output, a fact
@@ -62,6 +63,7 @@ fn run() -> Result<()> {
         seed: number(&mut options, "seed", 1)?,
         canary: options.remove("canary").unwrap_or_else(|| "ANNEX-CANARY".into()).into_bytes(),
         queues: number(&mut options, "queues", 1)?,
+        features: number(&mut options, "features", 0)?,
         struck: false,
     };
     let mut disk = disk::Disk::new(number(&mut options, "mib", 64)?);

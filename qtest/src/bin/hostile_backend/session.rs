@@ -28,6 +28,8 @@ pub struct Plan {
     pub canary: Vec<u8>,
     /// How many queues it has.
     pub queues: u16,
+    /// Features that it offers beside a disk's.
+    pub features: u64,
     /// Whether an attack on a request was carried out.
     pub struck: bool,
 }
@@ -248,7 +250,7 @@ impl<'a> Session<'a> {
         }
         let ring = message.u32(0) as usize & 0xff;
         match message.code {
-            Code::GET_FEATURES => self.answer(&message, f::OFFERED)?,
+            Code::GET_FEATURES => self.answer(&message, f::OFFERED | self.plan.features)?,
             Code::GET_PROTOCOL_FEATURES => {
                 self.answer(&message, f::PROTOCOL | self.plan.attack.offers)?
             }
@@ -335,6 +337,14 @@ impl<'a> Session<'a> {
     /// Answers with a double word.
     pub fn answer(&mut self, message: &Message, value: u64) -> Result<()> {
         self.wire.reply(message.code, &value.to_le_bytes())
+    }
+
+    /// Says that a message was taken, to a QEMU that waits for that.
+    pub fn acknowledge(&mut self, message: &Message) -> Result<()> {
+        if message.wants_answer() {
+            self.answer(message, 0)?;
+        }
+        Ok(())
     }
 
     /// Memory that outlives the back-end: all it is for is to be asked for.

@@ -5,6 +5,7 @@ mod area;
 mod asks;
 mod moments;
 mod replies;
+mod starts;
 mod tables;
 mod used;
 
@@ -76,7 +77,7 @@ const NONE: &[Attack] = &[
 
 /// Every attack there is.
 pub fn all() -> impl Iterator<Item = &'static Attack> {
-    [NONE, used::ALL, tables::ALL, area::ALL, moments::ALL, asks::ALL, replies::ALL]
-        .into_iter()
-        .flatten()
+    let mid_request = [used::ALL, tables::ALL, area::ALL, moments::ALL, asks::ALL];
+    let others = [NONE, replies::ALL, starts::ALL];
+    others.into_iter().chain(mid_request).flatten()
 }
