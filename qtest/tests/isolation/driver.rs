@@ -84,6 +84,8 @@ pub struct Driver {
     pub machine: Bare,
     /// What the RAM must hold.
     model: Vec<u8>,
+    /// Features that are asked for beside those that every driver needs.
+    features: u64,
     in_flight: Vec<Option<InFlight>>,
     queues: Vec<Queue>,
 }
@@ -101,7 +103,20 @@ impl Driver {
         let model = machine.whole_ram()?;
         let in_flight = (0..RING).map(|_| None).collect();
         let queues = (0..queues).map(|_| Queue { avail: 0, seen: 0, free: Vec::new() }).collect();
-        Ok(Self { machine, model, in_flight, queues })
+        Ok(Self { machine, model, features: 0, in_flight, queues })
+    }
+
+    /// Gives the device to a driver that knows more features of it, or fewer,
+    /// and uses so many queues.
+    pub fn replace(&mut self, features: u64, queues: usize) -> Result<()> {
+        self.features = features;
+        for queue in 0..self.queues.len() {
+            let elements = 8 * u32::from(RING);
+            self.accept(&[(ring(queue).used, 4 + elements + 2, true)])?;
+        }
+        let unused = || Queue { avail: 0, seen: 0, free: Vec::new() };
+        self.queues.resize_with(queues, unused);
+        self.reset()
     }
 
     /// Resets the device and makes it ready.
@@ -120,7 +135,8 @@ impl Driver {
         }
         let rings: Vec<Ring> = (0..self.queues.len()).map(ring).collect();
         let platform = if self.machine.iova == 0 { 0 } else { F_ACCESS_PLATFORM };
-        self.machine.make_ready(F_INDIRECT | F_VERSION_1 | platform, &rings, RING)
+        let features = F_INDIRECT | F_VERSION_1 | platform | self.features;
+        self.machine.make_ready(features, &rings, RING)
     }
 
     /// The place in RAM of what follows the header of a disk's request.

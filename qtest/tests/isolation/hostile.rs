@@ -146,10 +146,13 @@ const ELSEWHERE: &[&str] = &[
     "keep",
     "mute",
     "die",
+    "used-second",
     "start-nothing",
+    "start-silent",
     "start-changed",
     "start-features-close",
     "start-memory-close",
+    "start-unread",
 ];
 
 /// No attack is forgotten.

@@ -14,7 +14,8 @@ pub const OFFERED: u64 =
     INDIRECT | EVENT_IDX | PROTOCOL_FEATURES | VERSION_1 | SEG_MAX | BLK_SIZE | FLUSH | MQ;
 
 const P_MQ: u64 = 1;
-const P_REPLY_ACK: u64 = 1 << 3;
+/// REPLY_ACK.
+pub const P_REPLY_ACK: u64 = 1 << 3;
 const P_BACKEND_REQ: u64 = 1 << 5;
 const P_CONFIG: u64 = 1 << 9;
 

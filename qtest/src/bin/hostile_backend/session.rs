@@ -252,7 +252,8 @@ impl<'a> Session<'a> {
         match message.code {
             Code::GET_FEATURES => self.answer(&message, f::OFFERED | self.plan.features)?,
             Code::GET_PROTOCOL_FEATURES => {
-                self.answer(&message, f::PROTOCOL | self.plan.attack.offers)?
+                let Attack { offers, lacks, .. } = self.plan.attack;
+                self.answer(&message, (f::PROTOCOL | offers) & !lacks)?
             }
             Code::GET_QUEUE_NUM => self.answer(&message, u64::from(self.plan.queues))?,
             Code::GET_MAX_MEM_SLOTS => self.answer(&message, 8)?,

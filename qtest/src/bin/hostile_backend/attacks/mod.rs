@@ -24,6 +24,8 @@ pub struct Attack {
     pub about: &'static str,
     /// Protocol features that it offers beside the usual ones.
     pub offers: u64,
+    /// Usual ones that it doesn't.
+    pub lacks: u64,
     /// With how many requests in flight it is carried out.
     pub load: Load,
     /// What it does, and when.
@@ -56,11 +58,15 @@ pub enum Strike {
 
 impl Attack {
     const fn new(name: &'static str, about: &'static str, strike: Strike) -> Self {
-        Self { name, about, offers: 0, load: Load::Any, strike }
+        Self { name, about, offers: 0, lacks: 0, load: Load::Any, strike }
     }
 
     const fn offering(self, offers: u64) -> Self {
         Self { offers, ..self }
+    }
+
+    const fn lacking(self, lacks: u64) -> Self {
+        Self { lacks, ..self }
     }
 
     const fn with(self, load: Load) -> Self {

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use anyhow::{bail, Context, Result};
 
 use super::{Attack, Strike};
+use crate::features::P_REPLY_ACK;
 use crate::session::Session;
 use annex_qtest::vhost_user::wire::{packet, to_qemu, Code, Message, Wire, VERSION};
 
@@ -14,6 +15,11 @@ pub const ALL: &[Attack] = &[
         "start-nothing",
         "offers no feature at all",
         Strike::Message(Code::GET_FEATURES, offer_nothing),
+    ),
+    Attack::new(
+        "start-silent",
+        "no answer to the first question",
+        Strike::Message(Code::GET_FEATURES, fall_silent),
     ),
     Attack::new(
         "start-changed",
@@ -30,10 +36,22 @@ pub const ALL: &[Attack] = &[
         "hangs up when it is given memory",
         Strike::Message(Code::SET_MEM_TABLE, close),
     ),
+    Attack::new(
+        "start-unread",
+        "reads no more once it has memory",
+        Strike::Message(Code::SET_MEM_TABLE, fall_silent),
+    )
+    .lacking(P_REPLY_ACK),
 ];
 
 fn offer_nothing(session: &mut Session, message: &Message) -> Result<()> {
     session.answer(message, 0)
+}
+
+fn fall_silent(_: &mut Session, _: &Message) -> Result<()> {
+    loop {
+        std::thread::park();
+    }
 }
 
 fn change_at_once(session: &mut Session, message: &Message) -> Result<()> {

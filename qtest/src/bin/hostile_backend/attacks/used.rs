@@ -19,6 +19,12 @@ pub const ALL: &[Attack] = &[
     ),
     Attack::new("used-index-half", "the index moves by 0x8000", Strike::Request(half)),
     Attack::new("used-index-back", "the index goes back", Strike::Request(back)),
+    Attack::new(
+        "used-second",
+        "the second request comes back, the first one never",
+        Strike::Request(second),
+    )
+    .with(Load::Crowd),
     Attack::new("used-len-huge", "a length of 32 bits", Strike::Request(len_huge)),
     Attack::new("used-len-zero", "no byte written", Strike::Request(len_zero)),
 ];
@@ -73,6 +79,12 @@ fn back(session: &mut Session, hit: &Hit, memory: &Memory) -> Result<Then> {
     // Back past all that QEMU may not have looked at yet.
     let count = session.rings[hit.queue].num.wrapping_neg();
     give(session, hit, memory, u32::from(hit.chain.head), count)
+}
+
+fn second(session: &mut Session, hit: &Hit, memory: &Memory) -> Result<Then> {
+    let chain = session.rings[hit.queue].take(memory)?.context("a second request")?;
+    // Whatever it was to do isn't done.
+    give(session, hit, memory, u32::from(chain.head), 1)
 }
 
 fn len_huge(_: &mut Session, _: &Hit, _: &Memory) -> Result<Then> {
