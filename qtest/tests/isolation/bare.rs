@@ -20,7 +20,7 @@ use crate::rig::SOON;
 const RAM_MIB: u64 = 32;
 
 /// Where the device's BAR is put, and its parts (hw/virtio/virtio-pci.c).
-const BAR: u64 = 0xe000_0000;
+pub const BAR: u64 = 0xe000_0000;
 const CONFIG: u64 = BAR + 0x2000;
 const NOTIFY: u64 = BAR + 0x3000;
 pub const DEVICE_SLOT: u32 = 8;

@@ -214,6 +214,14 @@ impl Driver {
         self.store(ring.avail + 2, &avail.wrapping_add(1).to_le_bytes())
     }
 
+    /// Has a part of a request that isn't indirect lie elsewhere, maybe not in
+    /// RAM. The device mustn't know of the request yet.
+    pub fn redirect(&mut self, slot: usize, part: usize, to: u64) -> Result<()> {
+        let request = self.in_flight[slot].as_ref().context("a request in flight")?;
+        let at = ring(request.queue).table + 16 * u64::from(request.held[part]);
+        self.store(at, &to.to_le_bytes())
+    }
+
     /// Takes what the device has used, each checked: it was in flight, its
     /// length fits, and nothing past the length was written. What was written,
     /// with the slot.

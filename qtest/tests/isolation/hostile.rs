@@ -153,6 +153,9 @@ const ELSEWHERE: &[&str] = &[
     "start-features-close",
     "start-memory-close",
     "start-unread",
+    "block-kick",
+    "block-call",
+    "block-answers",
 ];
 
 /// No attack is forgotten.

@@ -3,6 +3,7 @@
 
 mod area;
 mod asks;
+mod blocks;
 mod moments;
 mod replies;
 mod starts;
@@ -84,6 +85,6 @@ const NONE: &[Attack] = &[
 /// Every attack there is.
 pub fn all() -> impl Iterator<Item = &'static Attack> {
     let mid_request = [used::ALL, tables::ALL, area::ALL, moments::ALL, asks::ALL];
-    let others = [NONE, replies::ALL, starts::ALL];
+    let others = [NONE, replies::ALL, starts::ALL, blocks::ALL];
     others.into_iter().chain(mid_request).flatten()
 }
