@@ -51,10 +51,6 @@ pub const KINDS: &[Kind] = &[
 inventory::submit! { Family(|add| {
     for &kind in KINDS {
         for attack in ["nothing", "changed", "features-close", "memory-close"] {
-            if (kind.name, attack) == ("vsock", "changed") {
-                // It ends QEMU.
-                continue;
-            }
             add(format!("isolation/starts/{attack}-{}", kind.name), Box::new(move |dir| {
                 spoilt(dir, kind, &format!("start-{attack}"))
             }));
