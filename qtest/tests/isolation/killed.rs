@@ -34,8 +34,10 @@ const LOAD: usize = 16;
 /// What a disk says of a request that went well.
 const OK: u8 = 0;
 
-type Round =
-    fn(&mut Driver, Backend, &mut dyn FnMut() -> Result<Backend>, usize) -> Result<Backend>;
+/// Starts the next back-end.
+type Start<'a> = &'a mut dyn FnMut() -> Result<Backend>;
+/// Has one killed in a round of this number; gives the next.
+type Round = fn(&mut Driver, Backend, Start, usize) -> Result<Backend>;
 
 fn killed(dir: &Dir, iothread: bool, round: Round) -> Result<()> {
     let (image, path) = (image(dir, 1)?, socket(dir, "storage")?);
@@ -67,12 +69,7 @@ fn killed(dir: &Dir, iothread: bool, round: Round) -> Result<()> {
 }
 
 /// The next one is there before the VM goes on, or after.
-fn stop(
-    driver: &mut Driver,
-    backend: Backend,
-    start: &mut dyn FnMut() -> Result<Backend>,
-    number: usize,
-) -> Result<Backend> {
+fn stop(driver: &mut Driver, backend: Backend, start: Start, number: usize) -> Result<Backend> {
     backend.kill()?;
     let qmp = |command: &str| driver.machine.vm.qmp.execute_within(SOON, command, json!({}));
     qmp("stop")?;
@@ -87,12 +84,7 @@ fn stop(
 }
 
 /// The next one is there when the driver is at work again.
-fn reset(
-    driver: &mut Driver,
-    backend: Backend,
-    start: &mut dyn FnMut() -> Result<Backend>,
-    number: usize,
-) -> Result<Backend> {
+fn reset(driver: &mut Driver, backend: Backend, start: Start, number: usize) -> Result<Backend> {
     backend.kill()?;
     if number % 2 == 0 {
         driver.machine.wait_connected(false)?;

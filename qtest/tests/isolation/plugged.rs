@@ -10,21 +10,13 @@ use serde_json::{json, Value};
 
 use crate::backend::Backend;
 use crate::bare::{Bare, DEVICE_SLOT, NEEDS_RESET};
-use crate::rig::SOON;
+use crate::rig::{chardev, SOON};
 
 impl Bare {
     /// Connects the chardev "backend", and does so again whenever the back-end
     /// is lost.
     pub fn connect(&self, socket: &Path) -> Result<()> {
-        let chardev = json!({
-            "id": "backend",
-            "backend": { "type": "socket", "data": {
-                "addr": { "type": "unix", "data": { "path": socket } },
-                "server": false,
-                "reconnect-ms": 20,
-            } },
-        });
-        self.vm.qmp.execute_within(SOON, "chardev-add", chardev)?;
+        self.vm.qmp.execute_within(SOON, "chardev-add", chardev(socket, 20))?;
         self.wait_connected(true)
     }
 

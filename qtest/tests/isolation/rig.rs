@@ -164,15 +164,7 @@ impl Machine {
     /// Plugs in a vhost-user-blk device, isolated, whose back-end listens on
     /// `socket`; the guest sees it later.
     pub fn plug(&self, socket: &Path, options: &[(&str, Value)]) -> Result<()> {
-        let chardev = json!({
-            "id": "backend",
-            "backend": { "type": "socket", "data": {
-                "addr": { "type": "unix", "data": { "path": socket } },
-                "server": false,
-                "reconnect-ms": 100,
-            } },
-        });
-        self.vm.qmp.execute("chardev-add", chardev)?;
+        self.vm.qmp.execute("chardev-add", chardev(socket, 100))?;
         let mut device = json!({
             "driver": "vhost-user-blk-pci", "id": "disk", "chardev": "backend",
             "num-queues": 1,
@@ -308,5 +300,18 @@ pub fn wait_under_way(image: &Path) -> Result<()> {
         let mut bytes = [0; 64];
         file.read_exact_at(&mut bytes, place)?;
         Ok((bytes != [0; 64]).then_some(()))
+    })
+}
+
+/// What adds the chardev "backend", which connects to `socket` again so many
+/// milliseconds after a back-end is lost.
+pub fn chardev(socket: &Path, reconnect_ms: u32) -> Value {
+    json!({
+        "id": "backend",
+        "backend": { "type": "socket", "data": {
+            "addr": { "type": "unix", "data": { "path": socket } },
+            "server": false,
+            "reconnect-ms": reconnect_ms,
+        } },
     })
 }
