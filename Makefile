@@ -41,7 +41,7 @@ export: ## write the branch annex of build/qemu-src into patches/ [FOLDER=for ne
 	scripts/series export $(if $(FOLDER),--folder $(FOLDER))
 
 header: ## write include/qemu-annex.h from rust/qemu-annex
-	cd rust && cargo run --quiet --locked --package header
+	cargo run --quiet --locked --package header
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16

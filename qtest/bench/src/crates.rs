@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{ensure, Context, Result};
 
-use crate::files;
+use annex_qtest::files;
 
 /// A line of its report.
 pub struct Figure {
@@ -29,13 +29,12 @@ pub struct Figure {
 
 /// Runs bench `name` of rust/`package`, which leaves a table of its figures.
 pub fn measure(package: &str, name: &str, smoke: bool) -> Result<Vec<Figure>> {
-    let rust = files::top().join("rust");
     let mut cargo = Command::new("cargo");
     cargo.args(["bench", "--quiet", "--locked", "--package", package, "--bench", name]);
     if smoke {
         cargo.args(["--", "--smoke"]);
     }
-    let status = cargo.current_dir(rust).status().context("running cargo")?;
+    let status = cargo.current_dir(files::top()).status().context("running cargo")?;
     ensure!(status.success(), "the bench of rust/{package} ended with {status}");
     let table = format!("{package}{}.csv", if smoke { "-smoke" } else { "" });
     let path = files::top().join("build/cargo/tmp").join(table);
@@ -48,7 +47,13 @@ pub fn table(figures: &[Figure], rival: &str) -> String {
     let mut table = format!("| | | spread | {rival} | ratio |\n|---|---|---|---|---|\n");
     for Figure { name, value, spread, plain, ratio, .. } in figures {
         let spread = if spread.is_empty() { "–".into() } else { format!("{spread} %") };
-        let or_none = |text: &String| if text.is_empty() { "–".into() } else { text.clone() };
+        let or_none = |text: &String| {
+            if text.is_empty() {
+                "–".into()
+            } else {
+                text.clone()
+            }
+        };
         let _ = writeln!(
             table,
             "| {name} | {value} | {spread} | {} | {} |",

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 
-use crate::accel::Accel;
-use crate::files;
+use annex_qtest::accel::Accel;
+use annex_qtest::files;
 
 /// The machine of a bench.
 pub struct Machine {

@@ -14,7 +14,10 @@ use crate::error::MachineFailure;
 
 /// The repository's root.
 pub fn top() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("qtest/ is in the repository")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("qtest/harness is in the repository")
 }
 
 /// What the environment variable names, else `built`, which may be relative to

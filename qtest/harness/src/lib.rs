@@ -8,7 +8,6 @@
 
 pub mod accel;
 pub mod agent;
-pub mod bench;
 pub mod console;
 pub mod error;
 pub mod files;
@@ -21,7 +20,7 @@ pub mod qemu;
 pub mod qmp;
 pub mod snapshot;
 pub mod spawn;
-pub mod stream;
 pub mod trial;
-pub mod vhost_user;
 pub mod wait;
+
+pub use annex_stream as stream;

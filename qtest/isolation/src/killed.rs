@@ -105,7 +105,9 @@ fn push(driver: &mut Driver, count: usize) -> Result<()> {
         let data = if reads { Part::Room(4096) } else { Part::Any(4096) };
         let request =
             Request { parts: vec![Part::Bytes(header), data, Part::Room(1)], indirect: false };
-        let Some(slot) = driver.room(0, &request) else { break };
+        let Some(slot) = driver.room(0, &request) else {
+            break;
+        };
         driver.submit(0, slot, &request)?;
     }
     driver.machine.notify(0)

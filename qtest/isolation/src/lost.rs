@@ -83,7 +83,9 @@ fn migrating(dir: &Dir) -> Result<()> {
     let mut wait_one = |wanted: usize| {
         wait::until(&format!("request {wanted}"), SOON, || {
             driver.machine.check_device()?;
-            let Some((slot, _)) = driver.reap(0)?.pop() else { return Ok(None) };
+            let Some((slot, _)) = driver.reap(0)?.pop() else {
+                return Ok(None);
+            };
             ensure!(slot == wanted, "request {slot} came back, not {wanted}");
             Ok(Some(()))
         })

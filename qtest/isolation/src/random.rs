@@ -101,7 +101,9 @@ fn round(driver: &mut Driver, draw: &mut Draw) -> Result<(usize, bool)> {
     while done < ENOUGH {
         for _ in 0..1 + draw.below(8) {
             let request = draw.request();
-            let Some(slot) = driver.room(0, &request) else { break };
+            let Some(slot) = driver.room(0, &request) else {
+                break;
+            };
             driver.submit(0, slot, &request)?;
         }
         driver.machine.notify(0)?;

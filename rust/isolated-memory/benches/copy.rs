@@ -11,6 +11,8 @@
 //! them, and so is the rival. --smoke is a quick look at whether it all works.
 //!
 //! The same goes to isolated-memory.csv in cargo's target folder, below tmp.
+
+#![allow(unsafe_code)]
 #![allow(clippy::single_range_in_vec_init)] // lists of ranges
 
 use std::ops::Range;

@@ -6,6 +6,8 @@
 //! the page cache, except in the rows that say cold. Prints the median of the rounds and their
 //! spread.
 
+#![allow(unsafe_code)]
+
 use std::ffi::CString;
 use std::io;
 use std::num::NonZeroU32;

@@ -2,6 +2,8 @@
 //! Page-aligned memory that belongs to one thread and isn't inherited by a forked child, which
 //! would otherwise share its pages and keep them from being moved.
 
+#![allow(unsafe_code)]
+
 use std::io;
 use std::ptr::{self, NonNull};
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Placing pages in guest memory, whatever its kind, past what is there already.
 
+#![allow(unsafe_code)]
+
 use std::ops::Range;
 
 use rustix::io::Errno;

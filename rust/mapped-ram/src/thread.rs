@@ -2,6 +2,8 @@
 //! Threads as QEMU starts its own: named, and blocking all signals but those of their own faults,
 //! so that the process's signal handlers run where QEMU expects them.
 
+#![allow(unsafe_code)]
+
 use std::io;
 use std::mem::MaybeUninit;
 use std::thread::{Builder, JoinHandle};

@@ -6,6 +6,8 @@
 //! Guest memory appears here as addresses only. Nothing dereferences them: the kernel writes the
 //! pages, and answers with an errno where there is nothing to write to.
 
+#![allow(unsafe_code)]
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 

@@ -21,6 +21,8 @@
 //! functions and nothing that could be tested without C: that lives in the
 //! feature's crate.
 
+#![allow(unsafe_code)]
+
 use std::ffi::c_char;
 
 pub mod error;

@@ -2,6 +2,8 @@
 //! Records reach C as they were written. A test binary of its own, for a
 //! process has one logger.
 
+#![allow(unsafe_code)]
+
 use std::ffi::{c_char, c_void, CStr};
 use std::ptr;
 use std::sync::Mutex;

@@ -3,8 +3,8 @@
 
 use anyhow::{ensure, Context, Result};
 
-use annex_qtest::vhost_user::Chain;
-use annex_qtest::vhost_user::Memory;
+use crate::vhost_user::Chain;
+use crate::vhost_user::Memory;
 
 const SECTOR: u64 = 512;
 const HEADER: usize = 16;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Feature bits: what it offers, and what no isolated device accepts.
 
-pub use annex_qtest::vhost_user::features::{EVENT_IDX, PROTOCOL_FEATURES};
-use annex_qtest::vhost_user::features::{INDIRECT, VERSION_1};
+pub use crate::vhost_user::features::{EVENT_IDX, PROTOCOL_FEATURES};
+use crate::vhost_user::features::{INDIRECT, VERSION_1};
 
 const SEG_MAX: u64 = 1 << 2;
 const BLK_SIZE: u64 = 1 << 6;

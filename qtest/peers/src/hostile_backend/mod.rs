@@ -22,13 +22,14 @@ use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use annex_qtest::vhost_user::wire;
+use crate::vhost_user::wire;
 use anyhow::{bail, Context, Result};
 
 use report::say;
 use session::{Plan, Session};
 
-fn main() -> ExitCode {
+/// What the program does.
+pub fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

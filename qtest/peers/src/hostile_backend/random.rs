@@ -4,10 +4,10 @@
 use annex_qtest::stream;
 use anyhow::Result;
 
-use crate::disk::Disk;
-use crate::report::say;
-use annex_qtest::vhost_user::Memory;
-use annex_qtest::vhost_user::{Chain, Ring};
+use crate::hostile_backend::disk::Disk;
+use crate::hostile_backend::report::say;
+use crate::vhost_user::Memory;
+use crate::vhost_user::{Chain, Ring};
 
 /// How many mutations a test is about.
 const ALL: u64 = 1_000_000;

@@ -7,14 +7,14 @@ use std::os::fd::OwnedFd;
 use anyhow::{ensure, Context, Result};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
-use crate::attacks::{Attack, Load, Strike};
-use crate::disk::Disk;
-use crate::features as f;
-use crate::random::Mutator;
-use crate::report::say;
-use annex_qtest::vhost_user::wire::{Code, Message, Wire};
-use annex_qtest::vhost_user::{describe, Memory};
-use annex_qtest::vhost_user::{Chain, Ring};
+use crate::hostile_backend::attacks::{Attack, Load, Strike};
+use crate::hostile_backend::disk::Disk;
+use crate::hostile_backend::features as f;
+use crate::hostile_backend::random::Mutator;
+use crate::hostile_backend::report::say;
+use crate::vhost_user::wire::{Code, Message, Wire};
+use crate::vhost_user::{describe, Memory};
+use crate::vhost_user::{Chain, Ring};
 
 /// What it was started to do.
 pub struct Plan {
@@ -231,7 +231,9 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         self.scanned = self.served;
-        let Some(memory) = &self.memory else { return Ok(()) };
+        let Some(memory) = &self.memory else {
+            return Ok(());
+        };
         let found = memory.find(&self.plan.canary)?.len();
         say(format!("idle served={} dirty={} canary={found}", self.served, self.dirty));
         Ok(())

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Memory of every kind to load into.
 
+#![allow(unsafe_code)]
+
 use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;

@@ -6,8 +6,8 @@
 //! ```text
 //! RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 //!     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-//!     -Cllvm-args=-sanitizer-coverage-pc-table" \
-//! cargo run --release --target x86_64-unknown-linux-gnu --bin image -- \
+//!     -Cllvm-args=-sanitizer-coverage-pc-table -Cdebug-assertions" \
+//! cargo run --release --features libfuzzer --target x86_64-unknown-linux-gnu --bin image -- \
 //!     corpus/image seeds/image -max_total_time=60
 //! ```
 #![no_main]

@@ -33,7 +33,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use annex_qtest::bench::{crates, Machine};
+use annex_bench::{crates, Machine};
 use annex_qtest::files::{self, Dir};
 use anyhow::{bail, Context, Result};
 

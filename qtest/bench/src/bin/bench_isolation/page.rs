@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The page in docs/bench.
 
-use annex_qtest::bench::crates::{self, Figure};
-use annex_qtest::bench::Machine;
+use annex_bench::crates::{self, Figure};
+use annex_bench::Machine;
 
 use crate::cases::Case;
 use crate::network::Traffic;

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 use std::thread;
 
-use annex_qtest::vhost_user::features::{EVENT_IDX, INDIRECT, PROTOCOL_FEATURES, VERSION_1};
-use annex_qtest::vhost_user::wire::{Code, Message, Wire};
-use annex_qtest::vhost_user::{Chain, Memory, Ring};
+use annex_peers::vhost_user::features::{EVENT_IDX, INDIRECT, PROTOCOL_FEATURES, VERSION_1};
+use annex_peers::vhost_user::wire::{Code, Message, Wire};
+use annex_peers::vhost_user::{Chain, Memory, Ring};
 use anyhow::{bail, ensure, Context, Result};
 use rustix::event::{poll, PollFd, PollFlags};
 
@@ -110,7 +110,9 @@ impl Host {
 
     /// Takes what the guest has sent since.
     fn carry(&mut self) -> Result<()> {
-        let Some(memory) = self.memory.clone().filter(|_| self.works()) else { return Ok(()) };
+        let Some(memory) = self.memory.clone().filter(|_| self.works()) else {
+            return Ok(());
+        };
         let [rx, tx] = &mut self.rings;
         loop {
             let (mut sent, mut answered) = (0, 0);

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use annex_qtest::bench::Spread;
+use annex_bench::Spread;
 
 use crate::row::Row;
 use crate::ways::Way;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use annex_qtest::bench::{shown, Spread};
+use annex_bench::{shown, Spread};
 
 use crate::results::Results;
 use crate::row::Row;

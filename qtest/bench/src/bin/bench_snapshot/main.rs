@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use annex_qtest::bench::Machine;
+use annex_bench::Machine;
 use annex_qtest::files;
 use annex_qtest::kept::Kept;
 use annex_qtest::measure;

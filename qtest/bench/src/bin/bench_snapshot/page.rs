@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use annex_qtest::bench::{quotient, shown, Machine};
+use annex_bench::{quotient, shown, Machine};
 use annex_qtest::snapshot::Mode;
 
 use crate::cache::Cache;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use annex_qtest::bench::Spread;
+use annex_bench::Spread;
 use annex_qtest::snapshot::Mode;
 use anyhow::{anyhow, Result};
 use plotters::coord::Shift;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use annex_qtest::bench::Spread;
+use annex_bench::Spread;
 use annex_qtest::measure::Timings;
 use annex_qtest::snapshot::Mode;
 

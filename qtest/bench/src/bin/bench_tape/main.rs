@@ -16,8 +16,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use annex_qtest::bench::crates::{self, Figure};
-use annex_qtest::bench::Machine;
+use annex_bench::crates::{self, Figure};
+use annex_bench::Machine;
 use annex_qtest::files;
 use anyhow::{bail, Result};
 

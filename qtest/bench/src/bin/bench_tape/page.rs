@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use annex_qtest::bench::crates::{self, Figure};
-use annex_qtest::bench::{shown, Machine};
+use annex_bench::crates::{self, Figure};
+use annex_bench::{shown, Machine};
 
 use crate::cases::{length, Device, Operation, BLOCKS};
 use crate::results::Results;

@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use rustix::fs::{fallocate, fcntl_add_seals, ftruncate, FallocateFlags, SealFlags};
 
 use super::{Attack, Strike};
-use crate::report::say;
-use crate::session::{Hit, Session, Then};
-use annex_qtest::vhost_user::Memory;
+use crate::hostile_backend::report::say;
+use crate::hostile_backend::session::{Hit, Session, Then};
+use crate::vhost_user::Memory;
 
 pub const ALL: &[Attack] = &[
     Attack::new("area-garbage", "all of the memory is garbage", Strike::Request(garbage)),

@@ -8,11 +8,11 @@ use anyhow::{Context, Result};
 use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 
 use super::{Attack, Strike};
-use crate::features::P_REACHING;
-use crate::report::say;
-use crate::session::{Hit, Session, Then};
-use annex_qtest::vhost_user::wire::to_qemu;
-use annex_qtest::vhost_user::Memory;
+use crate::hostile_backend::features::P_REACHING;
+use crate::hostile_backend::report::say;
+use crate::hostile_backend::session::{Hit, Session, Then};
+use crate::vhost_user::wire::to_qemu;
+use crate::vhost_user::Memory;
 
 pub const ALL: &[Attack] = &[
     Attack::new("ask-notifier", "a page to be mapped into the guest", Strike::Request(notifier))

@@ -10,9 +10,9 @@ use anyhow::{Context, Result};
 use rustix::fs::{fcntl_getfl, fcntl_setfl, OFlags};
 
 use super::{Attack, Strike};
-use crate::report::say;
-use crate::session::Session;
-use annex_qtest::vhost_user::wire::{packet, to_qemu, Code, Message, NEED_REPLY, VERSION};
+use crate::hostile_backend::report::say;
+use crate::hostile_backend::session::Session;
+use crate::vhost_user::wire::{packet, to_qemu, Code, Message, NEED_REPLY, VERSION};
 
 pub const ALL: &[Attack] = &[
     Attack::new(

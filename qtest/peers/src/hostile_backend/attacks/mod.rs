@@ -12,9 +12,9 @@ mod used;
 
 use anyhow::Result;
 
-use crate::session::{Hit, Session, Then};
-use annex_qtest::vhost_user::wire::{Code, Message};
-use annex_qtest::vhost_user::Memory;
+use crate::hostile_backend::session::{Hit, Session, Then};
+use crate::vhost_user::wire::{Code, Message};
+use crate::vhost_user::Memory;
 
 /// An attack.
 #[derive(Clone, Copy)]
@@ -78,7 +78,7 @@ impl Attack {
 const NONE: &[Attack] = &[
     Attack::new("none", "serves right", Strike::Never),
     Attack::new("reaching", "serves right, and offers all that reaches out", Strike::Never)
-        .offering(crate::features::P_REACHING),
+        .offering(crate::hostile_backend::features::P_REACHING),
     Attack::new("random", "writes anything to anywhere in the memory", Strike::Random),
 ];
 

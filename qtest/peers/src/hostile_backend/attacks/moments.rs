@@ -9,10 +9,10 @@ use anyhow::{bail, Context, Result};
 use rustix::process::{getpid, kill_process, Signal};
 
 use super::{Attack, Strike};
-use crate::report::say;
-use crate::session::{Hit, Session, Then};
-use annex_qtest::vhost_user::wire::{packet, to_qemu, Code, Message, VERSION};
-use annex_qtest::vhost_user::Memory;
+use crate::hostile_backend::report::say;
+use crate::hostile_backend::session::{Hit, Session, Then};
+use crate::vhost_user::wire::{packet, to_qemu, Code, Message, VERSION};
+use crate::vhost_user::Memory;
 
 pub const ALL: &[Attack] = &[
     Attack::new("stall", "nothing comes back any more", Strike::Request(stall)),

@@ -6,9 +6,9 @@ use anyhow::{bail, Result};
 use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 
 use super::{Attack, Strike};
-use crate::features::P_INFLIGHT;
-use crate::session::Session;
-use annex_qtest::vhost_user::wire::{packet, Code, Message, VERSION};
+use crate::hostile_backend::features::P_INFLIGHT;
+use crate::hostile_backend::session::Session;
+use crate::vhost_user::wire::{packet, Code, Message, VERSION};
 
 pub const ALL: &[Attack] = &[
     Attack::new(

@@ -6,9 +6,9 @@ use std::os::fd::OwnedFd;
 use anyhow::{bail, Context, Result};
 
 use super::{Attack, Strike};
-use crate::features::P_REPLY_ACK;
-use crate::session::Session;
-use annex_qtest::vhost_user::wire::{packet, to_qemu, Code, Message, Wire, VERSION};
+use crate::hostile_backend::features::P_REPLY_ACK;
+use crate::hostile_backend::session::Session;
+use crate::vhost_user::wire::{packet, to_qemu, Code, Message, Wire, VERSION};
 
 pub const ALL: &[Attack] = &[
     Attack::new(

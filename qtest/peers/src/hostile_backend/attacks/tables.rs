@@ -5,9 +5,9 @@ use annex_qtest::stream;
 use anyhow::{Context, Result};
 
 use super::{Attack, Load, Strike};
-use crate::session::{Hit, Session, Then};
-use annex_qtest::vhost_user::Memory;
-use annex_qtest::vhost_user::DESCRIPTOR;
+use crate::hostile_backend::session::{Hit, Session, Then};
+use crate::vhost_user::Memory;
+use crate::vhost_user::DESCRIPTOR;
 
 pub const ALL: &[Attack] = &[
     Attack::new("table-elsewhere", "descriptors point elsewhere", Strike::Request(elsewhere))

@@ -4,8 +4,8 @@
 use anyhow::{Context, Result};
 
 use super::{Attack, Load, Strike};
-use crate::session::{Hit, Session, Then};
-use annex_qtest::vhost_user::Memory;
+use crate::hostile_backend::session::{Hit, Session, Then};
+use crate::vhost_user::Memory;
 
 pub const ALL: &[Attack] = &[
     Attack::new("used-id-range", "an id just past the ring", Strike::Request(id_range)),

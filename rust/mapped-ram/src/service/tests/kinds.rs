@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Every kind of memory, every pattern of pages, faults and background at once.
 
+#![allow(unsafe_code)]
+
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Ending a load at any moment, and what is refused before it starts.
 
+#![allow(unsafe_code)]
+
 use std::thread;
 use std::time::Instant;
 

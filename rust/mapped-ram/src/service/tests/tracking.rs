@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What is reported about single faults and batches.
 
+#![allow(unsafe_code)]
+
 use std::collections::BTreeMap;
 
 use super::*;
