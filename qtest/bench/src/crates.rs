@@ -30,12 +30,26 @@ pub struct Figure {
 /// Runs bench `name` of rust/`package`, which leaves a table of its figures.
 pub fn measure(package: &str, name: &str, smoke: bool) -> Result<Vec<Figure>> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["bench", "--quiet", "--locked", "--package", package, "--bench", name]);
+    cargo.args([
+        "bench",
+        "--quiet",
+        "--locked",
+        "--package",
+        package,
+        "--bench",
+        name,
+    ]);
     if smoke {
         cargo.args(["--", "--smoke"]);
     }
-    let status = cargo.current_dir(files::top()).status().context("running cargo")?;
-    ensure!(status.success(), "the bench of rust/{package} ended with {status}");
+    let status = cargo
+        .current_dir(files::top())
+        .status()
+        .context("running cargo")?;
+    ensure!(
+        status.success(),
+        "the bench of rust/{package} ended with {status}"
+    );
     let table = format!("{package}{}.csv", if smoke { "-smoke" } else { "" });
     let path = files::top().join("build/cargo/tmp").join(table);
     let csv = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -45,8 +59,20 @@ pub fn measure(package: &str, name: &str, smoke: bool) -> Result<Vec<Figure>> {
 /// The figures as rows of a page's table; `rival` is what ours are beside.
 pub fn table(figures: &[Figure], rival: &str) -> String {
     let mut table = format!("| | | spread | {rival} | ratio |\n|---|---|---|---|---|\n");
-    for Figure { name, value, spread, plain, ratio, .. } in figures {
-        let spread = if spread.is_empty() { "–".into() } else { format!("{spread} %") };
+    for Figure {
+        name,
+        value,
+        spread,
+        plain,
+        ratio,
+        ..
+    } in figures
+    {
+        let spread = if spread.is_empty() {
+            "–".into()
+        } else {
+            format!("{spread} %")
+        };
         let or_none = |text: &String| {
             if text.is_empty() {
                 "–".into()
@@ -67,7 +93,15 @@ pub fn table(figures: &[Figure], rival: &str) -> String {
 /// A line for each target: whether `package` reached it.
 pub fn verdicts(figures: &[Figure], package: &str) -> String {
     let mut list = String::new();
-    for Figure { name, value, ratio, target, met, .. } in figures {
+    for Figure {
+        name,
+        value,
+        ratio,
+        target,
+        met,
+        ..
+    } in figures
+    {
         if target.is_empty() {
             continue;
         }
@@ -93,7 +127,11 @@ fn parse(line: &str) -> Result<Figure> {
         name: name.into(),
         value: format!("{value} {unit}"),
         spread: spread.into(),
-        plain: if plain.is_empty() { String::new() } else { format!("{plain} {unit}") },
+        plain: if plain.is_empty() {
+            String::new()
+        } else {
+            format!("{plain} {unit}")
+        },
         ratio: ratio.into(),
         target: target.into(),
         met: met == "true",

@@ -28,18 +28,30 @@ impl Machine {
     /// This one, now.
     pub fn here() -> Result<Self> {
         let cpus = std::thread::available_parallelism()?;
-        let gib = (field("/proc/meminfo", "MemTotal")?.replace(" kB", "").parse::<f64>()?
+        let gib = (field("/proc/meminfo", "MemTotal")?
+            .replace(" kB", "")
+            .parse::<f64>()?
             / f64::from(1 << 20))
         .round();
-        let version = Command::new(files::qemu()?).arg("--version").output()?.stdout;
-        let version = String::from_utf8_lossy(&version).lines().next().unwrap_or("?").to_owned();
+        let version = Command::new(files::qemu()?)
+            .arg("--version")
+            .output()?
+            .stdout;
+        let version = String::from_utf8_lossy(&version)
+            .lines()
+            .next()
+            .unwrap_or("?")
+            .to_owned();
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
         Ok(Self {
             hardware: format!(
                 "{}, {cpus} CPUs, {gib} GiB of RAM",
                 field("/proc/cpuinfo", "model name")?
             ),
-            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            kernel: rustix::system::uname()
+                .release()
+                .to_string_lossy()
+                .into_owned(),
             qemu: version,
             accel: Accel::wanted()?,
             date: date(since_1970.as_secs() / 86_400),

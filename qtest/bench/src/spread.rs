@@ -28,7 +28,11 @@ impl Spread {
     /// The same in another unit.
     pub fn scaled(self, factor: f64) -> Self {
         let Self { min, median, max } = self;
-        Self { min: min * factor, median: median * factor, max: max * factor }
+        Self {
+            min: min * factor,
+            median: median * factor,
+            max: max * factor,
+        }
     }
 }
 
@@ -54,7 +58,14 @@ mod tests {
     #[test]
     fn medians() {
         let odd = Spread::of(vec![3.0, 1.0, 2.0]).unwrap();
-        assert_eq!(odd, Spread { min: 1.0, median: 2.0, max: 3.0 });
+        assert_eq!(
+            odd,
+            Spread {
+                min: 1.0,
+                median: 2.0,
+                max: 3.0
+            }
+        );
         assert_eq!(Spread::of(vec![4.0, 1.0, 2.0, 3.0]).unwrap().median, 2.5);
         assert_eq!(Spread::of(vec![]), None);
     }

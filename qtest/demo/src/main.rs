@@ -27,7 +27,9 @@ fn demo() -> Result<()> {
     println!("\nA Linux guest is started twice from the same snapshot: first eagerly, as QEMU");
     println!("always could, then on demand, as the annex can.\n");
     println!("1. The snapshot (made once, kept in build/demo)");
-    let kept = Kept::get("demo", RAM_MIB, Fill::Mib(DATA_MIB), &|step| println!("   {step}"))?;
+    let kept = Kept::get("demo", RAM_MIB, Fill::Mib(DATA_MIB), &|step| {
+        println!("   {step}")
+    })?;
 
     println!("2. Loading it eagerly: all of RAM is read, then the guest runs ...");
     let eager = measure::load(&kept, Mode::Eager, 1)?;
@@ -35,7 +37,10 @@ fn demo() -> Result<()> {
 
     println!("3. Loading it on demand: the guest runs, RAM follows ...");
     let on_demand = measure::load(&kept, Mode::OnDemand, 2)?;
-    println!("   the guest showed life after {}\n", seconds(on_demand.to_life));
+    println!(
+        "   the guest showed life after {}\n",
+        seconds(on_demand.to_life)
+    );
 
     report(&kept, &eager, &on_demand);
     Ok(())
@@ -44,7 +49,11 @@ fn demo() -> Result<()> {
 fn report(kept: &Kept, eager: &Timings, on_demand: &Timings) {
     let row = |what: &str, of: fn(&Timings) -> Duration| {
         let (eager, on_demand) = (of(eager), of(on_demand));
-        println!("   {what:<28}{:>10}{:>14}", seconds(eager), seconds(on_demand));
+        println!(
+            "   {what:<28}{:>10}{:>14}",
+            seconds(eager),
+            seconds(on_demand)
+        );
     };
     println!("   {:<28}{:>10}{:>14}", "", "eager", "on demand");
     row("the VM runs after", |timings| timings.to_run);

@@ -21,21 +21,37 @@ inventory::submit! { Family(|add| {
 }) }
 
 fn boots(dir: &Dir, accel: Accel) -> Result<()> {
-    let config = Config { accel, ..Config::new(512)? };
+    let config = Config {
+        accel,
+        ..Config::new(512)?
+    };
     let vm = config.boot("vm", dir)?;
 
     let limit = Duration::from_secs(60);
     let tick = vm.console.wait_tick(0, 0, limit)?;
     let later = vm.console.wait_tick(0, tick.number, limit)?;
-    ensure!(later.number == tick.number + 1, "{later:?} comes after {tick:?}");
-    ensure!(later.nonce == tick.nonce, "one boot, two nonces: {tick:?}, {later:?}");
+    ensure!(
+        later.number == tick.number + 1,
+        "{later:?} comes after {tick:?}"
+    );
+    ensure!(
+        later.nonce == tick.nonce,
+        "one boot, two nonces: {tick:?}, {later:?}"
+    );
     ensure!(vm.agent.nonce()? == tick.nonce);
     ensure!(vm.agent.counter()? >= later.number);
 
     vm.agent.fill(1, 16)?;
-    ensure!(vm.agent.sha256()? == stream::sha256(1, 16), "the guest's stream isn't the host's");
+    ensure!(
+        vm.agent.sha256()? == stream::sha256(1, 16),
+        "the guest's stream isn't the host's"
+    );
     vm.agent.verify(1)?;
-    let wrong = vm.agent.verify(2).expect_err("stream(2) isn't in the file").to_string();
+    let wrong = vm
+        .agent
+        .verify(2)
+        .expect_err("stream(2) isn't in the file")
+        .to_string();
     ensure!(wrong.contains("byte 0 (page 0)"), "no place in {wrong:?}");
 
     vm.agent.ask("churn 4")?;
@@ -48,7 +64,10 @@ fn boots(dir: &Dir, accel: Accel) -> Result<()> {
 /// One CPU uses a device while another changes the memory map: it is always the
 /// device that answers. A machine's CPUs do that to each other while it boots.
 fn memory_map_changes(dir: &Dir) -> Result<()> {
-    let config = Config { accel: Accel::Tcg, ..Config::new(512)? };
+    let config = Config {
+        accel: Accel::Tcg,
+        ..Config::new(512)?
+    };
     let vm = config.with(["-device", "edu"]).boot("vm", dir)?;
     // By vendor and device: QEMU's edu, whose first register is its identity, and
     // the VGA, below which everything else is mapped again when it goes and comes.
@@ -56,6 +75,9 @@ fn memory_map_changes(dir: &Dir) -> Result<()> {
                 find() { for d in *; do grep -q $1 $d/vendor && grep -q $2 $d/device && echo $PWD/$d; done; }; \
                 edu=$(find 0x1234 0x11e8); vga=$(find 0x1234 0x1111); echo 1 > $edu/enable";
     let reads = vm.agent.sh(&format!("{find}; remap $edu $vga 5000"))?;
-    ensure!(reads.parse::<u64>()? > 1000, "the device was read {reads} times");
+    ensure!(
+        reads.parse::<u64>()? > 1000,
+        "the device was read {reads} times"
+    );
     vm.quit()
 }

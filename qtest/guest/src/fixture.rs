@@ -47,13 +47,17 @@ impl Fixture {
     /// A guest full of data, saved while it ran.
     pub fn live() -> Result<&'static Self> {
         static MADE: Made = Made::new();
-        once(&MADE, || Self::make("live", &Config::new(RAM_MIB)?, fill_with_data, false))
+        once(&MADE, || {
+            Self::make("live", &Config::new(RAM_MIB)?, fill_with_data, false)
+        })
     }
 
     /// The same guest saved while it was stopped: it is restored paused.
     pub fn paused() -> Result<&'static Self> {
         static MADE: Made = Made::new();
-        once(&MADE, || Self::make("paused", &Config::new(RAM_MIB)?, fill_with_data, true))
+        once(&MADE, || {
+            Self::make("paused", &Config::new(RAM_MIB)?, fill_with_data, true)
+        })
     }
 
     /// The same guest saved live by an unpatched QEMU.
@@ -62,17 +66,25 @@ impl Fixture {
         once(&MADE, || {
             let reason = "ANNEX_BASE_QEMU doesn't name an unpatched QEMU";
             let unpatched = files::base_qemu().ok_or_else(|| Skip(reason.into()))?;
-            let config = Config { qemu: unpatched, ..Config::new(RAM_MIB)? };
+            let config = Config {
+                qemu: unpatched,
+                ..Config::new(RAM_MIB)?
+            };
             let saved = Self::make("unpatched", &config, fill_with_data, false)?;
             // To be loaded by the QEMU under test.
-            Ok(Self { config: Config::new(RAM_MIB)?, ..saved })
+            Ok(Self {
+                config: Config::new(RAM_MIB)?,
+                ..saved
+            })
         })
     }
 
     /// A guest that has just booted into plenty of RAM, restored paused.
     pub fn mostly_empty() -> Result<&'static Self> {
         static MADE: Made = Made::new();
-        once(&MADE, || Self::make("mostly-empty", &Config::new(2048)?, |_| Ok(()), true))
+        once(&MADE, || {
+            Self::make("mostly-empty", &Config::new(2048)?, |_| Ok(()), true)
+        })
     }
 
     /// A guest with 256 MiB of its RAM from virtio-mem, restored paused.
@@ -84,7 +96,10 @@ impl Fixture {
             // the guest stopped.
             let config = Config::new(512)?
                 .with(["-object", "memory-backend-ram,id=vmem0,size=512M"])
-                .with(["-device", "virtio-mem-pci,id=vmem,memdev=vmem0,requested-size=256M"]);
+                .with([
+                    "-device",
+                    "virtio-mem-pci,id=vmem,memdev=vmem0,requested-size=256M",
+                ]);
             Self::make("virtio-mem", &config, fill_virtio_mem, true)
         })
     }
@@ -99,7 +114,10 @@ impl Fixture {
         let dir = Dir::for_test(&format!("{PLACE}/{name}"))?;
         let vm = config.boot("source", &dir)?;
         prepare(&vm)?;
-        let fixture = Self { paused, ..Self::of(&vm, dir.file("snapshot"))? };
+        let fixture = Self {
+            paused,
+            ..Self::of(&vm, dir.file("snapshot"))?
+        };
         if paused {
             vm.qmp.execute("stop", json!({}))?;
         }
@@ -114,7 +132,10 @@ impl Fixture {
         Ok(Self {
             path,
             paused: false,
-            config: Config { incoming: false, ..vm.config.clone() },
+            config: Config {
+                incoming: false,
+                ..vm.config.clone()
+            },
             nonce: vm.agent.nonce()?,
             counter: vm.agent.counter()?,
             rounds: vm.agent.churned()?,
@@ -141,10 +162,20 @@ impl Fixture {
     /// Checks that the guest is the one saved, and not begun anew.
     pub fn check_alive(&self, vm: &Vm) -> Result<()> {
         let nonce = vm.agent.nonce()?;
-        ensure!(nonce == self.nonce, "nonce {nonce}, not {}: another boot", self.nonce);
+        ensure!(
+            nonce == self.nonce,
+            "nonce {nonce}, not {}: another boot",
+            self.nonce
+        );
         let counter = vm.agent.counter()?;
-        ensure!(counter >= self.counter, "the counter fell from {} to {counter}", self.counter);
-        vm.console.wait_tick(vm.console.now(), counter, Duration::from_secs(60)).map(drop)
+        ensure!(
+            counter >= self.counter,
+            "the counter fell from {} to {counter}",
+            self.counter
+        );
+        vm.console
+            .wait_tick(vm.console.now(), counter, Duration::from_secs(60))
+            .map(drop)
     }
 }
 
@@ -187,7 +218,11 @@ fn once(made: &'static Made, make: impl FnOnce() -> Result<Fixture>) -> Result<&
 
 /// Removes the snapshots of this run; their logs stay.
 pub fn remove_all() {
-    for fixture in fs::read_dir(files::test(PLACE)).into_iter().flatten().flatten() {
+    for fixture in fs::read_dir(files::test(PLACE))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         // What isn't there needn't be removed.
         let _ = fs::remove_file(fixture.path().join("snapshot"));
     }

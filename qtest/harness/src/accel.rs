@@ -78,5 +78,8 @@ fn probe_kvm() -> Result<()> {
         args: Vec::new(),
         wrapper: Vec::new(),
     };
-    config.start("probe", &dir)?.console.wait_ready(KVM_BOOT_LIMIT)
+    config
+        .start("probe", &dir)?
+        .console
+        .wait_ready(KVM_BOOT_LIMIT)
 }

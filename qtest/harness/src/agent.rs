@@ -23,7 +23,10 @@ impl Agent {
     /// Listens from now on.
     pub fn over(stream: UnixStream) -> Result<Self> {
         let lines = Lines::read_from(stream.try_clone()?, "the agent's port");
-        Ok(Self { lines, writer: stream })
+        Ok(Self {
+            lines,
+            writer: stream,
+        })
     }
 
     /// Gives a command (see guest/agent.c); the answer without its "ok".
@@ -37,7 +40,9 @@ impl Agent {
         // If QEMU is gone, the wait below says so.
         let _ = writeln!(&self.writer, "{command}");
         let what = format!("the answer to \"{command}\"");
-        let answer = self.lines.wait(from, &what, limit, |line| Some(line.text.clone()))?;
+        let answer = self
+            .lines
+            .wait(from, &what, limit, |line| Some(line.text.clone()))?;
         match answer.strip_prefix("ok") {
             Some(result) => Ok(result.trim().to_owned()),
             None => bail!("the guest's answer to \"{command}\": {answer}"),
@@ -56,7 +61,8 @@ impl Agent {
 
     /// Fills `mib` MiB of the guest's tmpfs with stream(`seed`).
     pub fn fill(&self, seed: u64, mib: u64) -> Result<()> {
-        self.ask_within(&format!("fill {seed} {mib}"), LONG).map(drop)
+        self.ask_within(&format!("fill {seed} {mib}"), LONG)
+            .map(drop)
     }
 
     /// Has every word that [`Agent::fill`] wrote compared with the stream.
@@ -96,7 +102,10 @@ impl Agent {
     /// without the last newline.
     pub fn sh(&self, command: &str) -> Result<String> {
         let (status, text) = self.run(command)?;
-        ensure!(status == 0, "in the guest, \"{command}\" ended with {status}: {text}");
+        ensure!(
+            status == 0,
+            "in the guest, \"{command}\" ended with {status}: {text}"
+        );
         Ok(text.trim_end().to_owned())
     }
 
@@ -120,7 +129,8 @@ fn unescape(text: &str) -> String {
 }
 
 fn number(text: &str) -> Result<u64> {
-    text.parse().with_context(|| format!("not a number from the guest: {text:?}"))
+    text.parse()
+        .with_context(|| format!("not a number from the guest: {text:?}"))
 }
 
 #[cfg(test)]

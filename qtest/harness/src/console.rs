@@ -27,7 +27,9 @@ pub struct Console {
 impl Console {
     /// Listens from now on.
     pub fn over(stream: UnixStream) -> Self {
-        Self { lines: Lines::read_from(stream, "the console") }
+        Self {
+            lines: Lines::read_from(stream, "the console"),
+        }
     }
 
     /// A place in the output, to wait from.
@@ -45,10 +47,19 @@ impl Console {
     /// The first whole tick, since `from` (see [`Console::now`]), that comes
     /// after tick number `after`.
     pub fn wait_tick(&self, from: usize, after: u64, limit: Duration) -> Result<Tick> {
-        self.lines.wait(from, &format!("a tick after number {after}"), limit, |line| {
-            let (number, nonce) = parse_tick(&line.text)?;
-            (number > after).then_some(Tick { at: line.at, number, nonce })
-        })
+        self.lines.wait(
+            from,
+            &format!("a tick after number {after}"),
+            limit,
+            |line| {
+                let (number, nonce) = parse_tick(&line.text)?;
+                (number > after).then_some(Tick {
+                    at: line.at,
+                    number,
+                    nonce,
+                })
+            },
+        )
     }
 }
 

@@ -47,7 +47,10 @@ mod tests {
 
     #[test]
     fn a_refusal_is_neither_consent_nor_a_dead_machine() {
-        let error = QmpError { command: "c".into(), description: "no, because".into() };
+        let error = QmpError {
+            command: "c".into(),
+            description: "no, because".into(),
+        };
         assert_eq!(refusal::<()>(Err(error.into())).unwrap(), "no, because");
         assert!(refusal(Ok(())).is_err());
         let dead = refusal::<()>(Err(MachineFailure("died".into()).into())).unwrap_err();

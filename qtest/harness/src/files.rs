@@ -102,7 +102,11 @@ impl Guest {
     pub fn usual() -> Result<Self> {
         Ok(Self {
             kernel: wanted("ANNEX_KERNEL", "guest/vmlinuz", "scripts/guest")?,
-            initramfs: wanted("ANNEX_INITRAMFS", "guest/initramfs.cpio.gz", "scripts/guest")?,
+            initramfs: wanted(
+                "ANNEX_INITRAMFS",
+                "guest/initramfs.cpio.gz",
+                "scripts/guest",
+            )?,
         })
     }
 
@@ -144,7 +148,11 @@ impl Dir {
     pub fn at(path: PathBuf) -> Result<Self> {
         fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
         let log = File::create(path.join("test.log"))?;
-        Ok(Self { path, log: Mutex::new(log), start: Instant::now() })
+        Ok(Self {
+            path,
+            log: Mutex::new(log),
+            start: Instant::now(),
+        })
     }
 
     /// Where it is.
@@ -161,7 +169,12 @@ impl Dir {
     pub fn log(&self, line: impl AsRef<str>) {
         let mut log = self.log.lock().expect("no panic while logging");
         // A full disk must not turn into a test's verdict here.
-        let _ = writeln!(log, "{:8.3} {}", self.start.elapsed().as_secs_f64(), line.as_ref());
+        let _ = writeln!(
+            log,
+            "{:8.3} {}",
+            self.start.elapsed().as_secs_f64(),
+            line.as_ref()
+        );
     }
 
     /// The ends of all logs in it, under their names.
@@ -171,7 +184,9 @@ impl Dir {
             .unwrap_or_default();
         logs.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
         logs.sort();
-        logs.iter().map(|path| format!("--- {}\n{}", path.display(), tail(path, 12))).collect()
+        logs.iter()
+            .map(|path| format!("--- {}\n{}", path.display(), tail(path, 12)))
+            .collect()
     }
 
     /// Removes the big files of a test that passed; the logs stay.
@@ -193,7 +208,10 @@ fn tail(path: &Path, count: usize) -> String {
     }
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(count)..].iter().map(|line| format!("{line}\n")).collect()
+    lines[lines.len().saturating_sub(count)..]
+        .iter()
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -209,7 +227,10 @@ mod tests {
         fs::write(dir.file("snapshot"), "big").unwrap();
         dir.keep_only_logs();
         let tails = dir.log_tails();
-        assert!(tails.contains("hello") && tails.contains("vm.qemu.log\n88\n"), "{tails}");
+        assert!(
+            tails.contains("hello") && tails.contains("vm.qemu.log\n88\n"),
+            "{tails}"
+        );
         assert!(!dir.file("snapshot").exists());
     }
 }

@@ -56,9 +56,20 @@ impl Kept {
             let known: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
             if known["made-from"] == made_from.as_str() && path.exists() {
                 say("kept from an earlier run");
-                let nonce = known["nonce"].as_str().context("notes.json has a nonce")?.to_owned();
-                let counter = known["counter"].as_u64().context("notes.json has a counter")?;
-                return Ok(Self { path, dir, config, nonce, counter });
+                let nonce = known["nonce"]
+                    .as_str()
+                    .context("notes.json has a nonce")?
+                    .to_owned();
+                let counter = known["counter"]
+                    .as_u64()
+                    .context("notes.json has a counter")?;
+                return Ok(Self {
+                    path,
+                    dir,
+                    config,
+                    nonce,
+                    counter,
+                });
             }
             fs::remove_file(&notes)?;
         }
@@ -74,7 +85,9 @@ impl Kept {
             Fill::Mib(mib) => mib,
         };
         if fill_mib > 0 {
-            say(&format!("filling {fill_mib} MiB of it with data that doesn't compress ..."));
+            say(&format!(
+                "filling {fill_mib} MiB of it with data that doesn't compress ..."
+            ));
             vm.agent.fill(SEED, fill_mib)?;
         }
         // Fine ticks: they tell when the guest first shows life.
@@ -86,7 +99,13 @@ impl Kept {
         say(&format!("made in {:.0} s", start.elapsed().as_secs_f64()));
         let text = json!({ "made-from": made_from, "nonce": nonce, "counter": counter });
         fs::write(notes, format!("{text:#}\n"))?;
-        Ok(Self { path, dir, config, nonce, counter })
+        Ok(Self {
+            path,
+            dir,
+            config,
+            nonce,
+            counter,
+        })
     }
 }
 

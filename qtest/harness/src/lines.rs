@@ -47,14 +47,20 @@ impl Lines {
             let mut bytes = Vec::new();
             while matches!(source.read_until(b'\n', &mut bytes), Ok(1..)) {
                 let text = String::from_utf8_lossy(&bytes).trim_end().to_owned();
-                writer.state().lines.push(Line { at: Instant::now(), text });
+                writer.state().lines.push(Line {
+                    at: Instant::now(),
+                    text,
+                });
                 writer.news.notify_all();
                 bytes.clear();
             }
             writer.state().closed = true;
             writer.news.notify_all();
         });
-        Self { name: name.into(), shared }
+        Self {
+            name: name.into(),
+            shared,
+        }
     }
 
     /// How many lines have come: the place to wait from for later ones.
@@ -90,9 +96,18 @@ impl Lines {
             }
             let waited = start.elapsed();
             let Some(left) = limit.checked_sub(waited) else {
-                return Err(TimedOut { what: format!("{what} on {}", self.name), waited }.into());
+                return Err(TimedOut {
+                    what: format!("{what} on {}", self.name),
+                    waited,
+                }
+                .into());
             };
-            state = self.shared.news.wait_timeout(state, left).expect("readers don't panic").0;
+            state = self
+                .shared
+                .news
+                .wait_timeout(state, left)
+                .expect("readers don't panic")
+                .0;
         }
     }
 }
@@ -120,7 +135,11 @@ mod tests {
         assert_eq!(lines.wait(0, "a line", SOON, text).unwrap(), "one");
         assert_eq!(lines.wait(1, "a line", SOON, text).unwrap(), "two");
         let error = lines.wait(2, "a third line", SOON, text).unwrap_err();
-        assert!(error.downcast::<TimedOut>().unwrap().what.contains("a third line on port"));
+        assert!(error
+            .downcast::<TimedOut>()
+            .unwrap()
+            .what
+            .contains("a third line on port"));
     }
 
     #[test]
@@ -128,7 +147,9 @@ mod tests {
         let (end, source) = UnixStream::pair().unwrap();
         let lines = Lines::read_from(source, "port");
         drop(end);
-        let error = lines.wait(0, "x", Duration::from_secs(60), |_| Some(())).unwrap_err();
+        let error = lines
+            .wait(0, "x", Duration::from_secs(60), |_| Some(()))
+            .unwrap_err();
         assert!(error.is::<MachineFailure>());
     }
 }

@@ -43,8 +43,20 @@ pub fn load(kept: &Kept, mode: Mode, load_threads: u8) -> Result<Timings> {
         Mode::OnDemand => Some(snapshot::figures(&vm)?),
         _ => None,
     };
-    ensure!(tick.nonce == kept.nonce, "this isn't the guest that was saved: {tick:?}");
-    ensure!(tick.number > kept.counter, "the guest's counter went back: {tick:?}");
+    ensure!(
+        tick.nonce == kept.nonce,
+        "this isn't the guest that was saved: {tick:?}"
+    );
+    ensure!(
+        tick.number > kept.counter,
+        "the guest's counter went back: {tick:?}"
+    );
     vm.quit().context("after the load")?;
-    Ok(Timings { to_run, to_life: tick.at - start, to_loaded, resident_kib, figures })
+    Ok(Timings {
+        to_run,
+        to_life: tick.at - start,
+        to_loaded,
+        resident_kib,
+        figures,
+    })
 }

@@ -79,9 +79,14 @@ impl HugePages {
         let wanted = before + mib / 2;
         let refused = fs::write(HUGE_PAGES, wanted.to_string()).err();
         let got = reserved()?;
-        let pages = Self { count: got.saturating_sub(before), _lock: lock };
+        let pages = Self {
+            count: got.saturating_sub(before),
+            _lock: lock,
+        };
         if got < wanted {
-            let why = refused.map(|error| format!(" ({error})")).unwrap_or_default();
+            let why = refused
+                .map(|error| format!(" ({error})"))
+                .unwrap_or_default();
             return Err(Skip(format!(
                 "needs {wanted} huge pages, got {got}{why}: write the number to {HUGE_PAGES}"
             ))

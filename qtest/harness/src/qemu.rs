@@ -66,22 +66,34 @@ impl Config {
 
     /// The same machine waiting for `migrate-incoming`.
     pub fn incoming(&self) -> Self {
-        Self { incoming: true, ..self.clone() }
+        Self {
+            incoming: true,
+            ..self.clone()
+        }
     }
 
     /// The same machine with another guest in it.
     pub fn booting(&self, guest: Guest) -> Self {
-        Self { guest, ..self.clone() }
+        Self {
+            guest,
+            ..self.clone()
+        }
     }
 
     /// The same machine with another kind of RAM.
     pub fn backed_by(&self, backing: Backing) -> Self {
-        Self { backing, ..self.clone() }
+        Self {
+            backing,
+            ..self.clone()
+        }
     }
 
     /// The same machine whose kernel is told `options`, too.
     pub fn with_kernel_options(&self, options: &str) -> Self {
-        Self { kernel_options: options.into(), ..self.clone() }
+        Self {
+            kernel_options: options.into(),
+            ..self.clone()
+        }
     }
 
     /// The same machine with more arguments.
@@ -95,7 +107,10 @@ impl Config {
     fn command_line(&self, name: &str, dir: &Dir) -> Result<Vec<String>> {
         let path = |path: &Path| {
             path.to_str().map(str::to_owned).ok_or_else(|| {
-                MachineFailure(format!("QEMU's options can't hold the path {}", path.display()))
+                MachineFailure(format!(
+                    "QEMU's options can't hold the path {}",
+                    path.display()
+                ))
             })
         };
         // A comma ends an option's value unless doubled.
@@ -105,7 +120,12 @@ impl Config {
         line.extend(["-nodefaults", "-display", "none", "-no-reboot"].map(str::to_owned));
         // A test program that is killed can't kill its machines.
         line.extend(["-run-with", "exit-with-parent=on"].map(str::to_owned));
-        line.extend(["-accel".into(), self.accel.to_string(), "-smp".into(), "2".into()]);
+        line.extend([
+            "-accel".into(),
+            self.accel.to_string(),
+            "-smp".into(),
+            "2".into(),
+        ]);
         line.extend(["-m".into(), format!("{}M,slots=2,maxmem=32G", self.mib)]);
         line.extend(self.backing.args(self.mib));
         line.extend(["-kernel".into(), path(&self.guest.kernel)?]);
@@ -117,15 +137,20 @@ impl Config {
         let timers = "no_timer_check nohz=off highres=off";
         let options = format!("console=ttyS0 panic=-1 {timers} {}", self.kernel_options);
         line.extend(["-append".into(), options.trim_end().into()]);
-        for arg in ["socket,id=qmp,fd=3", &format!("socket,id=console,fd=4,logfile={log}")] {
+        for arg in [
+            "socket,id=qmp,fd=3",
+            &format!("socket,id=console,fd=4,logfile={log}"),
+        ] {
             line.extend(["-chardev".into(), arg.to_owned()]);
         }
         line.extend(["-chardev", "socket,id=agent,fd=5"].map(str::to_owned));
         line.extend(["-mon", "chardev=qmp,mode=control"].map(str::to_owned));
         line.extend(["-serial", "chardev:console", "-serial", "chardev:agent"].map(str::to_owned));
-        for device in
-            ["VGA", "virtio-balloon,id=balloon,free-page-reporting=on", "virtio-rng,id=rng"]
-        {
+        for device in [
+            "VGA",
+            "virtio-balloon,id=balloon,free-page-reporting=on",
+            "virtio-rng,id=rng",
+        ] {
             line.extend(["-device".into(), device.to_owned()]);
         }
         line.extend(self.args.iter().cloned());
@@ -154,7 +179,10 @@ impl Config {
             [qmp_end, console_end, agent_end]
                 .into_iter()
                 .zip(3..)
-                .map(|(end, child_fd)| FdMapping { parent_fd: OwnedFd::from(end), child_fd })
+                .map(|(end, child_fd)| FdMapping {
+                    parent_fd: OwnedFd::from(end),
+                    child_fd,
+                })
                 .collect(),
         )?;
         let child = spawn::spawn(command)
@@ -165,7 +193,14 @@ impl Config {
             MachineFailure(format!("{name} didn't start: {error}\n{}", said.trim_end()))
         })?;
         let (console, agent) = (Console::over(console), Agent::over(agent)?);
-        Ok(Vm { name: name.into(), config: self.clone(), qmp, console, agent, child })
+        Ok(Vm {
+            name: name.into(),
+            config: self.clone(),
+            qmp,
+            console,
+            agent,
+            child,
+        })
     }
 
     /// Starts it and waits for the agent.
@@ -201,14 +236,19 @@ impl Vm {
     /// The run state, as query-status names it.
     pub fn run_state(&self) -> Result<String> {
         let status = self.qmp.execute("query-status", json!({}))?;
-        Ok(status["status"].as_str().context("query-status has a status")?.to_owned())
+        Ok(status["status"]
+            .as_str()
+            .context("query-status has a status")?
+            .to_owned())
     }
 
     /// Waits until the VM is in run state `wanted`.
     pub fn wait_run_state(&self, wanted: &str, limit: Duration) -> Result<()> {
-        wait::until(&format!("{} to be in run state {wanted}", self.name), limit, || {
-            Ok((self.run_state()? == wanted).then_some(()))
-        })
+        wait::until(
+            &format!("{} to be in run state {wanted}", self.name),
+            limit,
+            || Ok((self.run_state()? == wanted).then_some(())),
+        )
     }
 
     /// Resident memory of the QEMU process in KiB, shared memory included.
@@ -216,7 +256,13 @@ impl Vm {
         let path = format!("/proc/{}/smaps_rollup", self.pid());
         let text = fs::read_to_string(&path).with_context(|| path.clone())?;
         text.lines()
-            .find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix(" kB")?.parse().ok())
+            .find_map(|line| {
+                line.strip_prefix("Rss:")?
+                    .trim()
+                    .strip_suffix(" kB")?
+                    .parse()
+                    .ok()
+            })
             .with_context(|| format!("no Rss in {path}"))
     }
 

@@ -37,8 +37,14 @@ impl Qmp {
     /// Takes the greeting, and QEMU out of negotiation mode.
     pub fn over(stream: UnixStream) -> Result<Self> {
         let lines = Lines::read_from(stream.try_clone()?, "QMP");
-        lines.wait(0, "the greeting", ANSWER_LIMIT, |line| parse(line).get("QMP").cloned())?;
-        let qmp = Self { lines, writer: Mutex::new(stream), commands: AtomicU64::new(0) };
+        lines.wait(0, "the greeting", ANSWER_LIMIT, |line| {
+            parse(line).get("QMP").cloned()
+        })?;
+        let qmp = Self {
+            lines,
+            writer: Mutex::new(stream),
+            commands: AtomicU64::new(0),
+        };
         qmp.execute("qmp_capabilities", json!({}))?;
         Ok(qmp)
     }
@@ -80,7 +86,10 @@ impl Qmp {
     /// Runs a command of the human monitor; what it printed.
     pub fn human(&self, line: &str) -> Result<String> {
         let output = self.execute("human-monitor-command", json!({ "command-line": line }))?;
-        Ok(output.as_str().context("a human monitor prints text")?.to_owned())
+        Ok(output
+            .as_str()
+            .context("a human monitor prints text")?
+            .to_owned())
     }
 
     /// A place in the stream of events, to wait from.
@@ -131,7 +140,12 @@ mod tests {
             let Ok(request) = requests.wait(number, "a request", limit, |l| Some(parse(l))) else {
                 return;
             };
-            writeln!(end, "{}", json!({ "event": "SEEN", "data": request["execute"] })).unwrap();
+            writeln!(
+                end,
+                "{}",
+                json!({ "event": "SEEN", "data": request["execute"] })
+            )
+            .unwrap();
             let id = &request["id"];
             let answer = match request["execute"] == "bad" {
                 true => json!({ "error": { "desc": "because" }, "id": id }),
@@ -147,7 +161,11 @@ mod tests {
         thread::spawn(|| fake_qemu(end));
         let qmp = Qmp::over(client).unwrap();
         assert_eq!(qmp.execute("good", json!({})).unwrap(), 1);
-        let error = qmp.execute("bad", json!({})).unwrap_err().downcast::<QmpError>().unwrap();
+        let error = qmp
+            .execute("bad", json!({}))
+            .unwrap_err()
+            .downcast::<QmpError>()
+            .unwrap();
         assert_eq!(error.to_string(), "bad: because");
         let limit = Duration::from_secs(5);
         let seen = qmp.wait(0, "event SEEN of bad", limit, |name, event| {

@@ -46,7 +46,8 @@ fn set(qmp: &Qmp, capabilities: &[&str], state: bool) -> Result<()> {
         .iter()
         .map(|capability| json!({ "capability": capability, "state": state }))
         .collect();
-    qmp.execute("migrate-set-capabilities", json!({ "capabilities": list })).map(drop)
+    qmp.execute("migrate-set-capabilities", json!({ "capabilities": list }))
+        .map(drop)
 }
 
 /// The migration URI of a file.
@@ -65,7 +66,9 @@ pub fn save(vm: &Vm, path: &Path) -> Result<()> {
     vm.qmp.execute("migrate-set-parameters", parameters)?;
     let from = vm.qmp.now();
     vm.qmp.execute("migrate", json!({ "uri": uri(path) }))?;
-    wait_migration(&vm.qmp, from, "completed").context("saving").map(drop)
+    wait_migration(&vm.qmp, from, "completed")
+        .context("saving")
+        .map(drop)
 }
 
 /// A load that was begun.
@@ -82,7 +85,9 @@ pub fn prepare(vm: &Vm, mode: Mode) -> Result<()> {
         Mode::Multifd(channels) => {
             enable(&vm.qmp, &["events", "mapped-ram", "multifd"])?;
             let parameters = json!({ "multifd-channels": channels });
-            vm.qmp.execute("migrate-set-parameters", parameters).map(drop)
+            vm.qmp
+                .execute("migrate-set-parameters", parameters)
+                .map(drop)
         }
     }
 }
@@ -99,7 +104,9 @@ pub fn begin<'a>(vm: &'a Vm, path: &Path) -> Result<Loading<'a>> {
 impl Loading<'_> {
     /// Waits until the guest runs; the event that said so.
     pub fn wait_running(&self) -> Result<Event> {
-        wait_unless_failed(&self.vm.qmp, self.from, "event RESUME", |name, _| name == "RESUME")
+        wait_unless_failed(&self.vm.qmp, self.from, "event RESUME", |name, _| {
+            name == "RESUME"
+        })
     }
 
     /// Waits until all of the file is in memory; the event that said so.
@@ -114,11 +121,16 @@ impl Loading<'_> {
 
     /// Waits until the load is refused or gives up; QEMU's words.
     pub fn wait_failed(&self) -> Result<String> {
-        self.vm.qmp.wait(self.from, "the load to fail", LIMIT, |name, event| {
-            (name == "MIGRATION" && event.data["status"] == "failed").then_some(())
-        })?;
+        self.vm
+            .qmp
+            .wait(self.from, "the load to fail", LIMIT, |name, event| {
+                (name == "MIGRATION" && event.data["status"] == "failed").then_some(())
+            })?;
         let info = query(&self.vm.qmp)?;
-        Ok(info["error-desc"].as_str().context("a failed load says why")?.to_owned())
+        Ok(info["error-desc"]
+            .as_str()
+            .context("a failed load says why")?
+            .to_owned())
     }
 }
 
@@ -164,7 +176,10 @@ fn wait_unless_failed(
 }
 
 fn wait_migration(qmp: &Qmp, from: usize, status: &str) -> Result<Event> {
-    wait_unless_failed(qmp, from, &format!("migration status {status}"), |name, data| {
-        name == "MIGRATION" && data["status"] == status
-    })
+    wait_unless_failed(
+        qmp,
+        from,
+        &format!("migration status {status}"),
+        |name, data| name == "MIGRATION" && data["status"] == status,
+    )
 }

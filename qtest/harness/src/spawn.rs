@@ -35,7 +35,11 @@ static ORDERS: LazyLock<Mutex<Sender<Order>>> = LazyLock::new(|| {
 pub fn spawn(command: Command) -> io::Result<Child> {
     let (answer, answered) = channel();
     let gone = || io::Error::other("the thread that starts processes is gone");
-    ORDERS.lock().map_err(|_| gone())?.send((command, answer)).map_err(|_| gone())?;
+    ORDERS
+        .lock()
+        .map_err(|_| gone())?
+        .send((command, answer))
+        .map_err(|_| gone())?;
     answered.recv().map_err(|_| gone())?
 }
 
@@ -58,7 +62,9 @@ mod tests {
             command.stdout(Stdio::piped());
             let mut child = spawn(command).unwrap();
             let mut line = String::new();
-            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            BufReader::new(child.stdout.take().unwrap())
+                .read_line(&mut line)
+                .unwrap();
             assert_eq!(line, "up\n");
             child
         });

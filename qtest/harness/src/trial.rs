@@ -97,7 +97,10 @@ mod tests {
     #[test]
     fn a_failed_machine_is_told_from_a_failed_test_under_any_context() {
         let dead: Result<()> = Err(MachineFailure("died".into()).into());
-        assert_eq!(verdict(&dead.context("loading").unwrap_err()), "MACHINE FAILED");
+        assert_eq!(
+            verdict(&dead.context("loading").unwrap_err()),
+            "MACHINE FAILED"
+        );
         assert_eq!(verdict(&anyhow!("wrong digest")), "TEST FAILED");
     }
 

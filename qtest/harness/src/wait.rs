@@ -21,7 +21,11 @@ pub fn until<T>(
         }
         let waited = start.elapsed();
         if waited >= limit {
-            return Err(TimedOut { what: what.into(), waited }.into());
+            return Err(TimedOut {
+                what: what.into(),
+                waited,
+            }
+            .into());
         }
         std::thread::sleep(POLL);
     }

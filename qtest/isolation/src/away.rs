@@ -25,8 +25,12 @@ inventory::submit! { Family(|add| {
 /// What happens to a device that nobody serves.
 type Meanwhile = fn(&mut Bare, Kind) -> Result<()>;
 
-const CASES: [(&str, Meanwhile); 4] =
-    [("alone", alone), ("config", config), ("driver", driver), ("status", status)];
+const CASES: [(&str, Meanwhile); 4] = [
+    ("alone", alone),
+    ("config", config),
+    ("driver", driver),
+    ("status", status),
+];
 
 fn away(dir: &Dir, kind: Kind, meanwhile: Meanwhile) -> Result<()> {
     let mut backend = kind.backend(dir, "none")?;
@@ -72,7 +76,11 @@ fn driver(machine: &mut Bare, kind: Kind) -> Result<()> {
 fn status(machine: &mut Bare, kind: Kind) -> Result<()> {
     let ask = |machine: &Bare| {
         let path = json!({ "path": "/machine/peripheral/isolated/virtio-backend" });
-        machine.vm.qmp.execute_within(SOON, "x-query-virtio-status", path).map(drop)
+        machine
+            .vm
+            .qmp
+            .execute_within(SOON, "x-query-virtio-status", path)
+            .map(drop)
     };
     ask(machine)?;
     machine.reset()?;

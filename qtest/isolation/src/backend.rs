@@ -27,7 +27,11 @@ pub fn socket(dir: &Dir, name: &str) -> Result<PathBuf> {
     const MOST: usize = 107;
     let path = dir.file(&format!("{name}.sock"));
     let length = path.as_os_str().len();
-    ensure!(length <= MOST, "{} is too long for a socket: check out elsewhere", path.display());
+    ensure!(
+        length <= MOST,
+        "{} is too long for a socket: check out elsewhere",
+        path.display()
+    );
     Ok(path)
 }
 
@@ -46,7 +50,11 @@ impl Backend {
         socket: PathBuf,
     ) -> Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hostile-backend"));
-        command.arg("--socket").arg(&socket).args(["--attack", attack]).args(options);
+        command
+            .arg("--socket")
+            .arg(&socket)
+            .args(["--attack", attack])
+            .args(options);
         Self::start(command, dir, name, socket)
     }
 
@@ -65,7 +73,10 @@ impl Backend {
     ) -> Result<Self> {
         let mut command = Command::new(files::storage_daemon()?);
         // Two serve one image while a guest moves.
-        let file = format!("driver=file,node-name=disk,locking=off,filename={}", image.display());
+        let file = format!(
+            "driver=file,node-name=disk,locking=off,filename={}",
+            image.display()
+        );
         let export = format!(
             "type=vhost-user-blk,id=export,node-name=disk,writable=on,addr.type=unix,\
              addr.path={}{options}",
@@ -81,10 +92,14 @@ impl Backend {
         let log = dir.file(&format!("{name}.log"));
         let out = File::create(&log)?;
         dir.log(format!("{name}: {command:?}"));
-        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+        command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out);
         let program = command.get_program().to_owned();
-        let child =
-            command.spawn().with_context(|| format!("{}", Path::new(&program).display()))?;
+        let child = command
+            .spawn()
+            .with_context(|| format!("{}", Path::new(&program).display()))?;
         let mut backend = Self { socket, child, log };
         let what = format!("{name} to listen");
         wait::until(&what, LIMIT, || {
@@ -103,7 +118,11 @@ impl Backend {
     /// The rests of its lines that begin with `keyword`.
     pub fn facts(&self, keyword: &str) -> Result<Vec<String>> {
         let said = self.said()?;
-        let rest = |line: &str| line.strip_prefix(keyword)?.strip_prefix(' ').map(str::to_owned);
+        let rest = |line: &str| {
+            line.strip_prefix(keyword)?
+                .strip_prefix(' ')
+                .map(str::to_owned)
+        };
         Ok(said.lines().filter_map(rest).collect())
     }
 
@@ -111,7 +130,10 @@ impl Backend {
     pub fn wait_for(&self, start: &str) -> Result<()> {
         wait::until(&format!("the back-end to say \"{start}\""), LIMIT, || {
             let said = self.said()?;
-            Ok(said.lines().any(|line| line.starts_with(start)).then_some(()))
+            Ok(said
+                .lines()
+                .any(|line| line.starts_with(start))
+                .then_some(()))
         })
     }
 

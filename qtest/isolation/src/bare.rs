@@ -76,7 +76,11 @@ impl Bare {
     /// A machine without a device, unless there is one in the arguments.
     pub fn empty(dir: &Dir, args: &[&str]) -> Result<Self> {
         let (ram, bus) = (dir.file("ram"), dir.file("qtest.sock"));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&ram)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&ram)?;
         file.write_all_at(&stream::bytes(7, 0, (RAM_MIB << 20) as usize), 0)?;
         let mut config = Config::new(RAM_MIB)?;
         config.accel = Accel::None;
@@ -89,12 +93,24 @@ impl Bare {
             .with(["-object", &memory, "-machine", "memory-backend=pc.ram"])
             .with(["-object", "iothread,id=io"])
             .with(args.iter().copied())
-            .with(["-chardev", &server, "-qtest", "chardev:bus", "-qtest-log", "none"])
+            .with([
+                "-chardev",
+                &server,
+                "-qtest",
+                "chardev:bus",
+                "-qtest-log",
+                "none",
+            ])
             .start("vm", dir)?;
         let lines = BufReader::new(UnixStream::connect(&bus)?);
         // QEMU's main loop is what answers.
         lines.get_ref().set_read_timeout(Some(SOON))?;
-        Ok(Self { vm, ram: file, lines, iova: 0 })
+        Ok(Self {
+            vm,
+            ram: file,
+            lines,
+            iova: 0,
+        })
     }
 
     /// Puts the device's BAR to its place.
@@ -118,9 +134,13 @@ impl Bare {
     pub fn ask(&mut self, command: &str) -> Result<u64> {
         writeln!(self.lines.get_ref(), "{command}")?;
         let mut line = String::new();
-        self.lines.read_line(&mut line).with_context(|| format!("after {command}"))?;
-        let answer =
-            line.trim().strip_prefix("OK").with_context(|| format!("{command}: {line}"))?;
+        self.lines
+            .read_line(&mut line)
+            .with_context(|| format!("after {command}"))?;
+        let answer = line
+            .trim()
+            .strip_prefix("OK")
+            .with_context(|| format!("{command}: {line}"))?;
         match answer.trim().trim_start_matches("0x") {
             "" => Ok(0),
             hex => Ok(u64::from_str_radix(hex, 16)?),
@@ -128,12 +148,16 @@ impl Bare {
     }
 
     fn set_pci(&mut self, register: u32, value: u32) -> Result<()> {
-        self.ask(&format!("outl 0xcf8 {:#x}", 1 << 31 | DEVICE_SLOT << 11 | register))?;
+        self.ask(&format!(
+            "outl 0xcf8 {:#x}",
+            1 << 31 | DEVICE_SLOT << 11 | register
+        ))?;
         self.ask(&format!("outl 0xcfc {value:#x}")).map(drop)
     }
 
     fn set_status(&mut self, status: u8) -> Result<()> {
-        self.ask(&format!("writeb {:#x} {status:#x}", BAR + 20)).map(drop)
+        self.ask(&format!("writeb {:#x} {status:#x}", BAR + 20))
+            .map(drop)
     }
 
     /// The device's status.
@@ -144,7 +168,9 @@ impl Bare {
     /// Resets the device, and waits until it is.
     pub fn reset(&mut self) -> Result<()> {
         self.set_status(0)?;
-        wait::until("the device to be reset", SOON, || Ok((self.status()? == 0).then_some(())))
+        wait::until("the device to be reset", SOON, || {
+            Ok((self.status()? == 0).then_some(()))
+        })
     }
 
     /// Makes a device that was reset ready, with rings of `size` entries.
@@ -155,14 +181,21 @@ impl Bare {
             self.ask(&format!("writel {:#x} {features:#x}", BAR + 12))?;
         }
         self.set_status(ACKNOWLEDGE | DRIVER | FEATURES_OK)?;
-        ensure!(self.status()? & FEATURES_OK != 0, "the features aren't accepted");
+        ensure!(
+            self.status()? & FEATURES_OK != 0,
+            "the features aren't accepted"
+        );
         for (queue, ring) in rings.iter().enumerate() {
             self.ask(&format!("writew {:#x} {queue}", BAR + 22))?;
             self.ask(&format!("writew {:#x} {size}", BAR + 24))?;
             for (register, place) in [(32, ring.table), (40, ring.avail), (48, ring.used)] {
                 let place = self.iova + place;
                 self.ask(&format!("writel {:#x} {:#x}", BAR + register, place as u32))?;
-                self.ask(&format!("writel {:#x} {:#x}", BAR + register + 4, place >> 32))?;
+                self.ask(&format!(
+                    "writel {:#x} {:#x}",
+                    BAR + register + 4,
+                    place >> 32
+                ))?;
             }
             self.ask(&format!("writew {:#x} 1", BAR + 28))?;
         }
@@ -171,7 +204,8 @@ impl Bare {
 
     /// Tells the device that there is something in a queue.
     pub fn notify(&mut self, queue: usize) -> Result<()> {
-        self.ask(&format!("writew {:#x} {queue}", NOTIFY + 4 * queue as u64)).map(drop)
+        self.ask(&format!("writew {:#x} {queue}", NOTIFY + 4 * queue as u64))
+            .map(drop)
     }
 
     /// A field of the device's own configuration.

@@ -23,9 +23,17 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("no-event-index", ",num-queues=1,event_idx=off", ""),
     ("iothread", ",num-queues=1,memory-isolation-iothread=io", ""),
     ("two-queues", ",num-queues=2", ",num-queues=2"),
-    ("two-queues-iothread", ",num-queues=2,memory-isolation-iothread=io", ",num-queues=2"),
+    (
+        "two-queues-iothread",
+        ",num-queues=2,memory-isolation-iothread=io",
+        ",num-queues=2",
+    ),
     ("short-ring", ",num-queues=1,queue-size=16", ""),
-    ("packed-iothread", ",num-queues=1,packed=on,memory-isolation-iothread=io", ""),
+    (
+        "packed-iothread",
+        ",num-queues=1,packed=on,memory-isolation-iothread=io",
+        "",
+    ),
 ];
 
 /// MiB of the disks.
@@ -47,9 +55,19 @@ inventory::submit! { Family(|add| {
 
 /// A machine with an isolated disk of these options.
 pub fn with_disk(config: &Config, socket: &Path, options: &str) -> Config {
-    let chardev = format!("socket,id=backend,reconnect-ms=100,path={}", socket.display());
+    let chardev = format!(
+        "socket,id=backend,reconnect-ms=100,path={}",
+        socket.display()
+    );
     let disk = format!("vhost-user-blk-pci,id=disk,chardev=backend,memory-isolation=on{options}");
-    config.with(["-object", "iothread,id=io", "-chardev", &chardev, "-device", &disk])
+    config.with([
+        "-object",
+        "iothread,id=io",
+        "-chardev",
+        &chardev,
+        "-device",
+        &disk,
+    ])
 }
 
 /// Boots one with a disk of zeros; its back-end, too.
@@ -72,19 +90,29 @@ fn file_system(dir: &Dir, options: &str, export: &str) -> Result<()> {
     agent.sh(small)?;
     agent.sh("umount /mnt && echo 3 > /proc/sys/vm/drop_caches && mount -t ext4 /dev/vda /mnt")?;
     let digest = agent.sh("sha256sum /mnt/large")?;
-    ensure!(digest.starts_with(&stream::sha256(SEED, MIB)), "the file's digest is {digest}");
+    ensure!(
+        digest.starts_with(&stream::sha256(SEED, MIB)),
+        "the file's digest is {digest}"
+    );
     let sum = agent.sh("cat /mnt/small/* | awk '{ s += $1 } END { print s }'")?;
     ensure!(sum == "20100", "the small files' sum is {sum}");
     agent.sh("umount /mnt")?;
     machine.io()?;
     // The guest's CPUs share the queues as they like.
     let mut written = 0;
-    for queue in 0..if options.contains("num-queues=2") { 2 } else { 1 } {
+    for queue in 0..if options.contains("num-queues=2") {
+        2
+    } else {
+        1
+    } {
         let figures = machine.figures("disk", queue)?;
         dir.log(format!("queue {queue}: {figures}"));
         written += figures["bytes-out"].as_u64().context("a number")?;
     }
-    ensure!(written >= MIB << 20, "only {written} bytes went through the area");
+    ensure!(
+        written >= MIB << 20,
+        "only {written} bytes went through the area"
+    );
     machine.check()?;
     agent.sh("mke2fs /dev/vda && mount -t ext4 /dev/vda /mnt && cp -r /bin /mnt && umount /mnt")?;
     machine.vm.quit()?;
@@ -94,7 +122,10 @@ fn file_system(dir: &Dir, options: &str, export: &str) -> Result<()> {
 
 /// Checks with the host's own tool that a file system is whole.
 pub fn check_file_system(image: &Path) -> Result<()> {
-    let output = Command::new("e2fsck").args(["-f", "-n"]).arg(image).output();
+    let output = Command::new("e2fsck")
+        .args(["-f", "-n"])
+        .arg(image)
+        .output();
     let output = output.context("e2fsck (scripts/deps installs it)")?;
     let said = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "e2fsck: {said}");
@@ -171,14 +202,23 @@ fn private(dir: &Dir) -> Result<()> {
     let (machine, backend) = boot(dir, ",num-queues=1", "")?;
     machine.io()?;
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", backend.pid()))?;
-    let shared: Vec<&str> = maps.lines().filter(|line| line.contains("/memfd:")).collect();
+    let shared: Vec<&str> = maps
+        .lines()
+        .filter(|line| line.contains("/memfd:"))
+        .collect();
     dir.log(format!("{shared:#?}"));
-    ensure!(shared.len() == 1, "not one mapping of shared memory: {shared:#?}");
+    ensure!(
+        shared.len() == 1,
+        "not one mapping of shared memory: {shared:#?}"
+    );
     let size = |line: &str| -> Option<u64> {
         let (start, end) = line.split(' ').next()?.split_once('-')?;
         Some(u64::from_str_radix(end, 16).ok()? - u64::from_str_radix(start, 16).ok()?)
     };
-    ensure!(size(shared[0]) < Some(machine.vm.config.mib << 20), "as large as the guest's RAM");
+    ensure!(
+        size(shared[0]) < Some(machine.vm.config.mib << 20),
+        "as large as the guest's RAM"
+    );
     ensure!(machine.areas()? == 1, "not one area in QEMU");
     machine.vm.quit()
 }

@@ -53,7 +53,14 @@ fn request(driver: &mut Driver, backend: &Backend) -> Result<()> {
     driver.machine.wait_told(backend, "blocked")?;
     let parts = vec![Part::Bytes(vec![0; 16]), Part::Room(512), Part::Room(1)];
     for slot in 0..4 {
-        driver.submit(0, slot, &Request { parts: parts.clone(), indirect: false })?;
+        driver.submit(
+            0,
+            slot,
+            &Request {
+                parts: parts.clone(),
+                indirect: false,
+            },
+        )?;
         driver.machine.notify(0)?;
         driver.machine.check_alive()?;
     }
@@ -63,7 +70,11 @@ fn request(driver: &mut Driver, backend: &Backend) -> Result<()> {
 fn stop(driver: &mut Driver, backend: &Backend) -> Result<()> {
     request(driver, backend)?;
     for command in ["stop", "cont"] {
-        driver.machine.vm.qmp.execute_within(SOON, command, json!({}))?;
+        driver
+            .machine
+            .vm
+            .qmp
+            .execute_within(SOON, command, json!({}))?;
     }
     Ok(())
 }

@@ -64,14 +64,23 @@ pub fn check(backend: &Backend) -> Result<()> {
     let regions = backend.facts("region")?;
     ensure!(!regions.is_empty(), "no memory");
     for region in &regions {
-        ensure!(region.starts_with(AREA) && region.contains("offset=0x0 "), "{region}");
+        ensure!(
+            region.starts_with(AREA) && region.contains("offset=0x0 "),
+            "{region}"
+        );
         let seals = region.split("seals=").nth(1).context("seals")?;
         for seal in ["seal", "shrink", "grow"] {
-            ensure!(seals.starts_with(seal) || seals.contains(&format!("+{seal}")), "{region}");
+            ensure!(
+                seals.starts_with(seal) || seals.contains(&format!("+{seal}")),
+                "{region}"
+            );
         }
     }
     let tables = backend.facts("regions")?;
-    ensure!(tables.iter().all(|count| count == "1"), "regions: {tables:?}");
+    ensure!(
+        tables.iter().all(|count| count == "1"),
+        "regions: {tables:?}"
+    );
     for fd in backend.facts("fd")? {
         let (message, what) = fd.split_once(' ').context("a message and a descriptor")?;
         let right = match message {
@@ -85,10 +94,17 @@ pub fn check(backend: &Backend) -> Result<()> {
         };
         ensure!(right, "with {message} came {what}");
     }
-    for (keyword, never) in [("features", NEVER), ("protocol-features", NEVER_OF_PROTOCOL)] {
+    for (keyword, never) in [
+        ("features", NEVER),
+        ("protocol-features", NEVER_OF_PROTOCOL),
+    ] {
         for text in backend.facts(keyword)? {
             let bits = u64::from_str_radix(text.trim_start_matches("0x"), 16)?;
-            ensure!(bits & never == 0, "{keyword} {text} has {:#x}", bits & never);
+            ensure!(
+                bits & never == 0,
+                "{keyword} {text} has {:#x}",
+                bits & never
+            );
         }
     }
     for message in backend.facts("message")? {
@@ -97,7 +113,10 @@ pub fn check(backend: &Backend) -> Result<()> {
     }
     // A ring of the area begins at 0, and goes on where it was after a stop.
     let bases = backend.facts("base")?;
-    ensure!(bases.first().is_some_and(|base| base == "0 0"), "rings begin at {bases:?}");
+    ensure!(
+        bases.first().is_some_and(|base| base == "0 0"),
+        "rings begin at {bases:?}"
+    );
     Ok(())
 }
 
@@ -117,7 +136,10 @@ fn linger(machine: &Machine, dir: &Dir) -> Result<Left> {
     let lines = backend.idle()?;
     dir.log(format!("{lines:#?}"));
     for line in &lines {
-        ensure!(line.contains(" dirty=0 ") && line.ends_with(" canary=0"), "left behind: {line}");
+        ensure!(
+            line.contains(" dirty=0 ") && line.ends_with(" canary=0"),
+            "left behind: {line}"
+        );
     }
     agent.sh("rm /data/canary")?;
     machine.unplug()?;

@@ -58,14 +58,22 @@ fn finish(machine: Machine, queue: u16, at_least: (u64, u64)) -> Result<()> {
 
 fn stop_and_cont(machine: &Machine) -> Result<()> {
     machine.vm.qmp.execute_within(SOON, "stop", json!({}))?;
-    machine.vm.qmp.execute_within(SOON, "cont", json!({})).map(drop)
+    machine
+        .vm
+        .qmp
+        .execute_within(SOON, "cont", json!({}))
+        .map(drop)
 }
 
 /// virtiofsd, which shares a directory.
 pub fn virtiofsd(dir: &Dir, shared: &Path) -> Result<Backend> {
     let path = socket(dir, "fs")?;
     let mut command = Command::new(files::backend("virtiofsd")?);
-    command.arg("--shared-dir").arg(shared).arg("--socket-path").arg(&path);
+    command
+        .arg("--shared-dir")
+        .arg(shared)
+        .arg("--socket-path")
+        .arg(&path);
     command.args(["--sandbox", "none"]);
     Backend::start(command, dir, "fs", path)
 }
@@ -84,15 +92,27 @@ fn file_system(dir: &Dir, options: &str) -> Result<()> {
     agent.sh("mkdir -p /mnt && mount -t virtiofs annex /mnt")?;
     stop_and_cont(&machine)?;
     let digest = agent.sh("sha256sum /mnt/of-the-host")?;
-    ensure!(digest.starts_with(&stream::sha256(9, MIB)), "the host's file: {digest}");
-    agent.sh(&format!("head -c {} /data/fill > /mnt/of-the-guest && sync", MIB << 20))?;
+    ensure!(
+        digest.starts_with(&stream::sha256(9, MIB)),
+        "the host's file: {digest}"
+    );
+    agent.sh(&format!(
+        "head -c {} /data/fill > /mnt/of-the-guest && sync",
+        MIB << 20
+    ))?;
     let digest = stream::sha256_of(&shared.join("of-the-guest"))?;
-    ensure!(digest == stream::sha256(SEED, MIB), "the guest's file: {digest}");
+    ensure!(
+        digest == stream::sha256(SEED, MIB),
+        "the guest's file: {digest}"
+    );
     agent.sh("mkdir /mnt/small && for n in $(seq 100); do echo $n > /mnt/small/$n; done")?;
     agent.sh("mv /mnt/small /mnt/moved && rm /mnt/moved/7 && umount /mnt")?;
     let left = fs::read_dir(shared.join("moved"))?.count();
     ensure!(left == 99, "{left} small files");
-    ensure!(fs::read_to_string(shared.join("moved/42"))? == "42\n", "a small file");
+    ensure!(
+        fs::read_to_string(shared.join("moved/42"))? == "42\n",
+        "a small file"
+    );
     fs::remove_dir_all(&shared)?;
     finish(machine, 1, (MIB << 20, MIB << 20))
 }
@@ -103,7 +123,11 @@ fn random(dir: &Dir, options: &str) -> Result<()> {
     let known = stream::bytes(11, 0, 1 << 20);
     fs::write(&source, &known)?;
     let mut command = Command::new(files::backend("vhost-device-rng")?);
-    command.arg("--socket-path").arg(socket(dir, "rng")?).arg("--rng-source").arg(&source);
+    command
+        .arg("--socket-path")
+        .arg(socket(dir, "rng")?)
+        .arg("--rng-source")
+        .arg(&source);
     // It serves several sockets, and numbers them.
     let backend = Backend::start(command, dir, "rng", dir.file("rng.sock0"))?;
     let machine = boot(dir, &backend.socket, "vhost-user-rng-pci", options)?;
@@ -111,7 +135,10 @@ fn random(dir: &Dir, options: &str) -> Result<()> {
     let hwrng = "/sys/class/misc/hw_random";
     let names = agent.sh(&format!("cat {hwrng}/rng_available"))?;
     let mut found = false;
-    for name in names.split_whitespace().filter(|name| name.starts_with("virtio_rng")) {
+    for name in names
+        .split_whitespace()
+        .filter(|name| name.starts_with("virtio_rng"))
+    {
         agent.sh(&format!("echo {name} > {hwrng}/rng_current"))?;
         let hex =
             agent.sh("timeout -s KILL 30 dd if=/dev/hwrng bs=64 count=4 2>/dev/null | hexdump -ve '1/1 \"%02x\"'")?;
@@ -132,7 +159,11 @@ fn vsock(dir: &Dir, options: &str) -> Result<()> {
     let host = dir.file("host.sock");
     let path = socket(dir, "vsock")?;
     let mut command = Command::new(files::backend("vhost-device-vsock")?);
-    command.arg("--socket").arg(&path).arg("--uds-path").arg(&host);
+    command
+        .arg("--socket")
+        .arg(&path)
+        .arg("--uds-path")
+        .arg(&host);
     let backend = Backend::start(command, dir, "vsock", path)?;
     let listener = UnixListener::bind(format!("{}_{PORT}", host.display()))?;
     thread::spawn(move || -> Result<()> {
@@ -147,11 +178,17 @@ fn vsock(dir: &Dir, options: &str) -> Result<()> {
     });
     let machine = boot(dir, &backend.socket, "vhost-user-vsock-pci", options)?;
     let agent = &machine.vm.agent;
-    let echo = format!("head -c {} /data/fill | vsock {PORT} | sha256sum", MIB << 20);
+    let echo = format!(
+        "head -c {} /data/fill | vsock {PORT} | sha256sum",
+        MIB << 20
+    );
     for _ in 0..2 {
         stop_and_cont(&machine)?;
         let digest = agent.sh(&echo)?;
-        ensure!(digest.starts_with(&stream::sha256(SEED, MIB)), "what came back: {digest}");
+        ensure!(
+            digest.starts_with(&stream::sha256(SEED, MIB)),
+            "what came back: {digest}"
+        );
     }
     finish(machine, 1, (MIB << 20, 0))
 }
@@ -166,7 +203,11 @@ fn scsi(dir: &Dir, options: &[(&str, Value)]) -> Result<()> {
     fs::write(&image, stream::bytes(13, 0, (MIB as usize) << 20))?;
     let path = socket(dir, "scsi")?;
     let mut command = Command::new(files::backend("vhost-device-scsi")?);
-    command.arg("--read-only").arg("--socket-path").arg(&path).arg(&image);
+    command
+        .arg("--read-only")
+        .arg("--socket-path")
+        .arg(&path)
+        .arg(&image);
     let backend = Backend::start(command, dir, "scsi", path)?;
     let chardev = format!("socket,id=backend,path={}", backend.socket.display());
     let config = config()?.with(["-object", "iothread,id=io", "-chardev", &chardev]);
@@ -194,12 +235,24 @@ fn scsi(dir: &Dir, options: &[(&str, Value)]) -> Result<()> {
         stops += usize::from(!ended);
         Ok(ended.then_some(digest))
     })?;
-    ensure!(digest.starts_with(&stream::sha256(13, MIB)), "stopped {stops} times: {digest}");
-    ensure!(stops > 0, "the disk had been read before the machine was stopped");
+    ensure!(
+        digest.starts_with(&stream::sha256(13, MIB)),
+        "stopped {stops} times: {digest}"
+    );
+    ensure!(
+        stops > 0,
+        "the disk had been read before the machine was stopped"
+    );
     let digest = agent.sh("dd if=/dev/sda bs=8k iflag=direct 2>&- | sha256sum")?;
-    ensure!(digest.starts_with(&stream::sha256(13, MIB)), "in small requests: {digest}");
+    ensure!(
+        digest.starts_with(&stream::sha256(13, MIB)),
+        "in small requests: {digest}"
+    );
     agent.sh("! dd if=/data/fill of=/dev/sda bs=8k count=1 conv=fsync")?;
-    ensure!(stream::sha256_of(&image)? == stream::sha256(13, MIB), "the image has changed");
+    ensure!(
+        stream::sha256_of(&image)? == stream::sha256(13, MIB),
+        "the image has changed"
+    );
     finish(machine, 2, (0, MIB << 20))
 }
 
@@ -209,14 +262,22 @@ fn scsi(dir: &Dir, options: &[(&str, Value)]) -> Result<()> {
 pub fn network(dir: &Dir, here: &Config, options: &str) -> Result<(Machine, Backend)> {
     const MIB: u64 = 1;
     // Free when they are asked for; nobody else is likely to take them.
-    let ports = [UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?]
-        .map(|socket| socket.local_addr().map(|address| address.port()));
+    let ports = [
+        UdpSocket::bind("127.0.0.1:0")?,
+        UdpSocket::bind("127.0.0.1:0")?,
+    ]
+    .map(|socket| socket.local_addr().map(|address| address.port()));
     let [near, far] = ports;
     let (near, far) = (near?, far?);
     let path = socket(dir, "net")?;
     let mut command = Command::new(files::vhost_user_bridge()?);
     command.arg("-u").arg(&path);
-    command.args(["-l", &format!("127.0.0.1:{near}"), "-r", &format!("127.0.0.1:{far}")]);
+    command.args([
+        "-l",
+        &format!("127.0.0.1:{near}"),
+        "-r",
+        &format!("127.0.0.1:{far}"),
+    ]);
     let backend = Backend::start(command, dir, "net", path)?;
 
     // Isolation is the netdev's affair, the ring the NIC's.
@@ -242,18 +303,26 @@ pub fn network(dir: &Dir, here: &Config, options: &str) -> Result<(Machine, Back
     let here = Machine::boot(&here, "here", dir)?;
     let there = Machine::boot(&there, "there", dir)?;
     for (machine, address) in [(&here, "10.4.0.1"), (&there, "10.4.0.2")] {
-        machine.vm.agent.sh(&format!("ifconfig eth0 {address} netmask 255.255.255.0 up"))?;
+        machine
+            .vm
+            .agent
+            .sh(&format!("ifconfig eth0 {address} netmask 255.255.255.0 up"))?;
     }
     here.vm.agent.sh("ping -c 3 -w 20 10.4.0.2")?;
     let send = format!("head -c {} /data/fill | nc -w 30 ", MIB << 20);
     for (from, to, address) in [(&here, &there, "10.4.0.2"), (&there, &here, "10.4.0.1")] {
         // An end of input would make the other end hang up.
-        to.vm.agent.sh("(sleep 100 | nc -l -p 5000 | sha256sum) > /data/got 2>&1 &")?;
+        to.vm
+            .agent
+            .sh("(sleep 100 | nc -l -p 5000 | sha256sum) > /data/got 2>&1 &")?;
         thread::sleep(Duration::from_millis(500));
         from.vm.agent.sh(&format!("{send} {address} 5000"))?;
         let wait = "timeout 100 sh -c 'until [ -s /data/got ]; do sleep 0.2; done'; cat /data/got";
         let digest = to.vm.agent.sh(wait)?;
-        ensure!(digest.starts_with(&stream::sha256(SEED, MIB)), "to {address} came {digest}");
+        ensure!(
+            digest.starts_with(&stream::sha256(SEED, MIB)),
+            "to {address} came {digest}"
+        );
         stop_and_cont(&here)?;
         here.vm.agent.sh("ping -c 3 -w 20 10.4.0.2")?;
     }

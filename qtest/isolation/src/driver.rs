@@ -19,7 +19,11 @@ pub const RING: u16 = 64;
 /// Where a queue's rings are in RAM.
 pub const fn ring(queue: usize) -> Ring {
     let base = 0x10_0000 + 0x4000 * queue as u64;
-    Ring { table: base, avail: base + 0x2000, used: base + 0x3000 }
+    Ring {
+        table: base,
+        avail: base + 0x2000,
+        used: base + 0x3000,
+    }
 }
 
 /// Each request has memory of its own, for its indirect table and what it is
@@ -102,8 +106,20 @@ impl Driver {
         // Firmware and devices have put their own here and there.
         let model = machine.whole_ram()?;
         let in_flight = (0..RING).map(|_| None).collect();
-        let queues = (0..queues).map(|_| Queue { avail: 0, seen: 0, free: Vec::new() }).collect();
-        Ok(Self { machine, model, features: 0, in_flight, queues })
+        let queues = (0..queues)
+            .map(|_| Queue {
+                avail: 0,
+                seen: 0,
+                free: Vec::new(),
+            })
+            .collect();
+        Ok(Self {
+            machine,
+            model,
+            features: 0,
+            in_flight,
+            queues,
+        })
     }
 
     /// Gives the device to a driver that knows more features of it, or fewer,
@@ -114,7 +130,11 @@ impl Driver {
             let elements = 8 * u32::from(RING);
             self.accept(&[(ring(queue).used, 4 + elements + 2, true)])?;
         }
-        let unused = || Queue { avail: 0, seen: 0, free: Vec::new() };
+        let unused = || Queue {
+            avail: 0,
+            seen: 0,
+            free: Vec::new(),
+        };
         self.queues.resize_with(queues, unused);
         self.reset()
     }
@@ -129,12 +149,20 @@ impl Driver {
             }
         }
         for queue in 0..self.queues.len() {
-            self.queues[queue] = Queue { avail: 0, seen: 0, free: (0..RING).collect() };
+            self.queues[queue] = Queue {
+                avail: 0,
+                seen: 0,
+                free: (0..RING).collect(),
+            };
             self.store(ring(queue).avail, &[0; 4])?;
             self.store(ring(queue).used, &[0; 4])?;
         }
         let rings: Vec<Ring> = (0..self.queues.len()).map(ring).collect();
-        let platform = if self.machine.iova == 0 { 0 } else { F_ACCESS_PLATFORM };
+        let platform = if self.machine.iova == 0 {
+            0
+        } else {
+            F_ACCESS_PLATFORM
+        };
         let features = F_INDIRECT | F_VERSION_1 | platform | self.features;
         self.machine.make_ready(features, &rings, RING)
     }
@@ -147,7 +175,9 @@ impl Driver {
     /// What is there.
     pub fn data(&self, slot: usize, len: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; len];
-        self.machine.ram.read_exact_at(&mut bytes, Self::data_at(slot))?;
+        self.machine
+            .ram
+            .read_exact_at(&mut bytes, Self::data_at(slot))?;
         Ok(bytes)
     }
 
@@ -160,14 +190,20 @@ impl Driver {
     /// Takes what the device wrote there for right.
     fn accept(&mut self, buffers: &[Buffer]) -> Result<()> {
         for &(at, len, _) in buffers.iter().filter(|(.., writes)| *writes) {
-            self.machine.ram.read_exact_at(&mut self.model[place(at, len)], at)?;
+            self.machine
+                .ram
+                .read_exact_at(&mut self.model[place(at, len)], at)?;
         }
         Ok(())
     }
 
     /// A slot for another request in a queue, if there is one.
     pub fn room(&self, queue: usize, request: &Request) -> Option<usize> {
-        let wanted = if request.indirect { 1 } else { request.parts.len() };
+        let wanted = if request.indirect {
+            1
+        } else {
+            request.parts.len()
+        };
         let slot = self.in_flight.iter().position(Option::is_none)?;
         (self.queues[queue].free.len() >= wanted).then_some(slot)
     }
@@ -183,7 +219,10 @@ impl Driver {
                 Part::Any(len) => (*len, false),
                 Part::Room(len) => (*len, true),
             };
-            ensure!(at + u64::from(len) <= base + SLOT, "a request larger than its slot");
+            ensure!(
+                at + u64::from(len) <= base + SLOT,
+                "a request larger than its slot"
+            );
             if let Part::Bytes(bytes) = part {
                 self.store(at, bytes)?;
             }
@@ -207,7 +246,11 @@ impl Driver {
             held
         };
         let head = held[0].to_le_bytes();
-        self.in_flight[slot] = Some(InFlight { queue, buffers, held });
+        self.in_flight[slot] = Some(InFlight {
+            queue,
+            buffers,
+            held,
+        });
         let avail = self.queues[queue].avail;
         self.store(ring.avail + 4 + 2 * u64::from(avail % RING), &head)?;
         self.queues[queue].avail = avail.wrapping_add(1);
@@ -217,7 +260,9 @@ impl Driver {
     /// Has a part of a request that isn't indirect lie elsewhere, maybe not in
     /// RAM. The device mustn't know of the request yet.
     pub fn redirect(&mut self, slot: usize, part: usize, to: u64) -> Result<()> {
-        let request = self.in_flight[slot].as_ref().context("a request in flight")?;
+        let request = self.in_flight[slot]
+            .as_ref()
+            .context("a request in flight")?;
         let at = ring(request.queue).table + 16 * u64::from(request.held[part]);
         self.store(at, &to.to_le_bytes())
     }
@@ -232,13 +277,18 @@ impl Driver {
         let used = u16::from_le_bytes(bytes);
         let seen = self.queues[queue].seen;
         let count = used.wrapping_sub(seen);
-        ensure!(count <= RING, "QEMU's used index went from {seen} to {used}");
+        ensure!(
+            count <= RING,
+            "QEMU's used index went from {seen} to {used}"
+        );
         self.queues[queue].seen = used;
         let mut done = Vec::new();
         for n in 0..count {
             let mut element = [0; 8];
             let index = seen.wrapping_add(n) % RING;
-            self.machine.ram.read_exact_at(&mut element, at + 4 + 8 * u64::from(index))?;
+            self.machine
+                .ram
+                .read_exact_at(&mut element, at + 4 + 8 * u64::from(index))?;
             let id = u32::from_le_bytes(element[..4].try_into()?);
             let len = u32::from_le_bytes(element[4..].try_into()?);
             done.push(self.complete(queue, id, len)?);
@@ -248,7 +298,9 @@ impl Driver {
 
     fn complete(&mut self, queue: usize, id: u32, len: u32) -> Result<(usize, Vec<u8>)> {
         let is_it = |request: &Option<InFlight>| {
-            request.as_ref().is_some_and(|r| r.queue == queue && u32::from(r.held[0]) == id)
+            request
+                .as_ref()
+                .is_some_and(|r| r.queue == queue && u32::from(r.held[0]) == id)
         };
         let slot = self.in_flight.iter().position(is_it);
         let slot = slot.with_context(|| format!("QEMU used {id}, which isn't in flight"))?;
@@ -269,14 +321,19 @@ impl Driver {
     /// at most.
     pub fn ask(&mut self, queue: usize, message: Vec<u8>, room: u32) -> Result<Vec<u8>> {
         let parts = vec![Part::Bytes(message), Part::Room(room)];
-        let request = Request { parts, indirect: false };
+        let request = Request {
+            parts,
+            indirect: false,
+        };
         let slot = self.room(queue, &request).context("room for a request")?;
         self.submit(queue, slot, &request)?;
         self.machine.notify(queue)?;
-        wait::until("the device to answer", SOON, || match self.reap(queue)?.as_slice() {
-            [] => Ok(None),
-            [(done, answer)] if *done == slot => Ok(Some(answer.clone())),
-            others => bail!("not the answer: {others:?}"),
+        wait::until("the device to answer", SOON, || {
+            match self.reap(queue)?.as_slice() {
+                [] => Ok(None),
+                [(done, answer)] if *done == slot => Ok(Some(answer.clone())),
+                others => bail!("not the answer: {others:?}"),
+            }
         })
     }
 
@@ -285,14 +342,28 @@ impl Driver {
         let found = self.machine.whole_ram()?;
         // QEMU may write these while they are looked at.
         let used = (0..self.queues.len()).map(|n| (ring(n).used, 4 + 8 * u32::from(RING) + 2));
-        let lent = self.in_flight.iter().flatten().flat_map(|request| &request.buffers);
-        let lent = lent.filter(|buffer| buffer.2).map(|&(at, len, _)| (at, len));
+        let lent = self
+            .in_flight
+            .iter()
+            .flatten()
+            .flat_map(|request| &request.buffers);
+        let lent = lent
+            .filter(|buffer| buffer.2)
+            .map(|&(at, len, _)| (at, len));
         for (at, len) in used.chain(lent) {
             self.model[place(at, len)].copy_from_slice(&found[place(at, len)]);
         }
         if found != self.model {
-            let at = found.iter().zip(&self.model).position(|(a, b)| a != b).unwrap_or(0);
-            bail!("the guest's RAM at {at:#x}: {:#x}, not {:#x}", found[at], self.model[at]);
+            let at = found
+                .iter()
+                .zip(&self.model)
+                .position(|(a, b)| a != b)
+                .unwrap_or(0);
+            bail!(
+                "the guest's RAM at {at:#x}: {:#x}, not {:#x}",
+                found[at],
+                self.model[at]
+            );
         }
         Ok(())
     }
@@ -320,7 +391,11 @@ fn table(chain: &[Buffer], iova: u64, index: impl Fn(usize) -> u16) -> Vec<u8> {
     let last = chain.len() - 1;
     let one = |n: usize| {
         let (at, len, writes) = chain[n];
-        let (flags, next) = if n < last { (NEXT, index(n + 1)) } else { (0, 0) };
+        let (flags, next) = if n < last {
+            (NEXT, index(n + 1))
+        } else {
+            (0, 0)
+        };
         entry((iova + at, len, writes), flags, next)
     };
     (0..=last).flat_map(one).collect()

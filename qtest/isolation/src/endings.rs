@@ -26,9 +26,15 @@ fn stall(machine: &Machine, dir: &Dir) -> Result<Left> {
     machine.begin_io(IO_MIB)?;
     backend.wait_for("struck")?;
     std::thread::sleep(PAUSE);
-    ensure!(machine.io_ended()?.is_none(), "the I/O ended: nothing stalled");
+    ensure!(
+        machine.io_ended()?.is_none(),
+        "the I/O ended: nothing stalled"
+    );
     let figures = machine.figures("disk", 0)?;
-    ensure!(figures["in-flight"].as_u64() >= Some(1), "nothing in flight: {figures}");
+    ensure!(
+        figures["in-flight"].as_u64() >= Some(1),
+        "nothing in flight: {figures}"
+    );
     others_work(machine)?;
     machine.vm.qmp.execute_within(SOON, "stop", json!({}))?;
     machine.vm.wait_run_state("paused", SOON)?;
@@ -53,7 +59,10 @@ fn keep(machine: &Machine, dir: &Dir) -> Result<Left> {
     }
     backend.wait_for("gave what was kept")?;
     machine.check_io(IO_MIB)?;
-    ensure!(machine.status("disk")?["broken"] == false, "the device is broken");
+    ensure!(
+        machine.status("disk")?["broken"] == false,
+        "the device is broken"
+    );
     machine.unplug()?;
     Ok(Left::Clean)
 }
@@ -87,7 +96,10 @@ fn die(machine: &Machine, dir: &Dir) -> Result<Left> {
     machine.begin_io(IO_MIB)?;
     backend.wait_for("strike")?;
     std::thread::sleep(PAUSE);
-    ensure!(machine.io_ended()?.is_none(), "the I/O ended without a back-end");
+    ensure!(
+        machine.io_ended()?.is_none(),
+        "the I/O ended without a back-end"
+    );
     machine.check()?;
     let next = Backend::hostile_at(dir, "next", "none", &[], backend.socket.clone())?;
     // Its disk is an empty one: what the first had is gone, but all requests
@@ -114,7 +126,10 @@ fn mended(dir: &Dir) -> Result<()> {
     ensure!(machine.status("disk")?["broken"] == false, "still broken");
     machine.check()?;
     let regions = backend.facts("region")?.len();
-    ensure!(regions >= 2, "{regions} areas: the first one is still in use");
+    ensure!(
+        regions >= 2,
+        "{regions} areas: the first one is still in use"
+    );
     machine.unplug()?;
     machine.vm.quit()
 }

@@ -30,8 +30,14 @@ use Outcome::{Harmless, OneRequest, Violation};
 
 /// Attacks on a request.
 const CASES: &[(&str, Outcome)] = &[
-    ("used-id-range", Violation("the back-end says that it used request")),
-    ("used-id-huge", Violation("used request 4294967295, of a ring of")),
+    (
+        "used-id-range",
+        Violation("the back-end says that it used request"),
+    ),
+    (
+        "used-id-huge",
+        Violation("used request 4294967295, of a ring of"),
+    ),
     ("used-id-not-lent", Violation("which it doesn't have")),
     ("used-id-twice", Violation("which it doesn't have")),
     ("used-index-ahead", Violation("moved the used index")),
@@ -85,7 +91,10 @@ fn attacked(machine: &Machine, dir: &Dir, attack: &str, outcome: Outcome) -> Res
         Harmless => machine.check_io(IO_MIB)?,
     }
     machine.io()?;
-    ensure!(machine.status("disk")?["broken"] == false, "the device is broken");
+    ensure!(
+        machine.status("disk")?["broken"] == false,
+        "the device is broken"
+    );
     particulars(machine, &backend, attack)?;
     machine.unplug()?;
     Ok(Left::Clean)
@@ -95,14 +104,21 @@ fn attacked(machine: &Machine, dir: &Dir, attack: &str, outcome: Outcome) -> Res
 pub fn broken(machine: &Machine, words: &str) -> Result<()> {
     machine.wait_said("vhost-user memory isolation: queue 0: ")?;
     let said = machine.said()?;
-    ensure!(said.contains(words), "QEMU said {said:?}, but not {words:?}");
+    ensure!(
+        said.contains(words),
+        "QEMU said {said:?}, but not {words:?}"
+    );
     let lines = said.matches("memory isolation: queue").count();
     ensure!(lines == 1, "QEMU said it {lines} times: {said}");
     wait::until("the device to be broken", SOON, || {
         Ok((machine.status("disk")?["broken"] == true).then_some(()))
     })?;
     machine.vm.qmp.execute_within(SOON, "stop", json!({}))?;
-    machine.vm.qmp.execute_within(SOON, "cont", json!({})).map(drop)
+    machine
+        .vm
+        .qmp
+        .execute_within(SOON, "cont", json!({}))
+        .map(drop)
 }
 
 /// What is to be seen of some attacks besides.
@@ -110,7 +126,10 @@ fn particulars(machine: &Machine, backend: &Backend, attack: &str) -> Result<()>
     match attack {
         "used-len-huge" => {
             let clamped = machine.figures("disk", 0)?["clamped"].clone();
-            ensure!(clamped.as_u64() >= Some(1), "{clamped} lengths were clamped");
+            ensure!(
+                clamped.as_u64() >= Some(1),
+                "{clamped} lengths were clamped"
+            );
         }
         "file-resize" | "file-seal" => {
             ensure!(backend.facts("couldn't")?.len() == 4, "{}", backend.said()?);
@@ -130,7 +149,10 @@ fn particulars(machine: &Machine, backend: &Backend, attack: &str) -> Result<()>
             for answer in asked {
                 ensure!(answer.contains(" refused"), "asked {answer}");
             }
-            ensure!(!backend.said()?.contains("IOTLB_MSG"), "told where the guest's memory is");
+            ensure!(
+                !backend.said()?.contains("IOTLB_MSG"),
+                "told where the guest's memory is"
+            );
         }
         _ => {}
     }
@@ -160,7 +182,9 @@ const ELSEWHERE: &[&str] = &[
 
 /// No attack is forgotten.
 fn each_is_tried(dir: &Dir) -> Result<()> {
-    let list = Command::new(env!("CARGO_BIN_EXE_hostile-backend")).arg("--list").output()?;
+    let list = Command::new(env!("CARGO_BIN_EXE_hostile-backend"))
+        .arg("--list")
+        .output()?;
     let list = String::from_utf8(list.stdout)?;
     dir.log(&list);
     let known: BTreeSet<&str> = list.lines().filter_map(|l| l.split(' ').next()).collect();
@@ -170,7 +194,11 @@ fn each_is_tried(dir: &Dir) -> Result<()> {
         .chain(crate::replies::CASES.iter().map(|(attack, _)| *attack))
         .chain(ELSEWHERE.iter().copied())
         .collect();
-    ensure!(known == tried, "{:?}", known.symmetric_difference(&tried).collect::<Vec<_>>());
+    ensure!(
+        known == tried,
+        "{:?}",
+        known.symmetric_difference(&tried).collect::<Vec<_>>()
+    );
     Ok(())
 }
 

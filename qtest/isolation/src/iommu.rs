@@ -46,7 +46,11 @@ fn disks(dir: &Dir) -> Result<()> {
     };
     let backend = start("main-loop")?;
     let options = ",num-queues=1,bus=root-port,disable-legacy=on,iommu_platform=on";
-    let machine = Machine::boot(&with_disk(&translating()?, &backend.socket, options), "vm", dir)?;
+    let machine = Machine::boot(
+        &with_disk(&translating()?, &backend.socket, options),
+        "vm",
+        dir,
+    )?;
     disk(&machine, dir, backend, &image).context("in the main loop")?;
 
     let kinds: [(&str, (&str, Value)); 2] = [
@@ -95,7 +99,10 @@ fn disk(machine: &Machine, dir: &Dir, backend: Backend, image: &Path) -> Result<
     check_image(image, LONG_MIB)?;
     let figures = machine.figures("disk", 0)?;
     dir.log(format!("{figures}"));
-    ensure!(figures["bytes-in"].as_u64() > Some(LONG_MIB << 20), "not read through it: {figures}");
+    ensure!(
+        figures["bytes-in"].as_u64() > Some(LONG_MIB << 20),
+        "not read through it: {figures}"
+    );
     machine.unplug()?;
     ensure!(machine.areas()? == 0, "an area is left");
     drop(again);
@@ -106,7 +113,10 @@ fn disk(machine: &Machine, dir: &Dir, backend: Backend, image: &Path) -> Result<
 fn check_image(image: &Path, mib: u64) -> Result<()> {
     let bytes = fs::read(image)?;
     let len = (mib as usize) << 20;
-    ensure!(bytes[..len] == stream::bytes(SEED, 0, len), "the image isn't what was written");
+    ensure!(
+        bytes[..len] == stream::bytes(SEED, 0, len),
+        "the image isn't what was written"
+    );
     Ok(())
 }
 
@@ -114,13 +124,22 @@ fn check_image(image: &Path, mib: u64) -> Result<()> {
 /// sysfs, addresses that are nothing without its IOMMU.
 fn check_translated(machine: &Machine, id: &str, path: &str) -> Result<()> {
     // The device there is virtio's; what it is on is the PCI device.
-    let domain = machine.vm.agent.sh(&format!("cat {path}/device/../iommu_group/type"))?;
-    ensure!(domain == "DMA", "the guest's IOMMU has it in a domain of type {domain:?}");
+    let domain = machine
+        .vm
+        .agent
+        .sh(&format!("cat {path}/device/../iommu_group/type"))?;
+    ensure!(
+        domain == "DMA",
+        "the guest's IOMMU has it in a domain of type {domain:?}"
+    );
     let ram = machine.vm.config.mib << 20;
     for vring in ["vring-desc", "vring-avail", "vring-used"] {
         let queue = machine.queue(id, 0)?;
         let at = queue[vring].as_u64().context("an address")?;
-        ensure!(at >= ram, "the {vring} is at {at:#x}, in RAM: it isn't translated");
+        ensure!(
+            at >= ram,
+            "the {vring} is at {at:#x}, in RAM: it isn't translated"
+        );
     }
     Ok(())
 }

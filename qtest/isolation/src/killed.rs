@@ -71,7 +71,13 @@ fn killed(dir: &Dir, iothread: bool, round: Round) -> Result<()> {
 /// The next one is there before the VM goes on, or after.
 fn stop(driver: &mut Driver, backend: Backend, start: Start, number: usize) -> Result<Backend> {
     backend.kill()?;
-    let qmp = |command: &str| driver.machine.vm.qmp.execute_within(SOON, command, json!({}));
+    let qmp = |command: &str| {
+        driver
+            .machine
+            .vm
+            .qmp
+            .execute_within(SOON, command, json!({}))
+    };
     qmp("stop")?;
     if number % 2 == 0 {
         qmp("cont")?;
@@ -102,9 +108,15 @@ fn push(driver: &mut Driver, count: usize) -> Result<()> {
         let mut header = vec![0; 16];
         header[0] = u8::from(!reads);
         header[8] = 8 * number as u8;
-        let data = if reads { Part::Room(4096) } else { Part::Any(4096) };
-        let request =
-            Request { parts: vec![Part::Bytes(header), data, Part::Room(1)], indirect: false };
+        let data = if reads {
+            Part::Room(4096)
+        } else {
+            Part::Any(4096)
+        };
+        let request = Request {
+            parts: vec![Part::Bytes(header), data, Part::Room(1)],
+            indirect: false,
+        };
         let Some(slot) = driver.room(0, &request) else {
             break;
         };
@@ -117,7 +129,11 @@ fn push(driver: &mut Driver, count: usize) -> Result<()> {
 fn drain(driver: &mut Driver) -> Result<()> {
     wait::until("all requests to come back", SOON, || {
         for (slot, written) in driver.reap(0)? {
-            ensure!(written.last() == Some(&OK), "request {slot} failed: {:?}", written.last());
+            ensure!(
+                written.last() == Some(&OK),
+                "request {slot} failed: {:?}",
+                written.last()
+            );
         }
         driver.machine.check_device()?;
         Ok((!driver.busy()).then_some(()))

@@ -28,14 +28,25 @@ fn copy(machine: &Machine, device: &str, to: &str) -> Result<()> {
         let large =
             format!("dd if=/data/fill of={to} bs=1M count=1 seek={round} oflag=direct 2>&1");
         let (status, said) = agent.run(&large)?;
-        ensure!(status != 0 && said.contains("rror"), "a large request: {status} {said}");
-        agent
-            .sh(&format!("dd if=/data/fill of={to} bs=64k count=128 oflag=direct conv=notrunc"))?;
+        ensure!(
+            status != 0 && said.contains("rror"),
+            "a large request: {status} {said}"
+        );
+        agent.sh(&format!(
+            "dd if=/data/fill of={to} bs=64k count=128 oflag=direct conv=notrunc"
+        ))?;
     }
     machine.wait_said("doesn't fit in the queue's")?;
     let lines = machine.said()?.matches("memory isolation: queue").count();
-    ensure!(lines == 1, "QEMU said it {lines} times: {}", machine.said()?);
-    ensure!(machine.status(device)?["broken"] == false, "the device is broken");
+    ensure!(
+        lines == 1,
+        "QEMU said it {lines} times: {}",
+        machine.said()?
+    );
+    ensure!(
+        machine.status(device)?["broken"] == false,
+        "the device is broken"
+    );
     machine.check()
 }
 
@@ -48,7 +59,10 @@ fn disk(dir: &Dir, options: &str) -> Result<()> {
     let agent = &machine.vm.agent;
     let large = "dd if=/dev/vda of=/dev/null bs=1M count=1 iflag=direct 2>&1";
     let (status, said) = agent.run(large)?;
-    ensure!(status != 0 && said.contains("rror"), "a large read: {status} {said}");
+    ensure!(
+        status != 0 && said.contains("rror"),
+        "a large read: {status} {said}"
+    );
     let digest = agent.sh("dd if=/dev/vda bs=64k count=128 iflag=direct | sha256sum")?;
     ensure!(digest.contains(&stream::sha256(SEED, 8)), "{digest}");
     machine.vm.quit()
@@ -61,7 +75,10 @@ fn file_system(dir: &Dir) -> Result<()> {
     // Linux asks for no more than a ring has descriptors for.
     let device = "vhost-user-fs-pci,tag=annex,queue-size=1024,memory-isolation-size=2M";
     let machine = devices::boot(dir, &backend.socket, device, "")?;
-    machine.vm.agent.sh("mkdir -p /mnt && mount -t virtiofs annex /mnt")?;
+    machine
+        .vm
+        .agent
+        .sh("mkdir -p /mnt && mount -t virtiofs annex /mnt")?;
     copy(&machine, "isolated", "/mnt/file")?;
     let digest = stream::sha256_of(&shared.join("file"))?;
     ensure!(digest == stream::sha256(SEED, 8), "the file: {digest}");

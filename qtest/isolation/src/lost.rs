@@ -28,7 +28,9 @@ fn silent(dir: &Dir) -> Result<()> {
     let backend = Backend::hostile(dir, "backend", "start-silent", &["--queues", "8"])?;
     let machine = Bare::empty(dir, &[])?;
     machine.connect(&backend.socket)?;
-    let why = add_netdev(&machine, 1, false).err().context("the netdev was made")?;
+    let why = add_netdev(&machine, 1, false)
+        .err()
+        .context("the netdev was made")?;
     dir.log(format!("refused: {}", why.downcast::<QmpError>()?));
     machine.check_alive()?;
     machine.vm.quit()
@@ -69,15 +71,30 @@ fn migrating(dir: &Dir) -> Result<()> {
         machine.vm.qmp.execute_within(SOON, command, arguments)
     };
     // So slowly that it doesn't end.
-    qmp(&driver.machine, "migrate-set-parameters", json!({ "max-bandwidth": 4096 }))?;
-    qmp(&driver.machine, "migrate", json!({ "uri": "exec:cat >/dev/null" }))?;
+    qmp(
+        &driver.machine,
+        "migrate-set-parameters",
+        json!({ "max-bandwidth": 4096 }),
+    )?;
+    qmp(
+        &driver.machine,
+        "migrate",
+        json!({ "uri": "exec:cat >/dev/null" }),
+    )?;
     wait::until("the migration to begin", SOON, || {
         let status = qmp(&driver.machine, "query-migrate", json!({}))?;
         Ok((status["status"] == "active").then_some(()))
     })?;
     let parts = vec![Part::Bytes(vec![0; 16]), Part::Room(512), Part::Room(1)];
     for slot in 0..2 {
-        driver.submit(0, slot, &Request { parts: parts.clone(), indirect: false })?;
+        driver.submit(
+            0,
+            slot,
+            &Request {
+                parts: parts.clone(),
+                indirect: false,
+            },
+        )?;
     }
     driver.machine.notify(0)?;
     let mut wait_one = |wanted: usize| {
@@ -113,7 +130,10 @@ fn replugged(dir: &Dir) -> Result<()> {
     machine.plug("virtio-net-pci", &nic)?;
     let mut driver = Driver::of(machine, 2)?;
     driver.reset()?;
-    let packet = Request { parts: vec![Part::Bytes(vec![0; 100])], indirect: false };
+    let packet = Request {
+        parts: vec![Part::Bytes(vec![0; 100])],
+        indirect: false,
+    };
     for slot in 0..3 {
         driver.submit(1, slot, &packet)?;
     }
@@ -126,9 +146,13 @@ fn replugged(dir: &Dir) -> Result<()> {
     qmp(&driver.machine, "device_del", json!({ "id": "isolated" }))?;
     // There is no guest to agree.
     qmp(&driver.machine, "system_reset", json!({}))?;
-    driver.machine.vm.qmp.wait(from, "the NIC to be unplugged", SOON, |name, event| {
-        (name == "DEVICE_DELETED" && event.data["device"] == "isolated").then_some(())
-    })?;
+    driver
+        .machine
+        .vm
+        .qmp
+        .wait(from, "the NIC to be unplugged", SOON, |name, event| {
+            (name == "DEVICE_DELETED" && event.data["device"] == "isolated").then_some(())
+        })?;
     driver.machine.plug("virtio-net-pci", &nic)?;
     driver.reset()?;
     send(&mut driver, 1)

@@ -51,12 +51,22 @@ fn moves(
     let image = image(dir, DISK_MIB)?;
     let here = Backend::storage_daemon(dir, "here", &image, "")?;
     let options = format!(",num-queues=1{options}");
-    let machine = Machine::boot(&with_disk(&config()?, &here.socket, &options), "source", dir)?;
+    let machine = Machine::boot(
+        &with_disk(&config()?, &here.socket, &options),
+        "source",
+        dir,
+    )?;
     machine.wait_disk()?;
     machine.begin_io(LONG_MIB)?;
     wait_under_way(&image)?;
     let beyond = Backend::storage_daemon(dir, "there", &image, "")?;
-    let moved = migrate::by(way, &machine.vm, &there(&beyond.socket)?, "destination", dir)?;
+    let moved = migrate::by(
+        way,
+        &machine.vm,
+        &there(&beyond.socket)?,
+        "destination",
+        dir,
+    )?;
     machine.vm.quit()?;
     here.kill()?;
     let moved = Machine::of(moved, dir);
@@ -73,7 +83,9 @@ fn there_and_back(dir: &Dir) -> Result<()> {
         .map(|number| Backend::storage_daemon(dir, &format!("storage-{number}"), &image, ""));
     let mut machines = Vec::new();
     for backend in &backends {
-        let backend = backend.as_ref().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        let backend = backend
+            .as_ref()
+            .map_err(|error| anyhow::anyhow!("{error:#}"))?;
         machines.push(with_disk(&config()?, &backend.socket, ",num-queues=1"));
     }
     let first = Machine::boot(&machines[0], "first", dir)?;

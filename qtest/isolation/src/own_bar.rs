@@ -28,7 +28,10 @@ fn own_bar(dir: &Dir, options: &str, register: u64) -> Result<()> {
     let disk = format!("vhost-user-blk-pci,num-queues=1,queue-size={RING}{options}");
     let mut driver = Driver::start(dir, &backend.socket, &disk, 1)?;
     let header = Part::Bytes(vec![0; 16]);
-    let request = Request { parts: vec![header, Part::Room(1), Part::Room(1)], indirect: false };
+    let request = Request {
+        parts: vec![header, Part::Room(1), Part::Room(1)],
+        indirect: false,
+    };
     for _ in 0..10 {
         driver.reset()?;
         driver.submit(0, 0, &request)?;

@@ -37,7 +37,11 @@ fn pairs(dir: &Dir, iothread: bool, drivers: [usize; 3]) -> Result<()> {
     let mut machine = Bare::empty(dir, &[])?;
     machine.connect(&backend.socket)?;
     add_netdev(&machine, ALL, iothread)?;
-    let nic = [("netdev", json!("net")), ("mq", json!(true)), ("vectors", json!(0))];
+    let nic = [
+        ("netdev", json!("net")),
+        ("mq", json!(true)),
+        ("vectors", json!(0)),
+    ];
     machine.plug("virtio-net-pci", &nic)?;
     let mut driver = Driver::of(machine, 0)?;
     let mut sent = 0;
@@ -57,7 +61,9 @@ fn pairs(dir: &Dir, iothread: bool, drivers: [usize; 3]) -> Result<()> {
         }
         // QEMU takes packets itself, and drops them, if it can't start a queue.
         sent += pairs;
-        driver.machine.wait_told(&backend, &format!("idle served={sent} "))?;
+        driver
+            .machine
+            .wait_told(&backend, &format!("idle served={sent} "))?;
         driver.machine.check_device()?;
     }
     driver.check_ram()?;
@@ -73,12 +79,19 @@ pub fn add_netdev(machine: &Bare, queues: usize, iothread: bool) -> Result<()> {
     if iothread {
         netdev["memory-isolation-iothread"] = json!("io");
     }
-    machine.vm.qmp.execute_within(SOON, "netdev_add", netdev).map(drop)
+    machine
+        .vm
+        .qmp
+        .execute_within(SOON, "netdev_add", netdev)
+        .map(drop)
 }
 
 /// Sends a packet, and waits until it is taken.
 pub fn send(driver: &mut Driver, queue: usize) -> Result<()> {
-    let packet = Request { parts: vec![Part::Bytes(vec![0; 100])], indirect: false };
+    let packet = Request {
+        parts: vec![Part::Bytes(vec![0; 100])],
+        indirect: false,
+    };
     let slot = driver.room(queue, &packet).context("room for a packet")?;
     driver.submit(queue, slot, &packet)?;
     driver.machine.notify(queue)?;

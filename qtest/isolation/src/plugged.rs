@@ -16,17 +16,28 @@ impl Bare {
     /// Connects the chardev "backend", and does so again whenever the back-end
     /// is lost.
     pub fn connect(&self, socket: &Path) -> Result<()> {
-        self.vm.qmp.execute_within(SOON, "chardev-add", chardev(socket, 20))?;
+        self.vm
+            .qmp
+            .execute_within(SOON, "chardev-add", chardev(socket, 20))?;
         self.wait_connected(true)
     }
 
     /// Waits until QEMU is connected to a back-end, or knows that it isn't.
     pub fn wait_connected(&self, wanted: bool) -> Result<()> {
-        let what = if wanted { "QEMU to connect" } else { "QEMU to see its back-end gone" };
+        let what = if wanted {
+            "QEMU to connect"
+        } else {
+            "QEMU to see its back-end gone"
+        };
         wait::until(what, SOON, || {
-            let all = self.vm.qmp.execute_within(SOON, "query-chardev", json!({}))?;
+            let all = self
+                .vm
+                .qmp
+                .execute_within(SOON, "query-chardev", json!({}))?;
             let mut all = all.as_array().context("a list of chardevs")?.iter();
-            let found = all.find(|chardev| chardev["label"] == "backend").context("no chardev")?;
+            let found = all
+                .find(|chardev| chardev["label"] == "backend")
+                .context("no chardev")?;
             let file = found["filename"].as_str().context("a filename")?;
             Ok((file.starts_with("disconnected") != wanted).then_some(()))
         })
@@ -48,7 +59,11 @@ impl Bare {
     pub fn wait_told(&self, backend: &Backend, start: &str) -> Result<()> {
         wait::until(&format!("the back-end to say \"{start}\""), SOON, || {
             self.check_alive()?;
-            Ok(backend.said()?.lines().any(|line| line.starts_with(start)).then_some(()))
+            Ok(backend
+                .said()?
+                .lines()
+                .any(|line| line.starts_with(start))
+                .then_some(()))
         })
     }
 
@@ -59,13 +74,19 @@ impl Bare {
 
     /// Checks that QEMU's main loop runs.
     pub fn check_alive(&self) -> Result<()> {
-        self.vm.qmp.execute_within(SOON, "query-status", json!({})).map(drop)
+        self.vm
+            .qmp
+            .execute_within(SOON, "query-status", json!({}))
+            .map(drop)
     }
 
     /// Checks that the device isn't broken.
     pub fn check_device(&mut self) -> Result<()> {
         let status = self.status()?;
-        ensure!(status & NEEDS_RESET == 0, "the device needs a reset: {status:#x}");
+        ensure!(
+            status & NEEDS_RESET == 0,
+            "the device needs a reset: {status:#x}"
+        );
         self.check_alive()
     }
 }

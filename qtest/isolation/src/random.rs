@@ -33,7 +33,10 @@ const DONE: &str = "1000000";
 fn random(dir: &Dir, options: &str) -> Result<()> {
     let seed = match std::env::var(SEED) {
         Ok(text) => text.parse().with_context(|| format!("{SEED}={text}"))?,
-        Err(_) => std::time::SystemTime::UNIX_EPOCH.elapsed()?.subsec_nanos().into(),
+        Err(_) => std::time::SystemTime::UNIX_EPOCH
+            .elapsed()?
+            .subsec_nanos()
+            .into(),
     };
     println!("{}: {SEED}={seed}", dir.path().display());
     run(dir, options, seed).with_context(|| format!("with {SEED}={seed}"))
@@ -61,7 +64,10 @@ impl Draw {
         let part = if reads { Part::Room } else { Part::Any };
         parts.extend((0..1 + self.below(6)).map(|_| part(512 * (1 + self.below(32)) as u32)));
         parts.push(Part::Room(1));
-        Request { parts, indirect: self.below(4) != 0 }
+        Request {
+            parts,
+            indirect: self.below(4) != 0,
+        }
     }
 }
 
@@ -69,7 +75,10 @@ fn run(dir: &Dir, options: &str, seed: u64) -> Result<()> {
     let backend = Backend::hostile(dir, "backend", "random", &["--seed", &seed.to_string()])?;
     let disk = format!("vhost-user-blk-pci,num-queues=1,queue-size={RING}{options}");
     let mut driver = Driver::start(dir, &backend.socket, &disk, 1)?;
-    let mut draw = Draw { seed: seed ^ 1, count: 0 };
+    let mut draw = Draw {
+        seed: seed ^ 1,
+        count: 0,
+    };
     let (mut rounds, mut broken, mut requests) = (0u64, 0u64, 0);
     let start = Instant::now();
     loop {
@@ -79,14 +88,30 @@ fn run(dir: &Dir, options: &str, seed: u64) -> Result<()> {
         rounds += 1;
         requests += done;
         broken += u64::from(how);
-        driver.machine.vm.qmp.execute_within(SOON, "query-status", json!({}))?;
-        if backend.facts("mutations")?.last().is_some_and(|count| count == DONE) {
+        driver
+            .machine
+            .vm
+            .qmp
+            .execute_within(SOON, "query-status", json!({}))?;
+        if backend
+            .facts("mutations")?
+            .last()
+            .is_some_and(|count| count == DONE)
+        {
             break;
         }
-        ensure!(start.elapsed() < LIMIT, "slow: {rounds} rounds, {requests} requests");
+        ensure!(
+            start.elapsed() < LIMIT,
+            "slow: {rounds} rounds, {requests} requests"
+        );
     }
-    dir.log(format!("{rounds} rounds, {broken} broken, {requests} requests came back"));
-    ensure!(broken >= 5 && requests >= 1000, "{broken} of {rounds} broken, {requests} requests");
+    dir.log(format!(
+        "{rounds} rounds, {broken} broken, {requests} requests came back"
+    ));
+    ensure!(
+        broken >= 5 && requests >= 1000,
+        "{broken} of {rounds} broken, {requests} requests"
+    );
     driver.reset()?;
     driver.check_ram()?;
     driver.machine.vm.quit()

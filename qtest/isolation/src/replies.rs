@@ -52,8 +52,14 @@ fn answered(machine: &Machine, dir: &Dir, attack: &str, outcome: Outcome) -> Res
         let why = error.downcast::<QmpError>()?;
         dir.log(format!("refused: {why}"));
         ensure!(!matches!(outcome, Works), "{why}");
-        ensure!(!why.description.contains("memory-isolation"), "refused for no answer: {why}");
-        ensure!(!backend.facts("strike")?.is_empty(), "refused before it answered: {why}");
+        ensure!(
+            !why.description.contains("memory-isolation"),
+            "refused for no answer: {why}"
+        );
+        ensure!(
+            !backend.facts("strike")?.is_empty(),
+            "refused before it answered: {why}"
+        );
         machine.remove_chardev()?;
         return Ok(Left::Clean);
     }

@@ -93,7 +93,11 @@ fn take() -> Result<Machine> {
         return Ok(machine);
     }
     let name = format!("machine-{}", COUNT.fetch_add(1, Relaxed));
-    Machine::boot(&config()?, &name, &Dir::for_test(&format!("isolation/machines/{name}"))?)
+    Machine::boot(
+        &config()?,
+        &name,
+        &Dir::for_test(&format!("isolation/machines/{name}"))?,
+    )
 }
 
 /// Ends the machines that are left.
@@ -144,7 +148,10 @@ impl Machine {
     /// Checks that QEMU and the guest live, and that the guest's RAM holds
     /// what was written there.
     pub fn check(&self) -> Result<()> {
-        let status = self.vm.qmp.execute_within(SOON, "query-status", json!({}))?;
+        let status = self
+            .vm
+            .qmp
+            .execute_within(SOON, "query-status", json!({}))?;
         ensure!(status["status"] == "running", "{status}");
         let (_, said) = self.vm.agent.run_within("echo alive", LIMIT)?;
         ensure!(said.trim() == "alive", "the guest's shell said {said:?}");
@@ -173,22 +180,31 @@ impl Machine {
         for (name, value) in options {
             device[*name] = value.clone();
         }
-        self.vm.qmp.execute_within(SOON, "device_add", device).map(drop)
+        self.vm
+            .qmp
+            .execute_within(SOON, "device_add", device)
+            .map(drop)
     }
 
     /// Waits until the guest has the disk.
     pub fn wait_disk(&self) -> Result<()> {
         let wait = "timeout 60 sh -c 'until [ -b /dev/vda ]; do sleep 0.1; done'";
-        self.vm.agent.sh(wait).map(drop).context("the guest doesn't see the disk")
+        self.vm
+            .agent
+            .sh(wait)
+            .map(drop)
+            .context("the guest doesn't see the disk")
     }
 
     /// Takes the device out; the guest has to agree.
     pub fn unplug(&self) -> Result<()> {
         let from = self.vm.qmp.now();
         self.vm.qmp.execute("device_del", json!({ "id": "disk" }))?;
-        self.vm.qmp.wait(from, "the disk to be unplugged", LIMIT, |name, event| {
-            (name == "DEVICE_DELETED" && event.data["device"] == "disk").then_some(())
-        })?;
+        self.vm
+            .qmp
+            .wait(from, "the disk to be unplugged", LIMIT, |name, event| {
+                (name == "DEVICE_DELETED" && event.data["device"] == "disk").then_some(())
+            })?;
         self.remove_chardev()
     }
 
@@ -196,7 +212,10 @@ impl Machine {
     pub fn remove_chardev(&self) -> Result<()> {
         // QEMU lets go of it a little after the event.
         wait::until("the chardev to be removed", SOON, || {
-            let removed = self.vm.qmp.execute("chardev-remove", json!({ "id": "backend" }));
+            let removed = self
+                .vm
+                .qmp
+                .execute("chardev-remove", json!({ "id": "backend" }));
             Ok(removed.is_ok().then_some(()))
         })
     }
@@ -236,7 +255,10 @@ impl Machine {
     /// written.
     pub fn check_io(&self, mib: u64) -> Result<()> {
         let said = self.wait_io()?;
-        ensure!(said.contains(&stream::sha256(SEED, mib)), "wrong data or none: {said}");
+        ensure!(
+            said.contains(&stream::sha256(SEED, mib)),
+            "wrong data or none: {said}"
+        );
         Ok(())
     }
 
@@ -249,7 +271,9 @@ impl Machine {
     /// Resets the machine, and waits until the guest is up again.
     pub fn reboot(&self) -> Result<()> {
         let from = self.vm.console.now();
-        self.vm.qmp.execute_within(SOON, "system_reset", json!({}))?;
+        self.vm
+            .qmp
+            .execute_within(SOON, "system_reset", json!({}))?;
         // The first tick comes soon after a boot, and seldom later.
         self.vm.console.wait_tick(from, 0, BOOT_LIMIT)?;
         self.fill()
@@ -258,18 +282,25 @@ impl Machine {
     /// How many memory areas for back-ends QEMU has mapped.
     pub fn areas(&self) -> Result<usize> {
         let maps = fs::read_to_string(format!("/proc/{}/maps", self.vm.pid()))?;
-        Ok(maps.lines().filter(|line| line.contains("/memfd:isolated-memory")).count())
+        Ok(maps
+            .lines()
+            .filter(|line| line.contains("/memfd:isolated-memory"))
+            .count())
     }
 
     /// What QEMU knows of the virtio device `id`.
     pub fn status(&self, id: &str) -> Result<Value> {
-        self.vm.qmp.execute("x-query-virtio-status", json!({ "path": virtio_path(id) }))
+        self.vm
+            .qmp
+            .execute("x-query-virtio-status", json!({ "path": virtio_path(id) }))
     }
 
     /// What QEMU knows of a queue of the virtio device `id`.
     pub fn queue(&self, id: &str, queue: u16) -> Result<Value> {
         let arguments = json!({ "path": virtio_path(id), "queue": queue });
-        self.vm.qmp.execute("x-query-virtio-queue-status", arguments)
+        self.vm
+            .qmp
+            .execute("x-query-virtio-queue-status", arguments)
     }
 
     /// The figures of a queue of the device `id`.
@@ -281,9 +312,14 @@ impl Machine {
 /// The figures of a queue of a VM's device `id`.
 pub fn figures_of(vm: &Vm, id: &str, queue: u16) -> Result<Value> {
     let arguments = json!({ "path": virtio_path(id), "queue": queue });
-    let mut status = vm.qmp.execute("x-query-virtio-vhost-queue-status", arguments)?;
+    let mut status = vm
+        .qmp
+        .execute("x-query-virtio-vhost-queue-status", arguments)?;
     let figures = status["isolation"].take();
-    ensure!(figures.is_object(), "no figures of an isolated queue in {status}");
+    ensure!(
+        figures.is_object(),
+        "no figures of an isolated queue in {status}"
+    );
     Ok(figures)
 }
 

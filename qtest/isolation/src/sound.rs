@@ -78,7 +78,10 @@ fn words(words: &[u32]) -> Vec<u8> {
 /// A request to the card, which it has to carry out; what it answers.
 fn control(driver: &mut Driver, message: &[u32], room: u32) -> Result<Vec<u8>> {
     let answer = driver.ask(CONTROL, words(message), 4 + room)?;
-    ensure!(answer.starts_with(&words(&[OK])), "the answer to {message:x?}: {answer:x?}");
+    ensure!(
+        answer.starts_with(&words(&[OK])),
+        "the answer to {message:x?}: {answer:x?}"
+    );
     Ok(answer[4..].to_vec())
 }
 
@@ -109,7 +112,10 @@ fn written(driver: &mut Driver, queue: usize, slots: &[usize]) -> Result<Vec<Vec
         done.extend(driver.reap(queue)?);
         Ok((done.len() == slots.len()).then_some(()))
     })?;
-    ensure!(done.iter().map(|(slot, _)| slot).eq(slots), "not in their order");
+    ensure!(
+        done.iter().map(|(slot, _)| slot).eq(slots),
+        "not in their order"
+    );
     Ok(done.into_iter().map(|(_, written)| written).collect())
 }
 
@@ -117,7 +123,10 @@ fn written(driver: &mut Driver, queue: usize, slots: &[usize]) -> Result<Vec<Vec
 fn carried(driver: &Driver, queue: usize, out: usize, into: usize) -> Result<()> {
     let figures = figures_of(&driver.machine.vm, "isolated", queue as u16)?;
     let exact = figures["bytes-out"] == out && figures["bytes-in"] == into;
-    ensure!(exact, "{out} bytes out and {into} in were wanted: {figures}");
+    ensure!(
+        exact,
+        "{out} bytes out and {into} in were wanted: {figures}"
+    );
     Ok(())
 }
 
@@ -126,7 +135,10 @@ fn play(driver: &mut Driver, played: &Path, data: &[u8], indirect: bool) -> Resu
     prepare(driver, OUTPUT)?;
     control(driver, &[START, OUTPUT], 0)?;
     let messages = data.chunks(PERIOD).map(|period| Request {
-        parts: vec![Part::Bytes([&words(&[OUTPUT]), period].concat()), Part::Room(8)],
+        parts: vec![
+            Part::Bytes([&words(&[OUTPUT]), period].concat()),
+            Part::Room(8),
+        ],
         indirect,
     });
     let slots = submit(driver, PLAY, &messages.collect::<Vec<_>>())?;
@@ -139,9 +151,15 @@ fn play(driver: &mut Driver, played: &Path, data: &[u8], indirect: bool) -> Resu
     // takes the header's length off each message twice.
     prepare(driver, OUTPUT)?;
     control(driver, &[RELEASE, OUTPUT], 0)?;
-    let heard: Vec<u8> =
-        data.chunks(PERIOD).flat_map(|period| &period[..PERIOD - 4]).copied().collect();
-    ensure!(fs::read(played)? == heard, "what was played isn't what was given");
+    let heard: Vec<u8> = data
+        .chunks(PERIOD)
+        .flat_map(|period| &period[..PERIOD - 4])
+        .copied()
+        .collect();
+    ensure!(
+        fs::read(played)? == heard,
+        "what was played isn't what was given"
+    );
     carried(driver, PLAY, data.len() + 4 * PERIODS, 8 * PERIODS)
 }
 
@@ -150,7 +168,11 @@ fn play(driver: &mut Driver, played: &Path, data: &[u8], indirect: bool) -> Resu
 fn capture(driver: &mut Driver, known: &[u8], indirect: bool) -> Result<()> {
     prepare(driver, INPUT)?;
     let message = Request {
-        parts: vec![Part::Bytes(words(&[INPUT])), Part::Room(PERIOD as u32), Part::Room(8)],
+        parts: vec![
+            Part::Bytes(words(&[INPUT])),
+            Part::Room(PERIOD as u32),
+            Part::Room(8),
+        ],
         indirect,
     };
     let slots = submit(driver, CAPTURE, &vec![message; PERIODS])?;
@@ -158,7 +180,10 @@ fn capture(driver: &mut Driver, known: &[u8], indirect: bool) -> Result<()> {
     control(driver, &[START, INPUT], 0)?;
     let got = written(driver, CAPTURE, &slots)?;
     for (got, wanted) in got.iter().zip(known.chunks(PERIOD)) {
-        ensure!(got.starts_with(wanted), "what was captured isn't what there was");
+        ensure!(
+            got.starts_with(wanted),
+            "what was captured isn't what there was"
+        );
         let status = &got[PERIOD..];
         ensure!(status.starts_with(&words(&[OK])), "captured: {status:x?}");
     }
@@ -170,8 +195,17 @@ fn capture(driver: &mut Driver, known: &[u8], indirect: bool) -> Result<()> {
 /// The card has until then to take what it was given, or not: both must do.
 fn stop_and_cont(driver: &Driver) -> Result<()> {
     std::thread::sleep(Duration::from_millis(200));
-    driver.machine.vm.qmp.execute_within(SOON, "stop", json!({}))?;
-    driver.machine.vm.qmp.execute_within(SOON, "cont", json!({})).map(drop)
+    driver
+        .machine
+        .vm
+        .qmp
+        .execute_within(SOON, "stop", json!({}))?;
+    driver
+        .machine
+        .vm
+        .qmp
+        .execute_within(SOON, "cont", json!({}))
+        .map(drop)
 }
 
 /// Plays, captures while the machine stops now and then, and does it all again
@@ -184,7 +218,10 @@ fn sound(dir: &Dir, options: &str) -> Result<()> {
     fs::write(&config, card(&played, &captured))?;
     let path = socket(dir, "snd")?;
     let mut command = Command::new(files::backend("vhost-device-sound")?);
-    command.arg("--socket").arg(&path).args(["--backend", "alsa"]);
+    command
+        .arg("--socket")
+        .arg(&path)
+        .args(["--backend", "alsa"]);
     command.env("ALSA_CONFIG_PATH", &config);
     let backend = Backend::start(command, dir, "snd", path)?;
     let device = format!("vhost-user-snd-pci{options}");
@@ -193,7 +230,10 @@ fn sound(dir: &Dir, options: &str) -> Result<()> {
         driver.reset()?;
         ensure!(driver.machine.config_word(4)? == 2, "it has two streams");
         let streams = control(&mut driver, &[PCM_INFO, 0, 2, 32], 64)?;
-        ensure!(streams[24] == 0 && streams[56] == 1, "out and in: {streams:x?}");
+        ensure!(
+            streams[24] == 0 && streams[56] == 1,
+            "out and in: {streams:x?}"
+        );
         let data = stream::bytes(16 + u64::from(indirect), 0, PERIOD * PERIODS);
         play(&mut driver, &played, &data, indirect)?;
         capture(&mut driver, &known, indirect)?;

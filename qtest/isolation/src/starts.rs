@@ -29,7 +29,12 @@ pub struct Kind {
 }
 
 const fn kind(name: &'static str, queues: usize) -> Kind {
-    Kind { name, queues, features: 0, returns: true }
+    Kind {
+        name,
+        queues,
+        features: 0,
+        returns: true,
+    }
 }
 
 /// What I2C can't do without.
@@ -38,14 +43,23 @@ const ZERO_LENGTH_REQUEST: u64 = 1;
 /// All of them.
 pub const KINDS: &[Kind] = &[
     kind("blk", 1),
-    Kind { returns: false, ..kind("fs", 2) },
+    Kind {
+        returns: false,
+        ..kind("fs", 2)
+    },
     kind("gpio", 2),
-    Kind { features: ZERO_LENGTH_REQUEST, ..kind("i2c", 1) },
+    Kind {
+        features: ZERO_LENGTH_REQUEST,
+        ..kind("i2c", 1)
+    },
     kind("input", 2),
     kind("rng", 1),
     kind("scsi", 3),
     kind("snd", 2),
-    Kind { returns: false, ..kind("vsock", 2) },
+    Kind {
+        returns: false,
+        ..kind("vsock", 2)
+    },
 ];
 
 inventory::submit! { Family(|add| {
@@ -62,13 +76,20 @@ impl Kind {
     /// A back-end of this kind, as far as QEMU can tell.
     pub fn backend(self, dir: &Dir, attack: &str) -> Result<Backend> {
         let features = self.features.to_string();
-        Backend::hostile(dir, "backend", attack, &["--queues", "8", "--features", &features])
+        Backend::hostile(
+            dir,
+            "backend",
+            attack,
+            &["--queues", "8", "--features", &features],
+        )
     }
 
     /// Plugs one in, isolated.
     pub fn plug(self, machine: &mut Bare) -> Result<()> {
-        let mut options: Vec<(&str, Value)> =
-            vec![("chardev", json!("backend")), ("memory-isolation", json!(true))];
+        let mut options: Vec<(&str, Value)> = vec![
+            ("chardev", json!("backend")),
+            ("memory-isolation", json!(true)),
+        ];
         if self.name == "fs" {
             options.push(("tag", json!("annex")));
         }

@@ -81,20 +81,29 @@ fn check_file(machine: &Machine) -> Result<()> {
     let said = machine.wait_io()?;
     let agent = &machine.vm.agent;
     let digest = agent.sh("echo 3 > /proc/sys/vm/drop_caches && sha256sum /mnt/file")?;
-    ensure!(digest.starts_with(&stream::sha256(SEED, LONG_MIB)), "the file: {digest}; {said}");
+    ensure!(
+        digest.starts_with(&stream::sha256(SEED, LONG_MIB)),
+        "the file: {digest}; {said}"
+    );
     Ok(())
 }
 
 /// Has the guest sleep in its RAM (S3), and wakes it when `meanwhile` is done.
 fn asleep<T>(machine: &Machine, meanwhile: impl FnOnce() -> Result<T>) -> Result<T> {
-    ensure!(machine.io_ended()?.is_none(), "the file was written before the guest slept");
+    ensure!(
+        machine.io_ended()?.is_none(),
+        "the file was written before the guest slept"
+    );
     let agent = &machine.vm.agent;
     std::thread::scope(|scope| {
         // The shell is told how that went when the guest is awake.
         let slept = scope.spawn(|| agent.run_within("echo mem > /sys/power/state", 2 * LIMIT));
         machine.vm.wait_run_state("suspended", LIMIT)?;
         let result = meanwhile()?;
-        machine.vm.qmp.execute_within(SOON, "system_wakeup", json!({}))?;
+        machine
+            .vm
+            .qmp
+            .execute_within(SOON, "system_wakeup", json!({}))?;
         let (status, said) = slept.join().expect("an answer or an error")?;
         ensure!(status == 0, "the guest didn't sleep: {said}");
         Ok(result)

@@ -63,22 +63,36 @@ fn translate(driver: &mut Driver, flags: impl Fn(u64) -> u64) -> Result<()> {
     }
     entry(LEVEL_3 + of(IOVA, 3), LEVEL_2 | present)?;
     for table in 0..MAPPED >> 21 {
-        entry(LEVEL_2 + of(IOVA + (table << 21), 2), (LEVEL_1 + table * PAGE) | present)?;
+        entry(
+            LEVEL_2 + of(IOVA + (table << 21), 2),
+            (LEVEL_1 + table * PAGE) | present,
+        )?;
     }
     for page in (0..MAPPED).step_by(PAGE as usize) {
         entry(LEVEL_1 + page / PAGE * 8, page | flags(page))?;
     }
-    driver.machine.ask(&format!("writeq {ROOT_TABLE:#x} {ROOT:#x}"))?;
+    driver
+        .machine
+        .ask(&format!("writeq {ROOT_TABLE:#x} {ROOT:#x}"))?;
     for command in [SET_ROOT, TRANSLATE] {
-        driver.machine.ask(&format!("writel {GLOBAL_COMMAND:#x} {command:#x}"))?;
+        driver
+            .machine
+            .ask(&format!("writel {GLOBAL_COMMAND:#x} {command:#x}"))?;
     }
     Ok(())
 }
 
 fn request(reads: bool, sector: u64) -> Request {
     let header = [u64::from(!reads), sector].map(u64::to_le_bytes).concat();
-    let data = if reads { Part::Room(LEN as u32) } else { Part::Any(LEN as u32) };
-    Request { parts: vec![Part::Bytes(header), data, Part::Room(1)], indirect: false }
+    let data = if reads {
+        Part::Room(LEN as u32)
+    } else {
+        Part::Any(LEN as u32)
+    };
+    Request {
+        parts: vec![Part::Bytes(header), data, Part::Room(1)],
+        indirect: false,
+    }
 }
 
 /// Carries out a request, which has to succeed.
@@ -86,7 +100,10 @@ fn does(driver: &mut Driver, slot: usize, request: &Request) -> Result<()> {
     driver.submit(0, slot, request)?;
     driver.machine.notify(0)?;
     wait::until("the request to come back", SOON, || {
-        ensure!(driver.machine.status()? & NEEDS_RESET == 0, "the device is broken");
+        ensure!(
+            driver.machine.status()? & NEEDS_RESET == 0,
+            "the device is broken"
+        );
         Ok((driver.reap(0)?.len() == 1).then_some(()))
     })
 }
@@ -127,18 +144,30 @@ fn denied(dir: &Dir) -> Result<()> {
     let written = driver.data(READ_ONLY, LEN)?;
     does(&mut driver, READ_ONLY, &request(false, 0))?;
     does(&mut driver, 0, &request(true, 0))?;
-    ensure!(driver.data(0, LEN)? == written, "the disk hasn't what was written");
+    ensure!(
+        driver.data(0, LEN)? == written,
+        "the disk hasn't what was written"
+    );
 
     // What the disk has there are other bytes.
     breaks(&mut driver, READ_ONLY, &request(true, 64))?;
-    ensure!(driver.data(READ_ONLY, LEN)? == written, "a read-only page was written");
+    ensure!(
+        driver.data(READ_ONLY, LEN)? == written,
+        "a read-only page was written"
+    );
 
     let missing = driver.data(MISSING, LEN)?;
     breaks(&mut driver, MISSING, &request(false, 0))?;
     breaks(&mut driver, MISSING, &request(true, 0))?;
-    ensure!(driver.data(MISSING, LEN)? == missing, "a missing page was written");
+    ensure!(
+        driver.data(MISSING, LEN)? == missing,
+        "a missing page was written"
+    );
     does(&mut driver, 0, &request(true, 0))?;
-    ensure!(driver.data(0, LEN)? == written, "the disk has what couldn't be read");
+    ensure!(
+        driver.data(0, LEN)? == written,
+        "the disk has what couldn't be read"
+    );
 
     // As with any device of QEMU's, the page reads as zeros and isn't written.
     let page = PAGE as usize;
@@ -146,10 +175,16 @@ fn denied(dir: &Dir) -> Result<()> {
     does(&mut driver, HALF, &request(false, 128))?;
     does(&mut driver, 0, &request(true, 128))?;
     let expected = [&vec![0; page], &half[page..]].concat();
-    ensure!(driver.data(0, LEN)? == expected, "not zeros and the second page were written");
+    ensure!(
+        driver.data(0, LEN)? == expected,
+        "not zeros and the second page were written"
+    );
     does(&mut driver, HALF, &request(true, 0))?;
     let expected = [&half[..page], &written[page..]].concat();
-    ensure!(driver.data(HALF, LEN)? == expected, "not the second page alone was read");
+    ensure!(
+        driver.data(HALF, LEN)? == expected,
+        "not the second page alone was read"
+    );
     driver.check_ram()?;
     driver.machine.vm.quit()
 }

@@ -27,7 +27,9 @@ pub fn sha256(seed: u64, mib: u64) -> String {
     let mut digest = Sha256::new();
     for block in 0..mib {
         let words = block * WORDS_PER_MIB..(block + 1) * WORDS_PER_MIB;
-        let bytes: Vec<u8> = words.flat_map(|index| word(seed, index).to_le_bytes()).collect();
+        let bytes: Vec<u8> = words
+            .flat_map(|index| word(seed, index).to_le_bytes())
+            .collect();
         digest.update(&bytes);
     }
     hex::encode(digest.finalize())
@@ -53,7 +55,11 @@ mod tests {
     #[test]
     fn is_splitmix64() {
         // The first outputs for seed 1234567 that the algorithm's users quote.
-        let known = [6457827717110365317, 3203168211198807973, 9817491932198370423];
+        let known = [
+            6457827717110365317,
+            3203168211198807973,
+            9817491932198370423,
+        ];
         for (index, value) in known.into_iter().enumerate() {
             assert_eq!(word(1234567, index as u64), value);
         }

@@ -83,10 +83,16 @@ fn host_lists(tape: &Tape, file: usize, members: usize) -> Result<()> {
     let files = simh::files(&tape.dir.file("blank.tap"))?;
     let archive = tape.dir.file("archive.tar");
     std::fs::write(&archive, files.get(file).context("a file on the tape")?)?;
-    let list = std::process::Command::new("tar").arg("-tf").arg(&archive).output()?;
+    let list = std::process::Command::new("tar")
+        .arg("-tf")
+        .arg(&archive)
+        .output()?;
     let found = String::from_utf8_lossy(&list.stdout).lines().count();
     let said = String::from_utf8_lossy(&list.stderr);
-    ensure!(list.status.success() && found == members, "the host's tar: {found} members {said}");
+    ensure!(
+        list.status.success() && found == members,
+        "the host's tar: {found} members {said}"
+    );
     Ok(())
 }
 
@@ -97,9 +103,18 @@ fn tar_blocking_factors(tape: &Tape) -> Result<()> {
         tape.sh(&format!("cd /data && tar -b {factor} -cf $T tree"))?;
         let longest = simh::tape(&tape.dir.file("blank.tap"))?
             .iter()
-            .map(|object| if let simh::Object::Record(data) = object { data.len() } else { 0 })
+            .map(|object| {
+                if let simh::Object::Record(data) = object {
+                    data.len()
+                } else {
+                    0
+                }
+            })
             .max();
-        ensure!(longest == Some(factor * 512), "records of {longest:?} bytes, factor {factor}");
+        ensure!(
+            longest == Some(factor * 512),
+            "records of {longest:?} bytes, factor {factor}"
+        );
         tape.mt("rewind")?;
         tape.sh(&format!("tar -b {factor} -xf $T -C /data/restored"))?;
         check_restored(tape)?;
@@ -142,17 +157,29 @@ fn tar_fixed_blocks(tape: &Tape) -> Result<()> {
 fn tar_multi_volume(tape: &Tape) -> Result<()> {
     const VOLUMES: usize = 3;
     make_tree(tape, (2 * SMALL_CAPACITY) >> 20)?;
-    let volumes: Result<Vec<_>> =
-        (0..VOLUMES).map(|number| tape.blank(&format!("volume-{number}.tap"))).collect();
+    let volumes: Result<Vec<_>> = (0..VOLUMES)
+        .map(|number| tape.blank(&format!("volume-{number}.tap")))
+        .collect();
     let volumes = volumes?;
     // What tar runs to have the volume changed.
-    tape.sh("printf '#!/bin/sh\\nrm -f /data/changed; echo $TAR_VOLUME > /data/wanted.new; \
+    tape.sh(
+        "printf '#!/bin/sh\\nrm -f /data/changed; echo $TAR_VOLUME > /data/wanted.new; \
          mv /data/wanted.new /data/wanted; until [ -e /data/changed ]; do sleep 0.1; done\\n' \
-         > /data/change; chmod +x /data/change")?;
+         > /data/change; chmod +x /data/change",
+    )?;
     for (what, command) in [
-        ("writing", "cd /data && tar -c -M -F /data/change -b 64 -f $T tree"),
-        ("comparing", "cd /data && tar -d -M -F /data/change -b 64 -f $T"),
-        ("restoring", "cd /data/restored && tar -x -M -F /data/change -b 64 -f $T"),
+        (
+            "writing",
+            "cd /data && tar -c -M -F /data/change -b 64 -f $T tree",
+        ),
+        (
+            "comparing",
+            "cd /data && tar -d -M -F /data/change -b 64 -f $T",
+        ),
+        (
+            "restoring",
+            "cd /data/restored && tar -x -M -F /data/change -b 64 -f $T",
+        ),
     ] {
         tape.insert(&volumes[0], Tab::Open)?;
         tape.sh(&format!(
@@ -161,20 +188,33 @@ fn tar_multi_volume(tape: &Tape) -> Result<()> {
         for (number, volume) in volumes.iter().enumerate().skip(1) {
             let wanted = wait::until(&format!("tar to want a volume, {what}"), LIMIT, || {
                 std::thread::sleep(Duration::from_millis(100));
-                let text = tape.vm.agent.sh("cat /data/wanted /data/done 2>/dev/null; true")?;
+                let text = tape
+                    .vm
+                    .agent
+                    .sh("cat /data/wanted /data/done 2>/dev/null; true")?;
                 Ok(Some(text).filter(|text| !text.is_empty()))
             })?;
             let said = tape.vm.agent.sh("cat /data/said")?;
-            ensure!(wanted == format!("{}", number + 1), "tar wants {wanted:?}, {what}: {said}");
+            ensure!(
+                wanted == format!("{}", number + 1),
+                "tar wants {wanted:?}, {what}: {said}"
+            );
             tape.insert(volume, Tab::Open)?;
             tape.sh("rm /data/wanted; touch /data/changed")?;
         }
         let status = wait::until(&format!("tar to end, {what}"), LIMIT, || {
             std::thread::sleep(Duration::from_millis(100));
-            let text = tape.vm.agent.sh("cat /data/wanted /data/done 2>/dev/null; true")?;
+            let text = tape
+                .vm
+                .agent
+                .sh("cat /data/wanted /data/done 2>/dev/null; true")?;
             Ok(Some(text).filter(|text| !text.is_empty()))
         })?;
-        ensure!(status == "0", "{what}: {status} {}", tape.vm.agent.sh("cat /data/said")?);
+        ensure!(
+            status == "0",
+            "{what}: {status} {}",
+            tape.vm.agent.sh("cat /data/said")?
+        );
     }
     check_restored(tape)?;
     for (number, volume) in volumes.iter().enumerate() {
@@ -182,7 +222,10 @@ fn tar_multi_volume(tape: &Tape) -> Result<()> {
         let limit = SMALL_CAPACITY + (64 << 10);
         ensure!(length <= limit, "volume {number} has {length} bytes");
         let full = length > SMALL_CAPACITY * 8 / 10;
-        ensure!(full || number + 1 == VOLUMES, "volume {number} ended at {length} bytes");
+        ensure!(
+            full || number + 1 == VOLUMES,
+            "volume {number} ended at {length} bytes"
+        );
     }
     Ok(())
 }
@@ -191,9 +234,13 @@ fn cpio(tape: &Tape) -> Result<()> {
     make_tree(tape, 2)?;
     for (format, options) in [("newc", "-B"), ("odc", "-C 65536"), ("newc", "-C 5130")] {
         tape.mt("rewind")?;
-        tape.sh(&format!("cd /data && find tree | cpio --quiet -o -H {format} {options} > $T"))?;
+        tape.sh(&format!(
+            "cd /data && find tree | cpio --quiet -o -H {format} {options} > $T"
+        ))?;
         tape.mt("rewind")?;
-        tape.sh(&format!("cd /data/restored && cpio --quiet -id -H {format} {options} < $T"))?;
+        tape.sh(&format!(
+            "cd /data/restored && cpio --quiet -id -H {format} {options} < $T"
+        ))?;
         check_restored(tape)?;
     }
     // Through cpio's own opening of the tape.

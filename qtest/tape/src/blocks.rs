@@ -55,10 +55,17 @@ fn on_size(body: impl Fn(&Tape) -> Result<()> + Send + 'static) -> annex_qtest::
 /// What dd wrote is the stream, in `count` records of `size` bytes and a mark.
 fn check_image(tape: &Tape, size: usize, count: usize) -> Result<()> {
     let found = simh::tape(&tape.dir.file("blank.tap"))?;
-    ensure!(found.len() == count + 1 && found[count] == Object::Mark, "{} objects", found.len());
+    ensure!(
+        found.len() == count + 1 && found[count] == Object::Mark,
+        "{} objects",
+        found.len()
+    );
     for (index, object) in found[..count].iter().enumerate() {
         let data = stream::bytes(1, (index * size) as u64, size);
-        ensure!(*object == Object::Record(data), "record {index}: {object:?}");
+        ensure!(
+            *object == Object::Record(data),
+            "record {index}: {object:?}"
+        );
     }
     Ok(())
 }
@@ -69,15 +76,21 @@ fn source(tape: &Tape, bytes: usize) -> Result<()> {
 }
 
 fn reads_back(tape: &Tape, transfer: usize, bytes: usize) -> Result<()> {
-    let found =
-        tape.sh(&format!("dd if=$T bs={transfer} 2>/dev/null | sha256sum | cut -c 1-64"))?;
-    ensure!(found == sha256(&stream::bytes(1, 0, bytes)), "the data read isn't what was written");
+    let found = tape.sh(&format!(
+        "dd if=$T bs={transfer} 2>/dev/null | sha256sum | cut -c 1-64"
+    ))?;
+    ensure!(
+        found == sha256(&stream::bytes(1, 0, bytes)),
+        "the data read isn't what was written"
+    );
     Ok(())
 }
 
 fn variable(tape: &Tape, size: usize, count: usize) -> Result<()> {
     source(tape, size * count)?;
-    tape.sh(&format!("dd if=/data/fill of=$T bs={size} count={count} 2>&1"))?;
+    tape.sh(&format!(
+        "dd if=/data/fill of=$T bs={size} count={count} 2>&1"
+    ))?;
     tape.ensure_at(count as u64 + 1, "dd")?;
     check_image(tape, size, count)?;
     tape.mt("rewind")?;
@@ -89,7 +102,9 @@ fn fixed(tape: &Tape, block: usize, transfer: usize) -> Result<()> {
     let bytes = TRANSFERS * transfer;
     source(tape, bytes)?;
     tape.mt(&format!("setblk {block}"))?;
-    tape.sh(&format!("dd if=/data/fill of=$T bs={transfer} count={TRANSFERS} 2>&1"))?;
+    tape.sh(&format!(
+        "dd if=/data/fill of=$T bs={transfer} count={TRANSFERS} 2>&1"
+    ))?;
     tape.ensure_at((bytes / block) as u64 + 1, "dd")?;
     check_image(tape, block, bytes / block)?;
     tape.mt("rewind")?;
@@ -100,9 +115,13 @@ fn fixed(tape: &Tape, block: usize, transfer: usize) -> Result<()> {
 
 fn longest(tape: &Tape) -> Result<()> {
     let limits = tape.sh("sg_raw -r 6 $SG 05 00 00 00 00 00 2>&1")?;
-    ensure!(limits.contains("00 ff ff ff 00 01"), "READ BLOCK LIMITS: {limits}");
+    ensure!(
+        limits.contains("00 ff ff ff 00 01"),
+        "READ BLOCK LIMITS: {limits}"
+    );
     variable(tape, LONGEST, 2)?;
-    tape.sh_fails("dd if=/dev/zero of=$T bs=16777216 count=1 2>&1").map(drop)
+    tape.sh_fails("dd if=/dev/zero of=$T bs=16777216 count=1 2>&1")
+        .map(drop)
 }
 
 /// A read may ask for more than there is: it gets the record.

@@ -35,9 +35,17 @@ fn empty_drive(tape: &Tape) -> Result<()> {
     // Its identity needs no cartridge.
     ensure!(tape.sh("sg_inq $SG")?.contains("tape"));
     let (status, text) = tape.run("sg_turs -v $SG 2>&1")?;
-    ensure!(status == 2 && text.contains("Medium not present"), "{status}: {text}");
+    ensure!(
+        status == 2 && text.contains("Medium not present"),
+        "{status}: {text}"
+    );
     tape.insert(&tape.dir.file("blank.tap"), Tab::Open)?;
-    tape.does(&[("w:100", "1 100"), ("rewind", "ok"), ("s:0", ""), ("r:100", "1 100")])
+    tape.does(&[
+        ("w:100", "1 100"),
+        ("rewind", "ok"),
+        ("s:0", ""),
+        ("r:100", "1 100"),
+    ])
 }
 
 /// The guest learns that the cartridge is another one, and writes nothing to
@@ -47,16 +55,31 @@ fn changed_while_open(tape: &Tape) -> Result<()> {
     tape.answers(1)?;
     tape.insert(&tape.blank("second.tap")?, Tab::Open)?;
     let first = simh::tape(&tape.dir.file("blank.tap"))?;
-    ensure!(first.len() == 3, "taken out, the first cartridge has {first:?}");
+    ensure!(
+        first.len() == 3,
+        "taken out, the first cartridge has {first:?}"
+    );
     tape.sh("touch /data/go")?;
     let said = tape.answers(6)?;
-    ensure!(said[1] == "w:5000: 0 0 EIO", "a write to another cartridge: {said:?}");
+    ensure!(
+        said[1] == "w:5000: 0 0 EIO",
+        "a write to another cartridge: {said:?}"
+    );
     let second = simh::tape(&tape.dir.file("second.tap"))?;
     let stray = simh::Object::Record(annex_qtest::stream::bytes(0, 15_000, 5000));
-    ensure!(!second.contains(&stray), "what was meant for the first is on the second");
+    ensure!(
+        !second.contains(&stray),
+        "what was meant for the first is on the second"
+    );
     // Opened anew, the tape is at its beginning and can be used.
     tape.mt("rewind")?;
-    tape.does(&[("s:3", ""), ("w:100", "1 100"), ("rewind", "ok"), ("s:3", ""), ("r:100", "1 100")])
+    tape.does(&[
+        ("s:3", ""),
+        ("w:100", "1 100"),
+        ("rewind", "ok"),
+        ("s:3", ""),
+        ("r:100", "1 100"),
+    ])
 }
 
 fn taken_out_while_open(tape: &Tape) -> Result<()> {
@@ -65,13 +88,19 @@ fn taken_out_while_open(tape: &Tape) -> Result<()> {
     tape.remove()?;
     tape.sh("touch /data/go")?;
     let said = tape.answers(4)?;
-    ensure!(said[1].starts_with("w:5000: 0 0 E"), "a write without a cartridge: {said:?}");
+    ensure!(
+        said[1].starts_with("w:5000: 0 0 E"),
+        "a write without a cartridge: {said:?}"
+    );
     // All that was acknowledged is on it.
     let found = simh::tape(&tape.dir.file("blank.tap"))?;
     ensure!(found.len() >= 3, "{found:?}");
     for (index, record) in found[..3].iter().enumerate() {
         let data = annex_qtest::stream::bytes(0, index as u64 * 5000, 5000);
-        ensure!(*record == simh::Object::Record(data), "record {index} isn't what was written");
+        ensure!(
+            *record == simh::Object::Record(data),
+            "record {index} isn't what was written"
+        );
     }
     tape.insert(&tape.dir.file("blank.tap"), Tab::Open)?;
     tape.mt("rewind")?;
@@ -93,11 +122,20 @@ fn taken_out_in_a_transfer(tape: &Tape) -> Result<()> {
         ensure!(said[0].contains(" E"), "round {round}: {said:?}");
         let written: usize = said[0].split(' ').nth(1).unwrap_or("").parse()?;
         let found = simh::tape(&image)?;
-        let records = found.iter().filter(|object| **object != simh::Object::Mark).count();
-        ensure!(records >= written, "round {round}: {records} records, {written} acknowledged");
+        let records = found
+            .iter()
+            .filter(|object| **object != simh::Object::Mark)
+            .count();
+        ensure!(
+            records >= written,
+            "round {round}: {records} records, {written} acknowledged"
+        );
         for (index, record) in found[..written].iter().enumerate() {
             let data = annex_qtest::stream::bytes(8, index as u64 * 60_000, 60_000);
-            ensure!(*record == simh::Object::Record(data), "round {round}: record {index}");
+            ensure!(
+                *record == simh::Object::Record(data),
+                "round {round}: record {index}"
+            );
         }
         std::fs::File::create(&image)?;
     }
@@ -112,18 +150,29 @@ fn locked(tape: &Tape) -> Result<()> {
     tape.vm.qmp.execute("blockdev-open-tray", open.clone())?;
     let said = refusal(tape.vm.qmp.execute("eject", open.clone()))?;
     ensure!(said.contains("locked"), "{said}");
-    ensure!(tape.block_info()?["tray_open"] == false, "{}", tape.block_info()?);
+    ensure!(
+        tape.block_info()?["tray_open"] == false,
+        "{}",
+        tape.block_info()?
+    );
     tape.does(&[("tell", "3")])?;
 
     let from = tape.vm.qmp.now();
-    tape.vm.qmp.execute("blockdev-open-tray", json!({ "id": tape.id, "force": true }))?;
+    tape.vm.qmp.execute(
+        "blockdev-open-tray",
+        json!({ "id": tape.id, "force": true }),
+    )?;
     let event = tape.vm.qmp.wait_event(from, "DEVICE_TRAY_MOVED", LIMIT)?;
     ensure!(event.data["tray-open"] == true, "{}", event.data);
     let from = tape.vm.qmp.now();
     tape.vm.qmp.execute("blockdev-close-tray", open)?;
     let event = tape.vm.qmp.wait_event(from, "DEVICE_TRAY_MOVED", LIMIT)?;
     ensure!(event.data["tray-open"] == false, "{}", event.data);
-    ensure!(tape.block_info()?["locked"] == false, "{}", tape.block_info()?);
+    ensure!(
+        tape.block_info()?["locked"] == false,
+        "{}",
+        tape.block_info()?
+    );
     tape.mt("rewind")?;
     tape.does(&[("s:0", ""), ("r:100:2", "2 200")])
 }
@@ -141,12 +190,20 @@ fn step_by_step(tape: &Tape) -> Result<()> {
         "file": { "driver": "file", "filename": second },
     });
     qmp.execute("blockdev-add", node)?;
-    qmp.execute("blockdev-insert-medium", json!({ "id": tape.id, "node-name": "second" }))?;
+    qmp.execute(
+        "blockdev-insert-medium",
+        json!({ "id": tape.id, "node-name": "second" }),
+    )?;
     // Not in yet.
     tape.sh_fails("dd if=$T of=/dev/null iflag=nonblock count=1 2>&1")?;
     qmp.execute("blockdev-close-tray", id.clone())?;
     tape.mt("rewind")?;
-    tape.does(&[("R:512", "0 0 EIO"), ("s:1", ""), ("w:300", "1 300"), ("weof", "ok")])?;
+    tape.does(&[
+        ("R:512", "0 0 EIO"),
+        ("s:1", ""),
+        ("w:300", "1 300"),
+        ("weof", "ok"),
+    ])?;
     qmp.execute("blockdev-open-tray", id.clone())?;
     qmp.execute("blockdev-remove-medium", id)?;
     qmp.execute("blockdev-del", json!({ "node-name": "second" }))?;
@@ -173,7 +230,10 @@ fn human_monitor(tape: &Tape) -> Result<()> {
     tape.mt("rewind")?;
     tape.does(&[("R:512", "0 0 EIO"), ("w:300", "1 300"), ("weof", "ok")])?;
     let info = tape.vm.qmp.human("info block")?;
-    ensure!(info.contains("second.tap") && !info.contains("blank.tap"), "{info}");
+    ensure!(
+        info.contains("second.tap") && !info.contains("blank.tap"),
+        "{info}"
+    );
     Ok(())
 }
 
@@ -187,16 +247,30 @@ fn write_protected(tape: &Tape) -> Result<()> {
     let status = tape.mt("status")?;
     ensure!(status.contains("WR_PROT"), "{status}");
     let said = tape.sh_fails("dd if=/dev/zero of=$T count=1 2>&1")?;
-    ensure!(said.contains("Read-only file system") || said.contains("Permission denied"), "{said}");
+    ensure!(
+        said.contains("Read-only file system") || said.contains("Permission denied"),
+        "{said}"
+    );
     for operation in ["weof", "erase"] {
         tape.sh_fails(&format!("mt -f $T {operation} 2>&1"))?;
     }
     // Past st, which knows: DATA PROTECT.
     let (status, text) = tape.run("sg_raw -s 10 -i /etc/modules $SG 0a 00 00 00 0a 00 2>&1")?;
-    ensure!(status == 7 && text.to_lowercase().contains("write protected"), "{status}: {text}");
-    tape.does(&[("s:0", ""), ("r:4096:3", "3 3000"), ("R:512", "1 0"), ("R:512", "1 0")])?;
+    ensure!(
+        status == 7 && text.to_lowercase().contains("write protected"),
+        "{status}: {text}"
+    );
+    tape.does(&[
+        ("s:0", ""),
+        ("r:4096:3", "3 3000"),
+        ("R:512", "1 0"),
+        ("R:512", "1 0"),
+    ])?;
     tape.remove()?;
-    ensure!(std::fs::read(&image)? == before, "a write-protected cartridge was written to");
+    ensure!(
+        std::fs::read(&image)? == before,
+        "a write-protected cartridge was written to"
+    );
     // And the other way round.
     tape.insert(&image, Tab::Open)?;
     let status = tape.mt("status")?;

@@ -33,7 +33,10 @@ fn in_a_tar(dir: &Dir) -> Result<()> {
     let found = simh::files(&image)?;
     // What wasn't confirmed may be there, or not.
     ensure!(found.len() >= 2, "{} files on the tape", found.len());
-    ensure!(found[1] == stream::bytes(1, 0, 90_000), "the second file isn't what was written");
+    ensure!(
+        found[1] == stream::bytes(1, 0, 90_000),
+        "the second file isn't what was written"
+    );
 
     with_machine(Kind::Virtio, dir, |vm| {
         let tape = Tape::find(vm, dir, TAPE)?;
@@ -55,8 +58,17 @@ fn in_a_tar(dir: &Dir) -> Result<()> {
 /// into what lay behind.
 fn in_an_overwrite(dir: &Dir) -> Result<()> {
     let (image, ()) = killed(dir, |tape| {
-        tape.does(&[("s:1", ""), ("w:60000:100", "100 6000000"), ("weof:2", "ok")])?;
-        tape.does(&[("seek:10", "ok"), ("s:2", ""), ("w:7000:20", "20 140000"), ("weof", "ok")])?;
+        tape.does(&[
+            ("s:1", ""),
+            ("w:60000:100", "100 6000000"),
+            ("weof:2", "ok"),
+        ])?;
+        tape.does(&[
+            ("seek:10", "ok"),
+            ("s:2", ""),
+            ("w:7000:20", "20 140000"),
+            ("weof", "ok"),
+        ])?;
         // Confirmed up to here: 10 old records, 20 new ones, a mark.
         tape.start("s:3 w:9000:100000")?;
         Ok(((), tape.dir.file("tape.tap").metadata()?.len() + 500_000))
@@ -75,7 +87,10 @@ fn in_an_overwrite(dir: &Dir) -> Result<()> {
         };
         let from = (index - start) * length;
         let data = stream::bytes(seed, from as u64, length);
-        ensure!(*object == Object::Record(data), "object {index}: {object:?}");
+        ensure!(
+            *object == Object::Record(data),
+            "object {index}: {object:?}"
+        );
     }
     Ok(())
 }

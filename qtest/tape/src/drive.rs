@@ -50,16 +50,26 @@ impl<'a> Tape<'a> {
             );
             let text = vm.agent.sh(&command)?;
             std::thread::sleep(Duration::from_millis(if text.is_empty() { 200 } else { 0 }));
-            Ok(text.split_once(' ').map(|(node, sg)| (node.to_owned(), sg.to_owned())))
+            Ok(text
+                .split_once(' ')
+                .map(|(node, sg)| (node.to_owned(), sg.to_owned())))
         })?;
         let (node, sg) = found;
         let environment = format!("T=/dev/{node} SG=/dev/{sg} SYS=/sys/class/scsi_tape/{node}");
-        Ok(Self { vm, dir, id: id.into(), environment })
+        Ok(Self {
+            vm,
+            dir,
+            id: id.into(),
+            environment,
+        })
     }
 
     /// Has the guest's shell run a command; its status and what it wrote.
     pub fn run(&self, command: &str) -> Result<(i32, String)> {
-        let (status, text) = self.vm.agent.run(&format!("{}; {command}", self.environment))?;
+        let (status, text) = self
+            .vm
+            .agent
+            .run(&format!("{}; {command}", self.environment))?;
         self.dir.log(format!(
             "{}: {command}\n         [{status}] {}",
             self.vm.name,
@@ -71,7 +81,10 @@ impl<'a> Tape<'a> {
     /// The same for a command that has to succeed; what it wrote.
     pub fn sh(&self, command: &str) -> Result<String> {
         let (status, text) = self.run(command)?;
-        ensure!(status == 0, "in the guest, \"{command}\" ended with {status}: {text}");
+        ensure!(
+            status == 0,
+            "in the guest, \"{command}\" ended with {status}: {text}"
+        );
         Ok(text)
     }
 
@@ -90,16 +103,22 @@ impl<'a> Tape<'a> {
     /// The block number that `mt tell` tells.
     pub fn tell(&self) -> Result<u64> {
         let text = self.mt("tell")?;
-        let number = text
-            .strip_prefix("At block ")
-            .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
+        let number = text.strip_prefix("At block ").and_then(|rest| {
+            rest.split(|c: char| !c.is_ascii_digit())
+                .next()?
+                .parse()
+                .ok()
+        });
         number.with_context(|| format!("no block in {text:?}"))
     }
 
     /// Checks where the tape is.
     pub fn ensure_at(&self, block: u64, after: &str) -> Result<()> {
         let found = self.tell()?;
-        ensure!(found == block, "after {after} the tape is at block {found}, not {block}");
+        ensure!(
+            found == block,
+            "after {after} the tape is at block {found}, not {block}"
+        );
         Ok(())
     }
 
@@ -116,15 +135,25 @@ impl<'a> Tape<'a> {
             .map(|(operation, answer)| format!("{operation}: {answer}"))
             .collect();
         for (found, expected) in answers.iter().zip(&expected) {
-            ensure!(found == expected, "\"{found}\", not \"{expected}\"\nin {answers:#?}");
+            ensure!(
+                found == expected,
+                "\"{found}\", not \"{expected}\"\nin {answers:#?}"
+            );
         }
-        ensure!(answers.len() >= expected.len(), "answers are missing in {answers:#?}");
+        ensure!(
+            answers.len() >= expected.len(),
+            "answers are missing in {answers:#?}"
+        );
         Ok(())
     }
 
     /// The answers of the guest's `tape`, the closing included.
     pub fn ops(&self, operations: &str) -> Result<Vec<String>> {
-        Ok(self.sh(&format!("tape $T {operations}"))?.lines().map(str::to_owned).collect())
+        Ok(self
+            .sh(&format!("tape $T {operations}"))?
+            .lines()
+            .map(str::to_owned)
+            .collect())
     }
 
     /// Starts the guest's `tape` in the background; /data/go, which it may be
@@ -162,16 +191,26 @@ impl<'a> Tape<'a> {
             Tab::Open => "read-write",
             Tab::Closed => "read-only",
         };
-        self.dir.log(format!("{}: insert {} ({tab:?})", self.vm.name, image.display()));
+        self.dir.log(format!(
+            "{}: insert {} ({tab:?})",
+            self.vm.name,
+            image.display()
+        ));
         let arguments = json!({
             "id": self.id, "filename": image, "format": "raw", "read-only-mode": mode,
         });
-        self.vm.qmp.execute("blockdev-change-medium", arguments).map(drop)
+        self.vm
+            .qmp
+            .execute("blockdev-change-medium", arguments)
+            .map(drop)
     }
 
     /// Takes the cartridge out, locked or not.
     pub fn remove(&self) -> Result<()> {
-        self.vm.qmp.execute("eject", json!({ "id": self.id, "force": true })).map(drop)
+        self.vm
+            .qmp
+            .execute("eject", json!({ "id": self.id, "force": true }))
+            .map(drop)
     }
 
     /// What query-block knows of the drive.

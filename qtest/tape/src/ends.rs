@@ -120,12 +120,21 @@ fn early_warning(tape: &Tape) -> Result<()> {
         }
     }
     let trailing = (written - records) * RECORD;
-    ensure!(trailing > SMALL_WARNING / 2, "only {trailing} bytes fit behind the warning");
-    ensure!(written * (RECORD + 8) <= SMALL_CAPACITY, "{written} records don't fit");
+    ensure!(
+        trailing > SMALL_WARNING / 2,
+        "only {trailing} bytes fit behind the warning"
+    );
+    ensure!(
+        written * (RECORD + 8) <= SMALL_CAPACITY,
+        "{written} records don't fit"
+    );
     for (index, answer) in answers[1..=last_ok].iter().enumerate() {
         let turn = if answers[1].ends_with("ENOSPC") { 0 } else { 1 };
         let refused = answer.ends_with("ENOSPC");
-        ensure!(refused == (index % 2 == turn), "out of turn: write {index} of {answers:#?}");
+        ensure!(
+            refused == (index % 2 == turn),
+            "out of turn: write {index} of {answers:#?}"
+        );
     }
 
     // Every record that a write(2) returned for is there, and no other.
@@ -136,7 +145,10 @@ fn early_warning(tape: &Tape) -> Result<()> {
         .iter()
         .filter(|object| matches!(object, Object::Record(_)))
         .count() as u64;
-    ensure!(records == written, "{records} records on the tape, {written} written");
+    ensure!(
+        records == written,
+        "{records} records on the tape, {written} written"
+    );
     ensure!(read >= written, "{read} reads, {written} records");
     Ok(())
 }
@@ -149,17 +161,29 @@ fn of_medium(tape: &Tape) -> Result<()> {
         written += transferred(answer)?.0;
     }
     let most = SMALL_CAPACITY / RECORD;
-    ensure!((most - 2..=most).contains(&written), "{written} records of 128 KiB written");
+    ensure!(
+        (most - 2..=most).contains(&written),
+        "{written} records of 128 KiB written"
+    );
     let answers = tape.ops("w:131072 w:131072 w:131072 w:131072")?;
     for answer in &answers[..4] {
-        ensure!(transferred(answer)? == (0, 0, "ENOSPC"), "a full tape: {answers:?}");
+        ensure!(
+            transferred(answer)? == (0, 0, "ENOSPC"),
+            "a full tape: {answers:?}"
+        );
     }
     let read = format!("r:131072:{written}");
     let all = format!("{written} {}", written * RECORD);
     tape.does(&[("rewind", "ok"), ("s:0", ""), (&read, &all)])?;
     let found = simh::tape(&tape.dir.file("blank.tap"))?;
-    let records = found.iter().filter(|object| **object != Object::Mark).count() as u64;
-    ensure!(records == written, "{records} records on the tape, {written} written");
+    let records = found
+        .iter()
+        .filter(|object| **object != Object::Mark)
+        .count() as u64;
+    ensure!(
+        records == written,
+        "{records} records on the tape, {written} written"
+    );
     Ok(())
 }
 
@@ -176,10 +200,22 @@ fn of_medium_fixed(tape: &Tape) -> Result<()> {
     let on_tape: Vec<Object> = simh::tape(&tape.dir.file("blank.tap"))?;
     let data: u64 = on_tape
         .iter()
-        .map(|object| if let Object::Record(data) = object { data.len() as u64 } else { 0 })
+        .map(|object| {
+            if let Object::Record(data) = object {
+                data.len() as u64
+            } else {
+                0
+            }
+        })
         .sum();
-    ensure!(data == bytes, "{data} bytes on the tape, {bytes} acknowledged");
-    ensure!(data + 3 * 10_240 > SMALL_CAPACITY - SMALL_WARNING, "only {data} bytes fit");
+    ensure!(
+        data == bytes,
+        "{data} bytes on the tape, {bytes} acknowledged"
+    );
+    ensure!(
+        data + 3 * 10_240 > SMALL_CAPACITY - SMALL_WARNING,
+        "only {data} bytes fit"
+    );
     ensure!(data <= SMALL_CAPACITY, "{data} bytes fit");
     tape.mt("setblk 0").map(drop)
 }
@@ -193,6 +229,9 @@ fn marks_past_the_warning(tape: &Tape) -> Result<()> {
         .filter(|object| **object == Object::Mark)
         .count();
     ensure!(marks >= 2, "{marks} marks behind the warning: {answers:?}");
-    ensure!(answers[1] == "weof: ok" || answers[1] == "weof: ENOSPC", "{answers:?}");
+    ensure!(
+        answers[1] == "weof: ok" || answers[1] == "weof: ENOSPC",
+        "{answers:?}"
+    );
     Ok(())
 }

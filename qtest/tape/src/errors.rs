@@ -70,8 +70,16 @@ fn write_stops(dir: &Dir) -> Result<()> {
         vm.qmp.execute("cont", json!({}))?;
     }
     let said = tape.ended()?;
-    ensure!(said == "w:30000:100: 100 3000000\nweof: ok\ntell: 101\nclose: ok", "{said}");
-    tape.does(&[("rewind", "ok"), ("s:1", ""), ("r:30000:100", "100 3000000"), ("R:512", "1 0")])?;
+    ensure!(
+        said == "w:30000:100: 100 3000000\nweof: ok\ntell: 101\nclose: ok",
+        "{said}"
+    );
+    tape.does(&[
+        ("rewind", "ok"),
+        ("s:1", ""),
+        ("r:30000:100", "100 3000000"),
+        ("R:512", "1 0"),
+    ])?;
     ensure!(simh::tape(&dir.file("tape.tap"))?.len() == 101);
     vm.quit()
 }
@@ -80,13 +88,21 @@ fn read_stops(dir: &Dir) -> Result<()> {
     let rules = json!([{ "event": "read_aio", "sector": 1000, "errno": 5, "once": true }]);
     let vm = with_rules(dir, &rules, "werror=stop,rerror=stop")?;
     let tape = Tape::find(&vm, dir, TAPE)?;
-    tape.does(&[("s:1", ""), ("w:30000:100", "100 3000000"), ("weof", "ok"), ("rewind", "ok")])?;
+    tape.does(&[
+        ("s:1", ""),
+        ("w:30000:100", "100 3000000"),
+        ("weof", "ok"),
+        ("rewind", "ok"),
+    ])?;
     let from = vm.qmp.now();
     tape.start("s:1 r:30000:100 R:512")?;
     wait_stopped(&vm, from, "read")?;
     vm.qmp.execute("cont", json!({}))?;
     let said = tape.ended()?;
-    ensure!(said.starts_with("r:30000:100: 100 3000000\nR:512: 1 0\n"), "{said}");
+    ensure!(
+        said.starts_with("r:30000:100: 100 3000000\nR:512: 1 0\n"),
+        "{said}"
+    );
     vm.quit()
 }
 
@@ -101,7 +117,10 @@ fn reported(dir: &Dir) -> Result<()> {
     let tape = Tape::find(&vm, dir, TAPE)?;
     tape.does(&[("s:1", ""), ("w:30000:30", "30 900000"), ("weof", "ok")])?;
     let said = tape.ops("s:2 w:30000:100 weof")?;
-    ensure!(said.iter().any(|answer| answer.contains("EIO")), "no error was reported: {said:?}");
+    ensure!(
+        said.iter().any(|answer| answer.contains("EIO")),
+        "no error was reported: {said:?}"
+    );
     ensure!(vm.run_state()? == "running", "{}", vm.run_state()?);
     // A bad place costs the one record that it is in.
     tape.mt("rewind")?;
@@ -129,12 +148,18 @@ impl<'a> SmallFileSystem<'a> {
             .args(["-t", "tmpfs", "-o", "size=3M", "tmpfs"])
             .arg(path)
             .status()?;
-        ensure!(status.success(), Skip(format!("mounting a small tmpfs: {status}")));
+        ensure!(
+            status.success(),
+            Skip(format!("mounting a small tmpfs: {status}"))
+        );
         Ok(Self(path))
     }
 
     fn grow(&self) -> Result<()> {
-        let status = Command::new("mount").args(["-o", "remount,size=30M"]).arg(self.0).status()?;
+        let status = Command::new("mount")
+            .args(["-o", "remount,size=30M"])
+            .arg(self.0)
+            .status()?;
         ensure!(status.success(), "mount: {status}");
         Ok(())
     }
@@ -173,8 +198,16 @@ fn full_file_system(dir: &Dir) -> Result<()> {
     file_system.grow()?;
     vm.qmp.execute("cont", json!({}))?;
     let said = tape.ended()?;
-    ensure!(said == "w:65536:100: 100 6553600\nweof: ok\ntell: 101\nclose: ok", "{said}");
-    tape.does(&[("rewind", "ok"), ("s:1", ""), ("r:65536:100", "100 6553600"), ("R:512", "1 0")])?;
+    ensure!(
+        said == "w:65536:100: 100 6553600\nweof: ok\ntell: 101\nclose: ok",
+        "{said}"
+    );
+    tape.does(&[
+        ("rewind", "ok"),
+        ("s:1", ""),
+        ("r:65536:100", "100 6553600"),
+        ("R:512", "1 0"),
+    ])?;
     ensure!(simh::tape(&image)?.len() == 101);
     vm.quit()
 }
@@ -196,7 +229,10 @@ fn full_and_reported(dir: &Dir) -> Result<()> {
     let kept = tape.tell()? - 1;
     ensure!((200..315).contains(&kept), "{kept} records of 3 MiB");
     tape.mt("rewind")?;
-    let (read, records) = (format!("r:10000:{kept}"), format!("{kept} {}", kept * 10_000));
+    let (read, records) = (
+        format!("r:10000:{kept}"),
+        format!("{kept} {}", kept * 10_000),
+    );
     tape.does(&[("s:1", ""), (&read, &records), ("R:512", "1 0")])?;
     vm.quit()?;
     let found = simh::tape(&image)?;

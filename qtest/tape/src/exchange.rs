@@ -104,7 +104,10 @@ fn simh_without_an_end(tape: &Tape) -> Result<()> {
 /// A record that its writer couldn't read is no good data here either.
 fn simh_with_bad_records(tape: &Tape) -> Result<()> {
     let bad = Object::Other(8, stream::bytes(7, 0, 100));
-    put(tape, &simh::image(&[record(1, 100), bad, record(2, 200), Object::Mark]))?;
+    put(
+        tape,
+        &simh::image(&[record(1, 100), bad, record(2, 200), Object::Mark]),
+    )?;
     tape.mt("rewind")?;
     tape.does(&[
         ("s:1", ""),
@@ -125,7 +128,10 @@ fn others_objects_stay(tape: &Tape) -> Result<()> {
     tape.remove()?;
     let found = simh::read(&std::fs::read(tape.dir.file("others.tap"))?)?;
     objects.extend([record(4, 4000), Object::Mark]);
-    ensure!(found.starts_with(&objects), "{found:?} doesn't begin with {objects:?}");
+    ensure!(
+        found.starts_with(&objects),
+        "{found:?} doesn't begin with {objects:?}"
+    );
     Ok(())
 }
 
@@ -136,7 +142,10 @@ fn stays_as_it_is(tape: &Tape, image: &[u8]) -> Result<()> {
         tape.sh_fails("dd if=/dev/zero of=$T count=1 2>&1")?;
     }
     tape.remove()?;
-    ensure!(std::fs::read(tape.dir.file("others.tap"))? == image, "the image was changed");
+    ensure!(
+        std::fs::read(tape.dir.file("others.tap"))? == image,
+        "the image was changed"
+    );
     Ok(())
 }
 
@@ -215,7 +224,10 @@ fn no_tape(tape: &Tape) -> Result<()> {
     tape.sh_fails("dd if=$T of=/dev/null bs=64k count=1 2>&1")?;
     tape.run("dd if=/dev/zero of=$T bs=64k count=1 2>&1")?;
     tape.remove()?;
-    ensure!(std::fs::read(tape.dir.file("others.tap"))? == image, "the file was changed");
+    ensure!(
+        std::fs::read(tape.dir.file("others.tap"))? == image,
+        "the file was changed"
+    );
     Ok(())
 }
 

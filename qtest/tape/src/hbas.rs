@@ -17,13 +17,35 @@ use crate::rig::{self, with_blank, with_machine, Kind};
 /// are disks.
 const HBAS: [(&str, &[&str]); 9] = [
     ("lsi53c895a", &["lsi53c895a,id=lsi", "scsi-tape,bus=lsi.0"]),
-    ("megasas", &["megasas,id=mega,use_jbod=on", "scsi-tape,bus=mega.0"]),
-    ("mptsas1068", &["mptsas1068,id=mpt", "scsi-tape,bus=mpt.0,wwn=0x5000c50015ea71ad"]),
+    (
+        "megasas",
+        &["megasas,id=mega,use_jbod=on", "scsi-tape,bus=mega.0"],
+    ),
+    (
+        "mptsas1068",
+        &[
+            "mptsas1068,id=mpt",
+            "scsi-tape,bus=mpt.0,wwn=0x5000c50015ea71ad",
+        ],
+    ),
     ("pvscsi", &["pvscsi,id=pv", "scsi-tape,bus=pv.0"]),
     ("am53c974", &["am53c974,id=esp"]),
-    ("usb-uas", &["qemu-xhci,id=usb", "usb-uas,id=uas,bus=usb.0", "scsi-tape,bus=uas.0"]),
-    ("usb-bot", &["usb-bot,id=bot,bus=usb.0", "scsi-tape,bus=bot.0"]),
-    ("iothread", &["virtio-scsi-pci,id=io,iothread=one", "scsi-tape,bus=io.0"]),
+    (
+        "usb-uas",
+        &[
+            "qemu-xhci,id=usb",
+            "usb-uas,id=uas,bus=usb.0",
+            "scsi-tape,bus=uas.0",
+        ],
+    ),
+    (
+        "usb-bot",
+        &["usb-bot,id=bot,bus=usb.0", "scsi-tape,bus=bot.0"],
+    ),
+    (
+        "iothread",
+        &["virtio-scsi-pci,id=io,iothread=one", "scsi-tape,bus=io.0"],
+    ),
     (
         "iothreads",
         &[
@@ -71,7 +93,11 @@ pub fn config() -> Result<Config> {
     for (id, devices) in HBAS {
         for device in devices {
             let tape = format!("{device},id={id},product={id}");
-            let device = if device.starts_with("scsi-tape") { &tape } else { *device };
+            let device = if device.starts_with("scsi-tape") {
+                &tape
+            } else {
+                *device
+            };
             config = config.with(["-device", device]);
         }
     }
@@ -83,7 +109,10 @@ fn tar(tape: &Tape) -> Result<()> {
     tape.sh("cd /data && tar -b 64 -cf $T tree && tar -cf $T tree")?;
     tape.mt("rewind")?;
     tape.sh("tar -b 64 -df $T -C /data && mt -f $T asf 1 && tar -xf $T -C /data/restored")?;
-    ensure!(digest(tape, "restored/tree")? == digest(tape, "tree")?, "restored something else");
+    ensure!(
+        digest(tape, "restored/tree")? == digest(tape, "tree")?,
+        "restored something else"
+    );
     tape.sh("rm -rf /data/restored/*").map(drop)
 }
 
@@ -154,12 +183,26 @@ fn short_reads(tape: &Tape) -> Result<()> {
 
 fn blocks(tape: &Tape) -> Result<()> {
     // Linux's megaraid_sas sends no longer commands.
-    let most = if tape.id == "megasas" { 131_072 } else { 262_144 };
+    let most = if tape.id == "megasas" {
+        131_072
+    } else {
+        262_144
+    };
     for size in [1, 2, 511, 512, 4095, 10_240, 65_536, 131_071, most] {
         let (one, five) = (format!("w:{size}:5"), format!("r:{size}:5"));
         let answer = format!("5 {}", 5 * size);
-        tape.does(&[("rewind", "ok"), ("s:3", ""), (&one, &answer), ("weof", "ok")])?;
-        tape.does(&[("rewind", "ok"), ("s:3", ""), (&five, &answer), ("R:512", "1 0")])?;
+        tape.does(&[
+            ("rewind", "ok"),
+            ("s:3", ""),
+            (&one, &answer),
+            ("weof", "ok"),
+        ])?;
+        tape.does(&[
+            ("rewind", "ok"),
+            ("s:3", ""),
+            (&five, &answer),
+            ("R:512", "1 0"),
+        ])?;
     }
     Ok(())
 }

@@ -98,14 +98,20 @@ fn check_tars(tape: &Tape, image: &Path) -> Result<()> {
     })?;
     ensure!(said == "done", "tar said {said}");
     tape.sh("mt -f $T asf 0; tar -df $T -C /data")?;
-    tape.sh(&format!("mt -f $T asf {}; tar -xf $T -C /data/restored", TARS - 1))?;
+    tape.sh(&format!(
+        "mt -f $T asf {}; tar -xf $T -C /data/restored",
+        TARS - 1
+    ))?;
     let (found, wanted) = (digest(tape, "restored/tree")?, digest(tape, "tree")?);
     ensure!(found == wanted, "restored {found}, not {wanted}");
     let archive = tape.sh("tar -C /data -cf - tree | sha256sum | cut -c 1-64")?;
     let files = simh::files(image)?;
     ensure!(files.len() == TARS, "{} archives on the tape", files.len());
     for (number, file) in files.iter().enumerate() {
-        ensure!(sha256(file) == archive, "archive {number} isn't what tar makes of the tree");
+        ensure!(
+            sha256(file) == archive,
+            "archive {number} isn't what tar makes of the tree"
+        );
     }
     Ok(())
 }
@@ -159,10 +165,20 @@ fn savevm(dir: &Dir) -> Result<()> {
     ensure!(made.success(), "qemu-img: {made}");
     let vm = boot(&machine(&image, "qcow2")?, "vm", dir)?;
     let tape = Tape::find(&vm, dir, TAPE)?;
-    tape.does(&[("s:1", ""), ("w:5000:5", "5 25000"), ("weof", "ok"), ("seek:3", "ok")])?;
+    tape.does(&[
+        ("s:1", ""),
+        ("w:5000:5", "5 25000"),
+        ("weof", "ok"),
+        ("seek:3", "ok"),
+    ])?;
     let said = vm.qmp.human("savevm then")?;
     ensure!(said.is_empty(), "savevm: {said}");
-    tape.does(&[("seek:1", "ok"), ("s:2", ""), ("w:777:40", "40 31080"), ("weof:2", "ok")])?;
+    tape.does(&[
+        ("seek:1", "ok"),
+        ("s:2", ""),
+        ("w:777:40", "40 31080"),
+        ("weof:2", "ok"),
+    ])?;
     let said = vm.qmp.human("loadvm then")?;
     ensure!(said.is_empty(), "loadvm: {said}");
     vm.wait_run_state("running", LIMIT)?;

@@ -139,7 +139,12 @@ fn rewind_and_end(tape: &Tape) -> Result<()> {
     tape.ensure_at(0, "closing the rewinding node")?;
     // Data goes on at its end.
     tape.mt("eod")?;
-    tape.does(&[("s:4", ""), ("w:100", "1 100"), ("weof", "ok"), ("tell", "14")])?;
+    tape.does(&[
+        ("s:4", ""),
+        ("w:100", "1 100"),
+        ("weof", "ok"),
+        ("tell", "14"),
+    ])?;
     tape.mt("asf 3")?;
     tape.does(&[
         ("s:4", ""),
@@ -171,7 +176,10 @@ fn seek(tape: &Tape) -> Result<()> {
     tape.mt("seek 2000")?;
     let found = tape.sh("dd if=$T bs=64 count=1 2>/dev/null | sha256sum | cut -c 1-64")?;
     let data = annex_qtest::stream::bytes(5, 2000 * 64, 64);
-    ensure!(found == crate::archives::sha256(&data), "block 2000 has another one's data");
+    ensure!(
+        found == crate::archives::sha256(&data),
+        "block 2000 has another one's data"
+    );
     Ok(())
 }
 
@@ -206,13 +214,25 @@ fn numbers(tape: &Tape) -> Result<()> {
         ("blkno", "0"),
     ])?;
     let status = tape.mt("status")?;
-    ensure!(status.contains("File number=0, block number=0, partition=0"), "{status}");
-    ensure!(status.contains("BOT") && status.contains("ONLINE"), "{status}");
+    ensure!(
+        status.contains("File number=0, block number=0, partition=0"),
+        "{status}"
+    );
+    ensure!(
+        status.contains("BOT") && status.contains("ONLINE"),
+        "{status}"
+    );
     tape.mt("fsf 1")?;
     let status = tape.mt("status")?;
-    ensure!(status.contains("File number=1, block number=0") && status.contains("EOF"), "{status}");
+    ensure!(
+        status.contains("File number=1, block number=0") && status.contains("EOF"),
+        "{status}"
+    );
     tape.mt("eod")?;
     let status = tape.mt("status")?;
-    ensure!(status.contains("File number=3") && status.contains("EOD"), "{status}");
+    ensure!(
+        status.contains("File number=3") && status.contains("EOD"),
+        "{status}"
+    );
     Ok(())
 }

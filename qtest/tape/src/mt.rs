@@ -53,10 +53,21 @@ fn erase(tape: &Tape) -> Result<()> {
     ])?;
     tape.mt("seek 10")?;
     tape.mt("erase")?;
-    tape.does(&[("rewind", "ok"), ("s:0", ""), ("r:30000:11", "10 300000 EIO")])?;
-    ensure!(simh::tape(&image)?.len() == 10, "after an erasure: {:?}", simh::tape(&image)?);
+    tape.does(&[
+        ("rewind", "ok"),
+        ("s:0", ""),
+        ("r:30000:11", "10 300000 EIO"),
+    ])?;
+    ensure!(
+        simh::tape(&image)?.len() == 10,
+        "after an erasure: {:?}",
+        simh::tape(&image)?
+    );
     let length = image.metadata()?.len();
-    ensure!(length < 400_000, "erased, the image still takes {length} bytes");
+    ensure!(
+        length < 400_000,
+        "erased, the image still takes {length} bytes"
+    );
     // The short form.
     tape.mt("seek 4")?;
     tape.mt("erase 0")?;
@@ -93,16 +104,29 @@ fn setblk(tape: &Tape) -> Result<()> {
     for (size, said) in [(512, "512"), (10240, "10240"), (1, "1"), (0, "0")] {
         tape.mt(&format!("setblk {size}"))?;
         let status = tape.mt("status")?;
-        ensure!(status.contains(&format!("Tape block size {said} bytes")), "{status}");
+        ensure!(
+            status.contains(&format!("Tape block size {said} bytes")),
+            "{status}"
+        );
     }
     tape.mt("setblk 4096")?;
     let status = tape.mt("status")?;
     ensure!(status.contains("Tape block size 4096 bytes"), "{status}");
-    tape.does(&[("w:8192", "1 8192"), ("w:5000", "0 0 EINVAL"), ("weof", "ok")])?;
+    tape.does(&[
+        ("w:8192", "1 8192"),
+        ("w:5000", "0 0 EINVAL"),
+        ("weof", "ok"),
+    ])?;
     tape.mt("setblk 0")?;
     let sizes: Vec<usize> = simh::tape(&tape.dir.file("blank.tap"))?
         .iter()
-        .map(|object| if let Object::Record(data) = object { data.len() } else { 0 })
+        .map(|object| {
+            if let Object::Record(data) = object {
+                data.len()
+            } else {
+                0
+            }
+        })
         .collect();
     ensure!(sizes == [4096, 4096, 0], "records of {sizes:?}");
     Ok(())
@@ -117,16 +141,25 @@ fn density(tape: &Tape) -> Result<()> {
     let status = tape.mt("status")?;
     ensure!(status.contains("Density code 0x58 (LTO-5)"), "{status}");
     let list = tape.mt("densities")?;
-    ensure!(list.contains("0x58") && list.contains("LTO-5"), "mt's own list: {list}");
+    ensure!(
+        list.contains("0x58") && list.contains("LTO-5"),
+        "mt's own list: {list}"
+    );
     Ok(())
 }
 
 /// A mode page's bytes, the header and block descriptor left off.
 fn page(tape: &Tape, page: u8) -> Result<Vec<u8>> {
-    let dump = tape.sh(&format!("sg_modes -6 --dbd -r -p {page:#x} $SG | od -An -v -tx1"))?;
-    let bytes: Result<Vec<u8>, _> =
-        dump.split_whitespace().map(|byte| u8::from_str_radix(byte, 16)).collect();
-    Ok(bytes.with_context(|| format!("a dump of page {page:#x}: {dump}"))?.split_off(4))
+    let dump = tape.sh(&format!(
+        "sg_modes -6 --dbd -r -p {page:#x} $SG | od -An -v -tx1"
+    ))?;
+    let bytes: Result<Vec<u8>, _> = dump
+        .split_whitespace()
+        .map(|byte| u8::from_str_radix(byte, 16))
+        .collect();
+    Ok(bytes
+        .with_context(|| format!("a dump of page {page:#x}: {dump}"))?
+        .split_off(4))
 }
 
 fn compression(tape: &Tape) -> Result<()> {
@@ -134,7 +167,10 @@ fn compression(tape: &Tape) -> Result<()> {
         tape.mt(&format!("compression {argument}"))?;
         let page = page(tape, 0x0f)?;
         ensure!(page[0] & 0x3f == 0x0f, "page {page:02x?}");
-        ensure!((page[2] & 0x80 != 0) == wanted, "compression {argument}: page {page:02x?}");
+        ensure!(
+            (page[2] & 0x80 != 0) == wanted,
+            "compression {argument}: page {page:02x?}"
+        );
         // Whatever it says, the data stays plain.
         tape.does(&[
             ("rewind", "ok"),
@@ -162,7 +198,10 @@ fn drvbuffer(tape: &Tape) -> Result<()> {
     tape.start("w:3000 x:/data/go")?;
     tape.answers(1)?;
     let found = simh::tape(&tape.dir.file("blank.tap"))?;
-    ensure!(found == [Object::Record(annex_qtest::stream::bytes(0, 0, 3000))], "{found:?}");
+    ensure!(
+        found == [Object::Record(annex_qtest::stream::bytes(0, 0, 3000))],
+        "{found:?}"
+    );
     tape.sh("touch /data/go")?;
     tape.ended()?;
     tape.mt("drvbuffer 1")?;
@@ -175,16 +214,26 @@ fn offline_and_load(tape: &Tape) -> Result<()> {
         tape.does(&[("w:100:3", "3 300"), ("weof", "ok")])?;
         let from = tape.vm.qmp.now();
         tape.mt(out)?;
-        let event = tape.vm.qmp.wait_event(from, "DEVICE_TRAY_MOVED", crate::drive::LIMIT)?;
+        let event = tape
+            .vm
+            .qmp
+            .wait_event(from, "DEVICE_TRAY_MOVED", crate::drive::LIMIT)?;
         ensure!(event.data["tray-open"] == true, "{out}: {}", event.data);
-        ensure!(tape.block_info()?["tray_open"] == true, "{}", tape.block_info()?);
+        ensure!(
+            tape.block_info()?["tray_open"] == true,
+            "{}",
+            tape.block_info()?
+        );
         let status = tape.mt("status")?;
         ensure!(status.contains("DR_OPEN"), "after {out}: {status}");
         tape.sh_fails("dd if=$T of=/dev/null iflag=nonblock count=1 2>&1")?;
 
         let from = tape.vm.qmp.now();
         tape.mt(into)?;
-        let event = tape.vm.qmp.wait_event(from, "DEVICE_TRAY_MOVED", crate::drive::LIMIT)?;
+        let event = tape
+            .vm
+            .qmp
+            .wait_event(from, "DEVICE_TRAY_MOVED", crate::drive::LIMIT)?;
         ensure!(event.data["tray-open"] == false, "{into}: {}", event.data);
         tape.ensure_at(0, into)?;
         tape.does(&[("s:0", ""), ("r:100:3", "3 300"), ("rewind", "ok")])?;
@@ -194,17 +243,33 @@ fn offline_and_load(tape: &Tape) -> Result<()> {
 
 fn lock(tape: &Tape) -> Result<()> {
     tape.mt("lock")?;
-    ensure!(tape.block_info()?["locked"] == true, "{}", tape.block_info()?);
+    ensure!(
+        tape.block_info()?["locked"] == true,
+        "{}",
+        tape.block_info()?
+    );
     tape.mt("unlock")?;
-    ensure!(tape.block_info()?["locked"] == false, "{}", tape.block_info()?);
+    ensure!(
+        tape.block_info()?["locked"] == false,
+        "{}",
+        tape.block_info()?
+    );
     // By itself while the tape is open, if told to.
     tape.mt("stsetoptions auto-lock")?;
     tape.start("w:300 x:/data/go")?;
     tape.answers(1)?;
-    ensure!(tape.block_info()?["locked"] == true, "{}", tape.block_info()?);
+    ensure!(
+        tape.block_info()?["locked"] == true,
+        "{}",
+        tape.block_info()?
+    );
     tape.sh("touch /data/go")?;
     tape.ended()?;
-    ensure!(tape.block_info()?["locked"] == false, "{}", tape.block_info()?);
+    ensure!(
+        tape.block_info()?["locked"] == false,
+        "{}",
+        tape.block_info()?
+    );
     tape.mt("stclearoptions auto-lock").map(drop)
 }
 
@@ -220,17 +285,35 @@ fn partitions(tape: &Tape) -> Result<()> {
     ensure!(status.contains("partition=1"), "{status}");
 
     tape.mt("partseek 0 2")?;
-    ensure!(tape.mt("status")?.contains("partition=0"), "partseek stayed in partition 1");
+    ensure!(
+        tape.mt("status")?.contains("partition=0"),
+        "partseek stayed in partition 1"
+    );
     tape.ensure_at(2, "partseek 0 2")?;
-    tape.does(&[("R:4096", "1 1000"), ("rewind", "ok"), ("s:10", ""), ("r:4096:5", "5 5000")])?;
+    tape.does(&[
+        ("R:4096", "1 1000"),
+        ("rewind", "ok"),
+        ("s:10", ""),
+        ("r:4096:5", "5 5000"),
+    ])?;
     tape.mt("setpartition 1")?;
-    tape.does(&[("rewind", "ok"), ("s:11", ""), ("r:4096:3", "3 6000"), ("R:4096", "1 0")])?;
+    tape.does(&[
+        ("rewind", "ok"),
+        ("s:11", ""),
+        ("r:4096:3", "3 6000"),
+        ("R:4096", "1 0"),
+    ])?;
     tape.sh_fails("mt -f $T setpartition 2")?;
 
     // The cartridge keeps them.
     tape.insert(&tape.dir.file("blank.tap"), crate::drive::Tab::Open)?;
     tape.mt("partseek 1 1")?;
-    tape.does(&[("R:4096", "1 2000"), ("rewind", "ok"), ("s:11", ""), ("r:4096:3", "3 6000")])?;
+    tape.does(&[
+        ("R:4096", "1 2000"),
+        ("rewind", "ok"),
+        ("s:11", ""),
+        ("r:4096:3", "3 6000"),
+    ])?;
     tape.mt("setpartition 0")?;
     tape.does(&[("rewind", "ok"), ("s:10", ""), ("r:4096:5", "5 5000")])?;
     // And back to one.
@@ -255,11 +338,19 @@ fn options(tape: &Tape) -> Result<()> {
     let found = simh::tape(&tape.dir.file("blank.tap"))?;
     ensure!(found[1..] == [Object::Mark, Object::Mark], "{found:?}");
     tape.mt("stclearoptions debug two-fms")?;
-    ensure!(flags(tape)? == before, "options {:x}, not {before:x}", flags(tape)?);
+    ensure!(
+        flags(tape)? == before,
+        "options {:x}, not {before:x}",
+        flags(tape)?
+    );
     // All at once, by number.
     tape.mt("stoptions 1")?;
     tape.mt(&format!("stoptions {before}"))?;
-    ensure!(flags(tape)? == before, "options {:x}, not {before:x}", flags(tape)?);
+    ensure!(
+        flags(tape)? == before,
+        "options {:x}, not {before:x}",
+        flags(tape)?
+    );
     tape.mt("stwrthreshold 16")?;
     tape.mt("stsetcln 0")?;
     tape.does(&[("s:2", ""), ("w:100", "1 100")])
@@ -293,5 +384,10 @@ fn defaults(tape: &Tape) -> Result<()> {
 fn timeouts(tape: &Tape) -> Result<()> {
     tape.mt("sttimeout 900")?;
     tape.mt("stlongtimeout 14000")?;
-    tape.does(&[("w:1000", "1 1000"), ("rewind", "ok"), ("s:0", ""), ("r:1000", "1 1000")])
+    tape.does(&[
+        ("w:1000", "1 1000"),
+        ("rewind", "ok"),
+        ("s:0", ""),
+        ("r:1000", "1 1000"),
+    ])
 }

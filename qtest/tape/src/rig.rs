@@ -53,7 +53,12 @@ fn virtio() -> Result<Config> {
     Ok(config()?
         .with(["-device", "virtio-scsi-pci,id=hba,virtqueue_size=512"])
         .with(["-device", &tape])
-        .with(["-drive", &format!("if=none,id={SMALL_NAME}"), "-device", &small]))
+        .with([
+            "-drive",
+            &format!("if=none,id={SMALL_NAME}"),
+            "-device",
+            &small,
+        ]))
 }
 
 /// Booted, and in nobody's hands.
@@ -81,7 +86,9 @@ fn take(kind: Kind) -> Result<Vm> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let found = {
         let mut idle = idle();
-        idle.iter().position(|(has, _)| *has == kind).map(|index| idle.swap_remove(index).1)
+        idle.iter()
+            .position(|(has, _)| *has == kind)
+            .map(|index| idle.swap_remove(index).1)
     };
     if let Some(vm) = found {
         vm.agent.sh("rm -rf /data/*")?;
@@ -92,7 +99,11 @@ fn take(kind: Kind) -> Result<Vm> {
         Kind::Hbas => crate::hbas::config()?,
     };
     let name = format!("{kind:?}-{}", COUNT.fetch_add(1, Relaxed)).to_lowercase();
-    let vm = boot(&config, &name, &Dir::for_test(&format!("tape/machines/{name}"))?)?;
+    let vm = boot(
+        &config,
+        &name,
+        &Dir::for_test(&format!("tape/machines/{name}"))?,
+    )?;
     if kind == Kind::Hbas {
         crate::hbas::complete(&vm)?;
     }
@@ -108,7 +119,10 @@ pub fn boot(config: &Config, name: &str, dir: &Dir) -> Result<Vm> {
 
 /// Copies the logs of a machine that a test has failed on into its directory.
 fn keep_logs(vm: &Vm, dir: &Dir) {
-    if let Ok((_, messages)) = vm.agent.run_within("dmesg | tail -n 20", Duration::from_secs(10)) {
+    if let Ok((_, messages)) = vm
+        .agent
+        .run_within("dmesg | tail -n 20", Duration::from_secs(10))
+    {
         dir.log(format!("the guest's kernel says:\n{messages}"));
     }
     let machine = annex_qtest::files::test("tape/machines").join(&vm.name);

@@ -34,7 +34,10 @@ inventory::submit! { Family(|add| {
 fn has(text: &str, wanted: &[&str]) -> Result<()> {
     let lower = text.to_lowercase();
     for wanted in wanted {
-        ensure!(lower.contains(&wanted.to_lowercase()), "no \"{wanted}\" in:\n{text}");
+        ensure!(
+            lower.contains(&wanted.to_lowercase()),
+            "no \"{wanted}\" in:\n{text}"
+        );
     }
     Ok(())
 }
@@ -104,23 +107,37 @@ fn logs(tape: &Tape) -> Result<()> {
 
 /// The number after `name` in the text.
 fn number_after(text: &str, name: &str) -> Result<u64> {
-    let rest = text.split_once(name).with_context(|| format!("no \"{name}\" in:\n{text}"))?.1;
-    let digits: String =
-        rest.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
-    digits.parse().with_context(|| format!("no number after \"{name}\""))
+    let rest = text
+        .split_once(name)
+        .with_context(|| format!("no \"{name}\" in:\n{text}"))?
+        .1;
+    let digits: String = rest
+        .chars()
+        .skip_while(|c| !c.is_ascii_digit())
+        .take_while(char::is_ascii_digit)
+        .collect();
+    digits
+        .parse()
+        .with_context(|| format!("no number after \"{name}\""))
 }
 
 /// A parameter of a log page.
 fn log_parameter(tape: &Tape, page: &str, code: u16) -> Result<u64> {
     let dump = tape.sh(&format!("sg_logs -r -p {page} $SG | od -An -v -tx1"))?;
-    let bytes: Result<Vec<u8>, _> =
-        dump.split_whitespace().map(|byte| u8::from_str_radix(byte, 16)).collect();
+    let bytes: Result<Vec<u8>, _> = dump
+        .split_whitespace()
+        .map(|byte| u8::from_str_radix(byte, 16))
+        .collect();
     let bytes = bytes?;
     let mut rest = bytes.get(4..).context("a page's header")?;
     while let [high, low, _, length, more @ ..] = rest {
-        let (value, others) = more.split_at_checked(usize::from(*length)).context("a value")?;
+        let (value, others) = more
+            .split_at_checked(usize::from(*length))
+            .context("a value")?;
         if u16::from_be_bytes([*high, *low]) == code {
-            return Ok(value.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)));
+            return Ok(value
+                .iter()
+                .fold(0, |number, byte| number << 8 | u64::from(*byte)));
         }
         rest = others;
     }
@@ -130,7 +147,9 @@ fn log_parameter(tape: &Tape, page: &str, code: u16) -> Result<u64> {
 /// The counters count what went over the bus, and what was moved for it.
 fn counters(tape: &Tape) -> Result<()> {
     let count = |tape: &Tape| -> Result<Vec<u64>> {
-        (0..4).map(|code| log_parameter(tape, "0xc", code)).collect()
+        (0..4)
+            .map(|code| log_parameter(tape, "0xc", code))
+            .collect()
     };
     let before = count(tape)?;
     tape.does(&[
@@ -140,17 +159,26 @@ fn counters(tape: &Tape) -> Result<()> {
         ("R:100000:30", "30 3000000"),
     ])?;
     let after = count(tape)?;
-    let grown: Vec<u64> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
+    let grown: Vec<u64> = after
+        .iter()
+        .zip(&before)
+        .map(|(after, before)| after - before)
+        .collect();
     ensure!(grown[0] == 6_000_000, "{grown:?}: bytes received");
     ensure!(grown[3] == 3_000_000, "{grown:?}: bytes returned");
-    ensure!(grown[1] >= 6_000_000 && grown[2] >= 3_000_000, "{grown:?}: on the tape");
+    ensure!(
+        grown[1] >= 6_000_000 && grown[2] >= 3_000_000,
+        "{grown:?}: on the tape"
+    );
     Ok(())
 }
 
 fn modes(tape: &Tape) -> Result<()> {
     for form in ["-6", "-10"] {
-        let all =
-            tape.sh(&format!("sg_modes {} -a $SG 2>&1", if form == "-6" { form } else { "" }))?;
+        let all = tape.sh(&format!(
+            "sg_modes {} -a $SG 2>&1",
+            if form == "-6" { form } else { "" }
+        ))?;
         has(
             &all,
             &[
@@ -162,9 +190,18 @@ fn modes(tape: &Tape) -> Result<()> {
             ],
         )?;
     }
-    for page in
-        ["0x01", "0x02", "0x0a", "0x0f", "0x10", "0x10,0x01", "0x11", "0x1a", "0x1c", "0x1d"]
-    {
+    for page in [
+        "0x01",
+        "0x02",
+        "0x0a",
+        "0x0f",
+        "0x10",
+        "0x10,0x01",
+        "0x11",
+        "0x1a",
+        "0x1c",
+        "0x1d",
+    ] {
         for control in 0..4 {
             tape.sh(&format!("sg_modes -c {control} -p {page} $SG 2>&1"))?;
         }
@@ -196,7 +233,11 @@ fn opcodes(tape: &Tape) -> Result<()> {
         let found = list.lines().any(|line| {
             line.trim_start().starts_with(opcode)
                 && line.to_lowercase().contains(
-                    &name.to_lowercase().replace("(6)", "").replace("(10)", "").replace("(16)", ""),
+                    &name
+                        .to_lowercase()
+                        .replace("(6)", "")
+                        .replace("(10)", "")
+                        .replace("(16)", ""),
                 )
         });
         ensure!(found, "no {opcode} {name} in:\n{list}");
@@ -209,7 +250,11 @@ fn opcodes(tape: &Tape) -> Result<()> {
 fn attributes(tape: &Tape) -> Result<()> {
     has(
         &tape.sh("sg_read_attr $SG 2>&1")?,
-        &["Remaining capacity in partition", "Maximum capacity in partition", "Load count"],
+        &[
+            "Remaining capacity in partition",
+            "Maximum capacity in partition",
+            "Load count",
+        ],
     )?;
     // User medium text label (0803), 160 bytes of text.
     let label = format!("{:<160}", "written in the guest");
@@ -250,7 +295,10 @@ fn reset(tape: &Tape) -> Result<()> {
     tape.mt("rewind")?;
     // As the drive's property has it.
     let status = tape.mt("status")?;
-    ensure!(status.contains("Tape block size 0 bytes"), "after a reset: {status}");
+    ensure!(
+        status.contains("Tape block size 0 bytes"),
+        "after a reset: {status}"
+    );
     tape.does(&[("s:4", ""), ("r:4096:20", "20 60000"), ("R:4096", "1 0")])
 }
 
@@ -271,22 +319,34 @@ fn reset_in_a_transfer(tape: &Tape) -> Result<()> {
         tape.mt("rewind")?;
         let answers = tape.ops(&format!("s:6 r:60000:{written}"))?;
         let wanted = format!("r:60000:{written}: {written} {}", written * 60_000);
-        ensure!(answers[0] == wanted, "round {round}: {answers:?}, not {wanted}; writing: {said}");
+        ensure!(
+            answers[0] == wanted,
+            "round {round}: {answers:?}, not {wanted}; writing: {said}"
+        );
     }
     Ok(())
 }
 
 fn reserve_and_release(tape: &Tape) -> Result<()> {
-    let (reserve, release) =
-        ("sg_raw $SG 16 00 00 00 00 00 2>&1", "sg_raw $SG 17 00 00 00 00 00 2>&1");
+    let (reserve, release) = (
+        "sg_raw $SG 16 00 00 00 00 00 2>&1",
+        "sg_raw $SG 17 00 00 00 00 00 2>&1",
+    );
     tape.sh(reserve)?;
     // Again by the same initiator: nothing changes.
     tape.sh(reserve)?;
-    tape.does(&[("w:100", "1 100"), ("rewind", "ok"), ("s:0", ""), ("r:100", "1 100")])?;
+    tape.does(&[
+        ("w:100", "1 100"),
+        ("rewind", "ok"),
+        ("s:0", ""),
+        ("r:100", "1 100"),
+    ])?;
     tape.sh(release)?;
     tape.sh(release)?;
     for command in ["56", "57"] {
-        tape.sh(&format!("sg_raw $SG {command} 00 00 00 00 00 00 00 00 00 2>&1"))?;
+        tape.sh(&format!(
+            "sg_raw $SG {command} 00 00 00 00 00 00 00 00 00 2>&1"
+        ))?;
     }
     Ok(())
 }
@@ -294,10 +354,16 @@ fn reserve_and_release(tape: &Tape) -> Result<()> {
 fn persistent_reservations(tape: &Tape) -> Result<()> {
     let conflict = |command: &str| -> Result<()> {
         let (status, text) = tape.run(command)?;
-        ensure!(status == 24, "{command}: {status}, not a reservation conflict: {text}");
+        ensure!(
+            status == 24,
+            "{command}: {status}, not a reservation conflict: {text}"
+        );
         Ok(())
     };
-    has(&tape.sh("sg_persist -n -i -k $SG 2>&1")?, &["no registered reservation keys"])?;
+    has(
+        &tape.sh("sg_persist -n -i -k $SG 2>&1")?,
+        &["no registered reservation keys"],
+    )?;
     has(&tape.sh("sg_persist -n -i -c $SG 2>&1")?, &["Exclusive"])?;
     // None may reserve who hasn't registered.
     conflict("sg_persist -n -o --reserve --param-rk=0xa1 --prout-type=3 $SG 2>&1")?;
@@ -305,29 +371,44 @@ fn persistent_reservations(tape: &Tape) -> Result<()> {
     has(&tape.sh("sg_persist -n -i -k $SG 2>&1")?, &["0xa1"])?;
     conflict("sg_persist -n -o --reserve --param-rk=0xbad --prout-type=3 $SG 2>&1")?;
     tape.sh("sg_persist -n -o --reserve --param-rk=0xa1 --prout-type=3 $SG 2>&1")?;
-    has(&tape.sh("sg_persist -n -i -r $SG 2>&1")?, &["0xa1", "Exclusive Access"])?;
+    has(
+        &tape.sh("sg_persist -n -i -r $SG 2>&1")?,
+        &["0xa1", "Exclusive Access"],
+    )?;
     has(&tape.sh("sg_persist -n -i -s $SG 2>&1")?, &["0xa1"])?;
     tape.does(&[("w:100", "1 100"), ("weof", "ok")])?;
     // The other kind of reservation gets its holder GOOD, and changes nothing
     // (SPC-3 5.6.3).
     tape.sh("sg_raw $SG 16 00 00 00 00 00 2>&1; sg_raw $SG 17 00 00 00 00 00 2>&1")?;
-    has(&tape.sh("sg_persist -n -i -r $SG 2>&1")?, &["0xa1", "Exclusive Access"])?;
+    has(
+        &tape.sh("sg_persist -n -i -r $SG 2>&1")?,
+        &["0xa1", "Exclusive Access"],
+    )?;
     // A reset leaves it.
     tape.sh("sg_reset -d $SG 2>&1; mt -f $T rewind")?;
     has(&tape.sh("sg_persist -n -i -r $SG 2>&1")?, &["0xa1"])?;
     tape.sh("sg_persist -n -o --register --param-rk=0xa1 --param-sark=0xa2 $SG 2>&1")?;
     tape.sh("sg_persist -n -o --release --param-rk=0xa2 --prout-type=3 $SG 2>&1")?;
-    has(&tape.sh("sg_persist -n -i -r $SG 2>&1")?, &["NO reservation held"])?;
+    has(
+        &tape.sh("sg_persist -n -i -r $SG 2>&1")?,
+        &["NO reservation held"],
+    )?;
     tape.sh("sg_persist -n -o --clear --param-rk=0xa2 $SG 2>&1")?;
-    has(&tape.sh("sg_persist -n -i -k $SG 2>&1")?, &["no registered reservation keys"])?;
-    tape.sh("sg_raw $SG 16 00 00 00 00 00 2>&1; sg_raw $SG 17 00 00 00 00 00 2>&1").map(drop)
+    has(
+        &tape.sh("sg_persist -n -i -k $SG 2>&1")?,
+        &["no registered reservation keys"],
+    )?;
+    tape.sh("sg_raw $SG 16 00 00 00 00 00 2>&1; sg_raw $SG 17 00 00 00 00 00 2>&1")
+        .map(drop)
 }
 
 fn density_support(tape: &Tape) -> Result<()> {
     // Of the drive, and of the cartridge.
     for which in ["00", "01"] {
         let command = format!("44 {which} 00 00 00 00 00 02 00 00");
-        let text = tape.sh(&format!("sg_raw -b -r 512 $SG {command} 2>/dev/null | strings"))?;
+        let text = tape.sh(&format!(
+            "sg_raw -b -r 512 $SG {command} 2>/dev/null | strings"
+        ))?;
         has(&text, &["U-516", "Ultrium 5"])?;
     }
     Ok(())
@@ -343,7 +424,15 @@ fn refused(tape: &Tape) -> Result<()> {
         "11 07 00 00 01 00",             // SPACE, a reserved code
     ] {
         let (status, text) = tape.run(&format!("sg_raw -r 512 $SG {command} 2>&1"))?;
-        ensure!(status == 5 || status == 9, "{command}: {status}, not an illegal request: {text}");
+        ensure!(
+            status == 5 || status == 9,
+            "{command}: {status}, not an illegal request: {text}"
+        );
     }
-    tape.does(&[("w:100", "1 100"), ("rewind", "ok"), ("s:0", ""), ("r:100", "1 100")])
+    tape.does(&[
+        ("w:100", "1 100"),
+        ("rewind", "ok"),
+        ("s:0", ""),
+        ("r:100", "1 100"),
+    ])
 }

@@ -42,7 +42,9 @@ impl std::fmt::Debug for Object {
 /// All objects up to the end of the medium.
 pub fn read(image: &[u8]) -> Result<Vec<Object>> {
     let word = |at: usize| -> Result<u32> {
-        let bytes = image.get(at..at + 4).with_context(|| format!("cut off at byte {at}"))?;
+        let bytes = image
+            .get(at..at + 4)
+            .with_context(|| format!("cut off at byte {at}"))?;
         Ok(u32::from_le_bytes(bytes.try_into()?))
     };
     let mut objects = Vec::new();
@@ -58,13 +60,19 @@ pub fn read(image: &[u8]) -> Result<Vec<Object>> {
             (7, _) => objects.push(Object::Marker(header)),
             (0xf, _) => bail!("reserved marker {header:08x} at byte {}", at - 4),
             _ => {
-                let data = image.get(at..at + length).context("a record is cut off")?.to_vec();
+                let data = image
+                    .get(at..at + length)
+                    .context("a record is cut off")?
+                    .to_vec();
                 at += length;
                 if length % 2 == 1 {
                     ensure!(image.get(at) == Some(&0), "the pad byte at {at} isn't 0");
                     at += 1;
                 }
-                ensure!(word(at)? == header, "the trailer at byte {at} isn't {header:08x}");
+                ensure!(
+                    word(at)? == header,
+                    "the trailer at byte {at} isn't {header:08x}"
+                );
                 at += 4;
                 objects.push(match class {
                     0 => Object::Record(data),

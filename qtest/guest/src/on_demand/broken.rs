@@ -76,7 +76,10 @@ impl Held {
         let part = file.metadata()?.len() / 4 * 3;
         let vm = fixture.config.incoming().start(name, dir)?;
         snapshot::prepare(&vm, Mode::OnDemand)?;
-        vm.qmp.execute("migrate-set-parameters", json!({ "mapped-ram-load-threads": 1 }))?;
+        vm.qmp.execute(
+            "migrate-set-parameters",
+            json!({ "mapped-ram-load-threads": 1 }),
+        )?;
         let from = vm.qmp.now();
         snapshot::begin(&vm, &cut)?.wait_running()?;
         // What the guest needs all the time is there when it shows life.
@@ -84,11 +87,13 @@ impl Held {
         file.set_len(part)?;
         dir.log("the guest runs, the file is cut");
 
-        let outcome = vm.qmp.wait(from, "the cut to be met", SOON, |name, event| match name {
-            "MAPPED_RAM_LOAD_ERROR" => Some(Some(event.data)),
-            "MIGRATION" if event.data["status"] == "completed" => Some(None),
-            _ => None,
-        });
+        let outcome = vm
+            .qmp
+            .wait(from, "the cut to be met", SOON, |name, event| match name {
+                "MAPPED_RAM_LOAD_ERROR" => Some(Some(event.data)),
+                "MIGRATION" if event.data["status"] == "completed" => Some(None),
+                _ => None,
+            });
         let event = match outcome {
             Ok(None) => return Ok(Cut::Loaded),
             Ok(Some(event)) => event,
@@ -96,7 +101,12 @@ impl Held {
             Err(error) => return Err(error),
         };
         let state = vm.qmp.execute_within(SOON, "query-status", json!({}));
-        let held = Self { vm, event, whole: &fixture.path, cut };
+        let held = Self {
+            vm,
+            event,
+            whole: &fixture.path,
+            cut,
+        };
         match state {
             Ok(state) if held.event.is_null() => bail!("no event, and the monitor says {state}"),
             Ok(_) => {
@@ -121,9 +131,11 @@ impl Held {
         let from = self.vm.qmp.now();
         self.vm.qmp.execute("cont", json!({}))?;
         self.vm.wait_run_state("running", LIMIT)?;
-        self.vm.qmp.wait(from, "the load to complete", LIMIT, |name, event| {
-            (name == "MIGRATION" && event.data["status"] == "completed").then_some(())
-        })
+        self.vm
+            .qmp
+            .wait(from, "the load to complete", LIMIT, |name, event| {
+                (name == "MIGRATION" && event.data["status"] == "completed").then_some(())
+            })
     }
 }
 
@@ -132,16 +144,25 @@ fn stops_at_a_cut_file_and_goes_on(dir: &Dir) -> Result<()> {
     let held = Held::hold(dir, fixture)?;
     let event = &held.event;
     dir.log(event.to_string());
-    ensure!(event["block"] == "pc.ram", "another block than the one cut: {event}");
+    ensure!(
+        event["block"] == "pc.ram",
+        "another block than the one cut: {event}"
+    );
     let offset = event["offset"].as_u64().context("an offset")?;
     let file_offset = event["file-offset"].as_u64().context("a file-offset")?;
     let end = File::open(&held.cut)?.metadata()?.len();
     ensure!(file_offset + 4096 > end, "{event} is no place past {end}");
-    ensure!(offset % 4096 == 0 && offset < RAM_MIB << 20, "{event} is no page of RAM");
+    ensure!(
+        offset % 4096 == 0 && offset < RAM_MIB << 20,
+        "{event} is no page of RAM"
+    );
 
     let why = refusal(held.vm.qmp.execute("cont", json!({})))?;
     dir.log(format!("cont with the file still cut: {why}"));
-    ensure!(held.vm.run_state()? == "io-error", "it runs without its memory");
+    ensure!(
+        held.vm.run_state()? == "io-error",
+        "it runs without its memory"
+    );
 
     held.go_on()?;
     fixture.check(&held.vm)
@@ -152,7 +173,10 @@ fn killing_leaves_the_file_as_it_was(dir: &Dir) -> Result<()> {
     let path = fixture.copy_into(dir)?;
     let before = sha256_of(&path)?;
     for delay_ms in [0, 20, 100] {
-        let vm = fixture.config.incoming().start(&format!("killed-{delay_ms}"), dir)?;
+        let vm = fixture
+            .config
+            .incoming()
+            .start(&format!("killed-{delay_ms}"), dir)?;
         snapshot::prepare(&vm, Mode::OnDemand)?;
         snapshot::begin(&vm, &path)?.wait_running()?;
         thread::sleep(Duration::from_millis(delay_ms));

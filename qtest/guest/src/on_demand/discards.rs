@@ -27,7 +27,10 @@ const DRIVER_LIMIT: Duration = Duration::from_secs(120);
 fn while_loading(dir: &Dir, fixture: &Fixture, act: impl FnOnce(&Vm) -> Result<()>) -> Result<Vm> {
     let vm = fixture.config.incoming().start("restored", dir)?;
     snapshot::prepare(&vm, Mode::OnDemand)?;
-    vm.qmp.execute("migrate-set-parameters", json!({ "mapped-ram-load-threads": 1 }))?;
+    vm.qmp.execute(
+        "migrate-set-parameters",
+        json!({ "mapped-ram-load-threads": 1 }),
+    )?;
     let loading = snapshot::begin(&vm, &fixture.path)?;
     if fixture.paused {
         loading.wait_status("postcopy-active")?;
@@ -40,14 +43,20 @@ fn while_loading(dir: &Dir, fixture: &Fixture, act: impl FnOnce(&Vm) -> Result<(
 }
 
 fn set_balloon(vm: &Vm, mib: u64) -> Result<()> {
-    vm.qmp.execute("balloon", json!({ "value": mib << 20 })).map(drop)
+    vm.qmp
+        .execute("balloon", json!({ "value": mib << 20 }))
+        .map(drop)
 }
 
 fn wait_balloon(vm: &Vm, mib: u64) -> Result<()> {
-    wait::until(&format!("the balloon to leave {mib} MiB"), DRIVER_LIMIT, || {
-        let balloon = vm.qmp.execute("query-balloon", json!({}))?;
-        Ok((balloon["actual"] == mib << 20).then_some(()))
-    })
+    wait::until(
+        &format!("the balloon to leave {mib} MiB"),
+        DRIVER_LIMIT,
+        || {
+            let balloon = vm.qmp.execute("query-balloon", json!({}))?;
+            Ok((balloon["actual"] == mib << 20).then_some(()))
+        },
+    )
 }
 
 /// Inflated during the load, deflated after: what the guest kept is right.
@@ -94,9 +103,15 @@ fn virtio_mem(dir: &Dir) -> Result<()> {
 
 /// Waits until virtio-mem provides `mib` MiB.
 pub fn wait_plugged(vm: &Vm, mib: u64) -> Result<()> {
-    wait::until(&format!("virtio-mem to provide {mib} MiB"), DRIVER_LIMIT, || {
-        let devices = vm.qmp.execute("query-memory-devices", json!({}))?;
-        let size = devices[0]["data"]["size"].as_u64().context("one memory device")?;
-        Ok((size == mib << 20).then_some(()))
-    })
+    wait::until(
+        &format!("virtio-mem to provide {mib} MiB"),
+        DRIVER_LIMIT,
+        || {
+            let devices = vm.qmp.execute("query-memory-devices", json!({}))?;
+            let size = devices[0]["data"]["size"]
+                .as_u64()
+                .context("one memory device")?;
+            Ok((size == mib << 20).then_some(()))
+        },
+    )
 }

@@ -34,14 +34,22 @@ fn states(dir: &Dir) -> Result<()> {
         }
         (seen.last()? == "completed").then_some(())
     })?;
-    let expected = ["setup", "active", "postcopy-device", "postcopy-active", "completed"];
+    let expected = [
+        "setup",
+        "active",
+        "postcopy-device",
+        "postcopy-active",
+        "completed",
+    ];
     ensure!(seen == expected, "states {seen:?}, not {expected:?}");
     ensure!(snapshot::query(&vm.qmp)?["status"] == "completed");
     vm.quit()
 }
 
 fn number(figures: &Value, name: &str) -> Result<u64> {
-    figures[name].as_u64().with_context(|| format!("no {name} in {figures}"))
+    figures[name]
+        .as_u64()
+        .with_context(|| format!("no {name} in {figures}"))
 }
 
 /// The figures add up, and fit what the guest did.
@@ -59,13 +67,25 @@ fn figures(dir: &Dir) -> Result<()> {
         let of = |kind: &str| number(&figures, &format!("{kind}-{unit}"));
         let (demand, background, zero) = (of("demand")?, of("background")?, of("zero")?);
         let total = number(&figures, &format!("total-{unit}"))?;
-        ensure!(demand + background + zero == total, "{unit} don't add up: {figures}");
-        ensure!(demand > 0 && background > 0 && zero > 0, "a guest has all: {figures}");
+        ensure!(
+            demand + background + zero == total,
+            "{unit} don't add up: {figures}"
+        );
+        ensure!(
+            demand > 0 && background > 0 && zero > 0,
+            "a guest has all: {figures}"
+        );
     }
     let total = number(&figures, "total-bytes")?;
-    ensure!(total >= fixture.config.mib << 20, "less than the guest's RAM: {figures}");
+    ensure!(
+        total >= fixture.config.mib << 20,
+        "less than the guest's RAM: {figures}"
+    );
     let data = number(&figures, "demand-bytes")? + number(&figures, "background-bytes")?;
-    ensure!(data >= crate::fixture::DATA_MIB << 20, "less than the guest's data: {figures}");
+    ensure!(
+        data >= crate::fixture::DATA_MIB << 20,
+        "less than the guest's data: {figures}"
+    );
 
     let faults = number(&figures, "faults")?;
     ensure!(faults > 0, "no guest runs without memory: {figures}");
@@ -74,8 +94,14 @@ fn figures(dir: &Dir) -> Result<()> {
         number(&figures, "fault-latency-p99")?,
         number(&figures, "fault-latency-max")?,
     );
-    ensure!(0 < median && median <= p99 && p99 <= worst, "latencies: {figures}");
-    let (run, finish) = (number(&figures, "time-to-run")?, number(&figures, "time-to-finish")?);
+    ensure!(
+        0 < median && median <= p99 && p99 <= worst,
+        "latencies: {figures}"
+    );
+    let (run, finish) = (
+        number(&figures, "time-to-run")?,
+        number(&figures, "time-to-finish")?,
+    );
     ensure!(run < finish, "times: {figures}");
     vm.quit()
 }
@@ -88,8 +114,13 @@ fn blocktime(dir: &Dir) -> Result<()> {
     snapshot::prepare(&vm, Mode::OnDemand)?;
     snapshot::begin(&vm, &fixture.path)?.wait_loaded()?;
     let info = snapshot::query(&vm.qmp)?;
-    ensure!(info["postcopy-blocktime"].is_u64(), "no postcopy-blocktime in {info}");
-    let vcpus = info["postcopy-vcpu-blocktime"].as_array().context("a time for each vCPU")?;
+    ensure!(
+        info["postcopy-blocktime"].is_u64(),
+        "no postcopy-blocktime in {info}"
+    );
+    let vcpus = info["postcopy-vcpu-blocktime"]
+        .as_array()
+        .context("a time for each vCPU")?;
     ensure!(vcpus.len() == 2, "2 vCPUs, and {vcpus:?}");
     vm.quit()
 }
@@ -100,7 +131,12 @@ fn command_line(dir: &Dir) -> Result<()> {
     let uri = snapshot::uri(&fixture.path);
     let vm = fixture
         .config
-        .with(["-global", "migration.mapped-ram=on", "-global", "migration.x-postcopy-ram=on"])
+        .with([
+            "-global",
+            "migration.mapped-ram=on",
+            "-global",
+            "migration.x-postcopy-ram=on",
+        ])
         .with(["-incoming", &uri])
         .start("restored", dir)?;
     vm.wait_run_state("running", LIMIT)?;
@@ -130,7 +166,10 @@ fn human_monitor(dir: &Dir) -> Result<()> {
     let info = vm.qmp.human("info migrate")?;
     dir.log(&info);
     for word in ["demand", "background", "zero", "fault"] {
-        ensure!(info.to_lowercase().contains(word), "nothing of {word} in:\n{info}");
+        ensure!(
+            info.to_lowercase().contains(word),
+            "nothing of {word} in:\n{info}"
+        );
     }
     let parameters = vm.qmp.human("info migrate_parameters")?;
     for word in ["mapped-ram-fault-threads: 1", "mapped-ram-load-threads: 1"] {

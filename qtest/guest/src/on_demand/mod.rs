@@ -59,7 +59,10 @@ fn runs_before_it_is_loaded(vm: &Vm, fixture: &Fixture) -> Result<()> {
     let running = loading.wait_running()?;
     fixture.check_alive(vm)?;
     let loaded = loading.wait_loaded()?;
-    ensure!(running.at < loaded.at, "the guest only ran when all was loaded");
+    ensure!(
+        running.at < loaded.at,
+        "the guest only ran when all was loaded"
+    );
     Ok(())
 }
 

@@ -39,7 +39,11 @@ fn byte_for_byte(dir: &Dir, backing: Backing) -> Result<()> {
     for (name, mode) in [("eager", Mode::Eager), ("on-demand", Mode::OnDemand)] {
         let config = fixture.config.backed_by(backing);
         let vm = snapshot::load_whole(&config, name, dir, &fixture.path, mode)?;
-        ensure!(vm.run_state()? == "paused", "restored {}, not paused", vm.run_state()?);
+        ensure!(
+            vm.run_state()? == "paused",
+            "restored {}, not paused",
+            vm.run_state()?
+        );
         let path = dir.file(&format!("{name}.snapshot"));
         snapshot::save(&vm, &path)?;
         vm.quit()?;
@@ -52,7 +56,11 @@ fn byte_for_byte(dir: &Dir, backing: Backing) -> Result<()> {
 fn same_bytes(a: &Path, b: &Path) -> Result<()> {
     let (mut a, mut b) = (File::open(a)?, File::open(b)?);
     let end = ram_end(&a)?;
-    ensure!(end == ram_end(&b)?, "the RAM sections end at {end} and {}", ram_end(&b)?);
+    ensure!(
+        end == ram_end(&b)?,
+        "the RAM sections end at {end} and {}",
+        ram_end(&b)?
+    );
     ensure!(end > RAM_MIB << 20, "{end} bytes don't hold all of RAM");
     let (mut chunk_a, mut chunk_b) = (vec![0; 1 << 20], vec![0; 1 << 20]);
     let mut offset = 0;
@@ -77,7 +85,9 @@ fn ram_end(file: &File) -> Result<u64> {
     const FIRST: &[u8] = b"\x06pc.ram";
     let mut start = vec![0; 1 << 16];
     file.read_exact_at(&mut start, 0)?;
-    let found = start.windows(FIRST.len()).position(|window| window == FIRST);
+    let found = start
+        .windows(FIRST.len())
+        .position(|window| window == FIRST);
     let mut at = found.context("no block pc.ram near the start")? as u64;
     let number = |at: u64| -> Result<u64> {
         let mut bytes = [0; 8];
@@ -92,7 +102,9 @@ fn ram_end(file: &File) -> Result<u64> {
         let header = length + 8;
         let pages = number(header + 20)?;
         at = pages + number(length)?;
-        left = left.checked_sub(number(length)?).context("blocks longer than their sum")?;
+        left = left
+            .checked_sub(number(length)?)
+            .context("blocks longer than their sum")?;
     }
     Ok(at)
 }
@@ -112,7 +124,10 @@ fn takes_no_more_memory(dir: &Dir) -> Result<()> {
     };
     let eager = resident("eager", Mode::Eager)?;
     let on_demand = resident("on-demand", Mode::OnDemand)?;
-    ensure!(eager < fixture.config.mib * 1024 / 2, "{eager} KiB: not a mostly empty guest");
+    ensure!(
+        eager < fixture.config.mib * 1024 / 2,
+        "{eager} KiB: not a mostly empty guest"
+    );
     ensure!(
         on_demand <= eager + SLACK_KIB,
         "{on_demand} KiB resident after a load on demand, {eager} KiB after an eager one"
@@ -134,13 +149,18 @@ fn read_only(dir: &Dir) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         // Permissions don't bind root; a read-only mount does.
         let unshare = ["unshare", "--mount", "--propagation", "private"];
-        let possible = Command::new(unshare[0]).args(&unshare[1..]).arg("true").status();
+        let possible = Command::new(unshare[0])
+            .args(&unshare[1..])
+            .arg("true")
+            .status();
         if !possible.is_ok_and(|status| status.success()) {
             return Err(Skip("root, and may not unshare(1) the mounts".into()).into());
         }
         let script = r#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@""#;
         config.wrapper = unshare.into_iter().map(str::to_owned).collect();
-        config.wrapper.extend(["sh".into(), "-c".into(), script.into()]);
+        config
+            .wrapper
+            .extend(["sh".into(), "-c".into(), script.into()]);
         config.wrapper.push(place.display().to_string());
     }
     let vm = snapshot::load_whole(&config, "restored", dir, &path, Mode::OnDemand)?;

@@ -33,9 +33,14 @@ const WHILE_LOADING: [(&str, Request); 5] = [
     ("savevm", |qmp, _| qmp.human("savevm tag")),
     ("dump", |qmp, dir| {
         let protocol = snapshot::uri(&dir.file("dump"));
-        refusal(qmp.execute("dump-guest-memory", json!({ "paging": false, "protocol": protocol })))
+        refusal(qmp.execute(
+            "dump-guest-memory",
+            json!({ "paging": false, "protocol": protocol }),
+        ))
     }),
-    ("unplug", |qmp, _| refusal(qmp.execute("device_del", json!({ "id": "rng" })))),
+    ("unplug", |qmp, _| {
+        refusal(qmp.execute("device_del", json!({ "id": "rng" })))
+    }),
     ("memory-hotplug", |qmp, _| {
         let object = json!({ "qom-type": "memory-backend-ram", "id": "more", "size": 128 << 20 });
         qmp.execute("object-add", object)?;
@@ -50,7 +55,10 @@ fn refused_until_loaded(dir: &Dir, request: Request) -> Result<()> {
     let held = Held::hold(dir, fixture)?;
     let why = request(&held.vm.qmp, dir)?;
     dir.log(&why);
-    ensure!(why.to_lowercase().contains("load"), "not refused for the load: {why:?}");
+    ensure!(
+        why.to_lowercase().contains("load"),
+        "not refused for the load: {why:?}"
+    );
     held.go_on()?;
     fixture.check_alive(&held.vm)?;
     held.vm.agent.verify(crate::fixture::SEED)

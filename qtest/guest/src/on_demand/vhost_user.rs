@@ -37,12 +37,25 @@ fn refused(dir: &Dir) -> Result<()> {
     let vm = fixture
         .config
         .backed_by(Backing::Memfd)
-        .with(["-chardev", &chardev, "-netdev", "vhost-user,id=net,chardev=backend"])
+        .with([
+            "-chardev",
+            &chardev,
+            "-netdev",
+            "vhost-user,id=net,chardev=backend",
+        ])
         .incoming()
         .start("restored", dir)?;
-    wait::until("QEMU to greet the back-end", Duration::from_secs(30), || {
-        Ok(vm.qmp.human("info network")?.contains("vhost-user").then_some(()))
-    })?;
+    wait::until(
+        "QEMU to greet the back-end",
+        Duration::from_secs(30),
+        || {
+            Ok(vm
+                .qmp
+                .human("info network")?
+                .contains("vhost-user")
+                .then_some(()))
+        },
+    )?;
     let why = match snapshot::prepare(&vm, Mode::OnDemand) {
         Ok(()) => refusal(snapshot::begin(&vm, &fixture.path).map(drop))?,
         refused => refusal(refused)?,

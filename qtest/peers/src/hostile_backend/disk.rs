@@ -51,7 +51,11 @@ impl Disk {
         ensure!(out.len() >= HEADER, "a request of {} bytes", out.len());
         let kind = u32::from_le_bytes(out[..4].try_into()?);
         let sector = u64::from_le_bytes(out[8..16].try_into()?);
-        let room: usize = chain.writable.iter().map(|buffer| buffer.len as usize).sum();
+        let room: usize = chain
+            .writable
+            .iter()
+            .map(|buffer| buffer.len as usize)
+            .sum();
         let room = room.checked_sub(1).context("no room for the status")?;
         let data = &out[HEADER..];
         let length = if kind == READ { room } else { data.len() };

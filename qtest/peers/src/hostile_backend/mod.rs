@@ -49,11 +49,17 @@ fn run() -> Result<()> {
             }
             return Ok(());
         }
-        let name = argument.strip_prefix("--").with_context(|| format!("what is {argument}?"))?;
-        let value = arguments.next().with_context(|| format!("{argument} needs a value"))?;
+        let name = argument
+            .strip_prefix("--")
+            .with_context(|| format!("what is {argument}?"))?;
+        let value = arguments
+            .next()
+            .with_context(|| format!("{argument} needs a value"))?;
         options.insert(name.to_owned(), value);
     }
-    let socket = options.remove("socket").context("--socket PATH is needed")?;
+    let socket = options
+        .remove("socket")
+        .context("--socket PATH is needed")?;
     let name = options.remove("attack").unwrap_or_else(|| "none".into());
     let attack = attacks::all()
         .find(|attack| attack.name == name)
@@ -62,7 +68,10 @@ fn run() -> Result<()> {
         attack,
         after: number(&mut options, "after", 16)?,
         seed: number(&mut options, "seed", 1)?,
-        canary: options.remove("canary").unwrap_or_else(|| "ANNEX-CANARY".into()).into_bytes(),
+        canary: options
+            .remove("canary")
+            .unwrap_or_else(|| "ANNEX-CANARY".into())
+            .into_bytes(),
         queues: number(&mut options, "queues", 1)?,
         features: number(&mut options, "features", 0)?,
         struck: false,

@@ -28,7 +28,11 @@ impl Mutator {
     /// The same ones for the same seed, given the same requests.
     pub fn new(seed: u64) -> Self {
         say(format!("seed {seed}"));
-        Self { seed, drawn: 0, made: 0 }
+        Self {
+            seed,
+            drawn: 0,
+            made: 0,
+        }
     }
 
     fn draw(&mut self, below: u64) -> u64 {

@@ -113,11 +113,17 @@ impl<'a> Session<'a> {
             let rings: Vec<usize> = (0..self.rings.len()).filter(|&n| self.works(n)).collect();
             let mut fds = vec![PollFd::new(&self.wire, PollFlags::IN)];
             for &ring in &rings {
-                let kick = self.rings[ring].kick.as_ref().context("a ring that works")?;
+                let kick = self.rings[ring]
+                    .kick
+                    .as_ref()
+                    .context("a ring that works")?;
                 fds.push(PollFd::new(kick, PollFlags::IN));
             }
             let ms = if self.polling { 1 } else { IDLE_MS };
-            let limit = Timespec { tv_sec: 0, tv_nsec: ms * 1_000_000 };
+            let limit = Timespec {
+                tv_sec: 0,
+                tv_nsec: ms * 1_000_000,
+            };
             let count = poll(&mut fds, Some(&limit))?;
             let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
             if ready[0] {
@@ -172,7 +178,11 @@ impl<'a> Session<'a> {
             self.note_dirt(&chain, &memory)?;
             let len = self.disk.serve(&chain, &memory)?;
             self.served += 1;
-            let hit = Hit { queue: index, chain, len };
+            let hit = Hit {
+                queue: index,
+                chain,
+                len,
+            };
             let then = match (due, self.plan.attack.load, waiting) {
                 (true, Load::Alone, 2..) | (false, ..) => Then::Give(len),
                 (true, ..) => self.strike(&hit, &memory)?,
@@ -210,7 +220,10 @@ impl<'a> Session<'a> {
             return Ok(Then::Give(hit.len));
         };
         self.plan.struck = true;
-        say(format!("strike {} after {} requests", self.plan.attack.name, self.served));
+        say(format!(
+            "strike {} after {} requests",
+            self.plan.attack.name, self.served
+        ));
         let then = attack(self, hit, memory)?;
         say("struck");
         Ok(then)
@@ -235,12 +248,19 @@ impl<'a> Session<'a> {
             return Ok(());
         };
         let found = memory.find(&self.plan.canary)?.len();
-        say(format!("idle served={} dirty={} canary={found}", self.served, self.dirty));
+        say(format!(
+            "idle served={} dirty={} canary={found}",
+            self.served, self.dirty
+        ));
         Ok(())
     }
 
     fn message(&mut self, message: Message) -> Result<()> {
-        say(format!("message {} size={}", message.code, message.payload.len()));
+        say(format!(
+            "message {} size={}",
+            message.code,
+            message.payload.len()
+        ));
         for file in &message.fds {
             say(format!("fd {} {}", message.code, describe(file)));
         }
@@ -334,7 +354,9 @@ impl<'a> Session<'a> {
 
     /// The ring that QEMU means.
     fn ring(&mut self, index: usize) -> Result<&mut Ring> {
-        self.rings.get_mut(index).with_context(|| format!("no ring {index}"))
+        self.rings
+            .get_mut(index)
+            .with_context(|| format!("no ring {index}"))
     }
 
     /// Answers with a double word.

@@ -34,7 +34,10 @@ impl Memory {
         for number in 0..message.u32(0) as usize {
             let at = 8 + 32 * number;
             let [guest, size, user, offset] = [0, 8, 16, 24].map(|field| message.u64(at + field));
-            let file = message.fds.get(number).context("a region without a descriptor")?;
+            let file = message
+                .fds
+                .get(number)
+                .context("a region without a descriptor")?;
             tell(format!(
                 "region guest={guest:#x} user={user:#x} size={size:#x} offset={offset:#x} \
                  file={:#x} {}",
@@ -46,13 +49,21 @@ impl Memory {
             regions.push(Region { guest, size, user });
         }
         let map = GuestMemoryMmap::from_ranges_with_files(ranges)?;
-        Ok(Self { map, regions: std::sync::Arc::new(regions) })
+        Ok(Self {
+            map,
+            regions: std::sync::Arc::new(regions),
+        })
     }
 
     /// What lies at QEMU's address `user`: rings are told so.
     pub fn place(&self, user: u64) -> Result<u64> {
-        let region = self.regions.iter().find(|r| (r.user..r.user + r.size).contains(&user));
-        region.map(|r| user - r.user + r.guest).with_context(|| format!("nothing at {user:#x}"))
+        let region = self
+            .regions
+            .iter()
+            .find(|r| (r.user..r.user + r.size).contains(&user));
+        region
+            .map(|r| user - r.user + r.guest)
+            .with_context(|| format!("nothing at {user:#x}"))
     }
 
     /// Bytes from `at` on.
@@ -81,12 +92,16 @@ impl Memory {
 
     /// The beginning and the length of each region.
     pub fn ranges(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.regions.iter().map(|region| (region.guest, region.size))
+        self.regions
+            .iter()
+            .map(|region| (region.guest, region.size))
     }
 
     /// The files behind it.
     pub fn files(&self) -> impl Iterator<Item = &File> {
-        self.map.iter().filter_map(|region| Some(region.file_offset()?.file()))
+        self.map
+            .iter()
+            .filter_map(|region| Some(region.file_offset()?.file()))
     }
 
     /// Where `needle` occurs in all of it.
@@ -120,8 +135,11 @@ pub fn describe(file: &File) -> String {
                 (SealFlags::GROW, "grow"),
                 (SealFlags::WRITE, "write"),
             ];
-            let set: Vec<&str> =
-                names.iter().filter(|(s, _)| seals.contains(*s)).map(|(_, name)| *name).collect();
+            let set: Vec<&str> = names
+                .iter()
+                .filter(|(s, _)| seals.contains(*s))
+                .map(|(_, name)| *name)
+                .collect();
             set.join("+")
         }
         Err(_) => "none".into(),

@@ -138,20 +138,34 @@ impl Ring {
         let entry = self.avail + 4 + 2 * u64::from(self.taken % self.num);
         let head = memory.u16(entry)?;
         self.taken = self.taken.wrapping_add(1);
-        let mut chain = Chain { head, readable: vec![], writable: vec![], indirect: None };
+        let mut chain = Chain {
+            head,
+            readable: vec![],
+            writable: vec![],
+            indirect: None,
+        };
         let (mut table, mut entries, mut index) = (self.table, u64::from(self.num), head);
         for _ in 0..=entries.max(1 << 16) {
-            ensure!(u64::from(index) < entries, "descriptor {index} of {entries}");
+            ensure!(
+                u64::from(index) < entries,
+                "descriptor {index} of {entries}"
+            );
             let found = descriptor(memory, table + DESCRIPTOR * u64::from(index))?;
             if found.flags & INDIRECT != 0 {
-                ensure!(chain.indirect.is_none(), "an indirect table in an indirect table");
+                ensure!(
+                    chain.indirect.is_none(),
+                    "an indirect table in an indirect table"
+                );
                 (table, entries) = (found.buffer.at, u64::from(found.buffer.len) / DESCRIPTOR);
                 chain.indirect = Some((table, entries));
                 index = 0;
                 continue;
             }
-            let list =
-                if found.flags & WRITE != 0 { &mut chain.writable } else { &mut chain.readable };
+            let list = if found.flags & WRITE != 0 {
+                &mut chain.writable
+            } else {
+                &mut chain.readable
+            };
             list.push(found.buffer);
             if found.flags & NEXT == 0 {
                 return Ok(Some(chain));

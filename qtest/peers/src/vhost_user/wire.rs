@@ -85,7 +85,9 @@ pub struct Message {
 impl Message {
     /// The little-endian word at `at`, 0 past the end.
     pub fn u32(&self, at: usize) -> u32 {
-        self.payload.get(at..at + 4).map_or(0, |b| u32::from_le_bytes(b.try_into().expect("4")))
+        self.payload
+            .get(at..at + 4)
+            .map_or(0, |b| u32::from_le_bytes(b.try_into().expect("4")))
     }
 
     /// The little-endian double word at `at`, 0 past the end.
@@ -138,7 +140,12 @@ impl Wire {
         }
         let mut payload = vec![0; size as usize];
         self.0.read_exact(&mut payload)?;
-        Ok(Some(Message { code: Code(code), flags, payload, fds }))
+        Ok(Some(Message {
+            code: Code(code),
+            flags,
+            payload,
+            fds,
+        }))
     }
 
     fn receive(&self, into: &mut [u8]) -> Result<(usize, Vec<File>)> {
@@ -170,9 +177,17 @@ impl Wire {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !fds.is_empty() {
-            ensure!(control.push(SendAncillaryMessage::ScmRights(fds)), "too many descriptors");
+            ensure!(
+                control.push(SendAncillaryMessage::ScmRights(fds)),
+                "too many descriptors"
+            );
         }
-        let sent = sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
+        let sent = sendmsg(
+            &self.0,
+            &[IoSlice::new(bytes)],
+            &mut control,
+            SendFlags::NOSIGNAL,
+        )?;
         Ok(self.0.write_all(&bytes[sent..])?)
     }
 

@@ -82,11 +82,31 @@ pub struct Shape {
 impl Shape {
     /// All.
     pub const ALL: [Self; 5] = [
-        Self { len: 4 << 10, depth: 1, queues: 1 },
-        Self { len: 4 << 10, depth: 32, queues: 1 },
-        Self { len: 4 << 10, depth: 32, queues: 2 },
-        Self { len: 1 << 20, depth: 4, queues: 1 },
-        Self { len: 1 << 20, depth: 4, queues: 2 },
+        Self {
+            len: 4 << 10,
+            depth: 1,
+            queues: 1,
+        },
+        Self {
+            len: 4 << 10,
+            depth: 32,
+            queues: 1,
+        },
+        Self {
+            len: 4 << 10,
+            depth: 32,
+            queues: 2,
+        },
+        Self {
+            len: 1 << 20,
+            depth: 4,
+            queues: 1,
+        },
+        Self {
+            len: 1 << 20,
+            depth: 4,
+            queues: 2,
+        },
     ];
 
     /// Requests in flight at most, all queues together.
@@ -107,7 +127,11 @@ impl fmt::Display for Shape {
             0 => write!(f, "{} KiB", len >> 10)?,
             mib => write!(f, "{mib} MiB")?,
         }
-        write!(f, ", depth {depth}, {queues} queue{}", if *queues == 1 { "" } else { "s" })
+        write!(
+            f,
+            ", depth {depth}, {queues} queue{}",
+            if *queues == 1 { "" } else { "s" }
+        )
     }
 }
 
@@ -127,7 +151,11 @@ impl Case {
         for shape in Shape::ALL {
             for &export in exports {
                 if export != Export::Paced || shape.is_sequential() {
-                    let case = |operation| Self { export, operation, shape };
+                    let case = |operation| Self {
+                        export,
+                        operation,
+                        shape,
+                    };
                     cases.extend(Operation::ALL.map(case));
                 }
             }
@@ -146,7 +174,11 @@ impl Row for Case {
     }
 
     fn columns(self) -> String {
-        let Self { export, operation, shape: Shape { depth, queues, .. } } = self;
+        let Self {
+            export,
+            operation,
+            shape: Shape { depth, queues, .. },
+        } = self;
         format!("{depth},{queues},{operation},{export}")
     }
 }

@@ -28,7 +28,11 @@ impl Daemon {
         }
         let log_path = dir.file(&format!("{name}.log"));
         let log = File::create(&log_path)?;
-        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn();
         let child =
             child.map_err(|error| MachineFailure(format!("can't start {name}: {error}")))?;
         let mut daemon = Self(child);

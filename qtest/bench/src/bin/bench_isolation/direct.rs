@@ -40,7 +40,15 @@ impl<'a> Direct<'a> {
     /// Of queue `queue`, empty.
     pub fn new(guest: &'a Guest, queue: usize) -> Self {
         let first = queue * guest.shape().depth;
-        Self { guest, ring: queue * RING, first, avail: 0, published: 0, used: 0, seen: 0 }
+        Self {
+            guest,
+            ring: queue * RING,
+            first,
+            avail: 0,
+            published: 0,
+            used: 0,
+            seen: 0,
+        }
     }
 
     /// Where a back-end finds it.
@@ -72,7 +80,9 @@ impl<'a> Direct<'a> {
         let low = address(buffer as u64);
         let high = len as u64 | u64::from(flags) << 32 | u64::from(next) << 48;
         let slice = self.guest.slice(at, 16);
-        slice.write_obj([low.to_le(), high.to_le()], 0).expect("inside");
+        slice
+            .write_obj([low.to_le(), high.to_le()], 0)
+            .expect("inside");
     }
 }
 
@@ -114,7 +124,10 @@ impl Driver for Direct<'_> {
         }
         let place = USED + 4 + 8 * usize::from(self.used % ENTRIES);
         let id = u32::from_le(self.load(place)) as usize;
-        ensure!(id < self.guest.shape().depth, "nobody asked for request {id}");
+        ensure!(
+            id < self.guest.shape().depth,
+            "nobody asked for request {id}"
+        );
         self.used = self.used.wrapping_add(1);
         Ok(Some(self.first + id))
     }
@@ -122,7 +135,11 @@ impl Driver for Direct<'_> {
     fn reaped(&mut self) {}
 
     fn want_calls(&mut self) -> bool {
-        self.store(AVAIL + 4 + 2 * usize::from(ENTRIES), self.used.to_le(), Ordering::Relaxed);
+        self.store(
+            AVAIL + 4 + 2 * usize::from(ENTRIES),
+            self.used.to_le(),
+            Ordering::Relaxed,
+        );
         fence(Ordering::SeqCst);
         self.look()
     }

@@ -38,12 +38,20 @@ impl Guest {
         let fd = memfd_create("guest", MemfdFlags::CLOEXEC)?;
         ftruncate(&fd, len as u64)?;
         let memory = MmapRegion::from_file(FileOffset::new(File::from(fd), 0), len)?;
-        Ok(Self { memory, shape, rings })
+        Ok(Self {
+            memory,
+            shape,
+            rings,
+        })
     }
 
     /// As an isolated guest has it: anonymous, nobody else's.
     pub fn private(shape: Shape) -> Result<Self> {
-        Ok(Self { memory: MmapRegion::new(Self::len(shape, 0))?, shape, rings: 0 })
+        Ok(Self {
+            memory: MmapRegion::new(Self::len(shape, 0))?,
+            shape,
+            rings: 0,
+        })
     }
 
     fn len(shape: Shape, rings: usize) -> usize {
@@ -52,7 +60,10 @@ impl Guest {
 
     /// The memfd and its length, if it is shared.
     pub fn shared_file(&self) -> Result<(BorrowedFd<'_>, u64)> {
-        let file = self.memory.file_offset().context("private memory has no file")?;
+        let file = self
+            .memory
+            .file_offset()
+            .context("private memory has no file")?;
         Ok((file.file().as_fd(), self.memory.len() as u64))
     }
 
@@ -84,7 +95,9 @@ impl Guest {
 
     /// `len` bytes at `at`.
     pub fn slice(&self, at: usize, len: usize) -> VolatileSlice<'_> {
-        self.memory.get_slice(at, len).expect("inside of the guest's memory")
+        self.memory
+            .get_slice(at, len)
+            .expect("inside of the guest's memory")
     }
 
     /// A slot's data.
@@ -106,7 +119,10 @@ impl Guest {
 
     /// Whether the device did what a slot asked for.
     pub fn check(&self, slot: usize) -> Result<()> {
-        let status: u8 = self.slice(self.status(slot), 1).read_obj(0).context("inside")?;
+        let status: u8 = self
+            .slice(self.status(slot), 1)
+            .read_obj(0)
+            .context("inside")?;
         ensure!(status == 0, "a request ended with status {status}");
         Ok(())
     }
@@ -140,10 +156,14 @@ impl<'g> Request for Io<'g> {
         'g: 'a;
 
     fn readable(&self) -> Self::Segments<'_> {
-        [Some(self.header()), self.data_if(Operation::Write)].into_iter().flatten()
+        [Some(self.header()), self.data_if(Operation::Write)]
+            .into_iter()
+            .flatten()
     }
 
     fn writable(&self) -> Self::Segments<'_> {
-        [self.data_if(Operation::Read), Some(self.status())].into_iter().flatten()
+        [self.data_if(Operation::Read), Some(self.status())]
+            .into_iter()
+            .flatten()
     }
 }

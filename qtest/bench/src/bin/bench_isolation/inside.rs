@@ -21,7 +21,10 @@ const RAM: u64 = 512;
 
 /// The PCI slot of an export's disk, by which the guest finds it.
 fn slot(export: Export) -> usize {
-    0x10 + Export::ALL.iter().take_while(|&&other| other != export).count()
+    0x10 + Export::ALL
+        .iter()
+        .take_while(|&&other| other != export)
+        .count()
 }
 
 /// A guest with a disk for each export, of two queues, a file system and a
@@ -67,7 +70,13 @@ impl Inside {
         vm.agent.ask("tick 10000")?;
         vm.agent.sh(Share::MOUNT)?;
         vm.agent.sh(Network::UP)?;
-        Ok(Self { isolation, vm, storage, share, network })
+        Ok(Self {
+            isolation,
+            vm,
+            storage,
+            share,
+            network,
+        })
     }
 
     /// Which it is.
@@ -77,8 +86,15 @@ impl Inside {
 
     /// Uses a disk for `seconds`.
     pub fn disk(&self, case: Case, seconds: f64) -> Result<Figures> {
-        let Case { export, operation, shape } = case;
-        let disk = format!("/sys/bus/pci/devices/0000:00:{:02x}.0/virtio*/block", slot(export));
+        let Case {
+            export,
+            operation,
+            shape,
+        } = case;
+        let disk = format!(
+            "/sys/bus/pci/devices/0000:00:{:02x}.0/virtio*/block",
+            slot(export)
+        );
         let command = format!(
             "diskload /dev/$(ls {disk}) {operation} {} {} {} {seconds}",
             shape.len, shape.depth, shape.queues
@@ -106,7 +122,13 @@ impl Inside {
         let front_cpu = (cpu_time(self.vm.pid())? - front).as_secs_f64();
         let back_cpu = (back_end()? - back).as_secs_f64();
         let (requests, seconds, latency) = parse(&said)?;
-        Ok(Figures { requests, seconds, front_cpu, back_cpu, latency: latency / 1e9 })
+        Ok(Figures {
+            requests,
+            seconds,
+            front_cpu,
+            back_cpu,
+            latency: latency / 1e9,
+        })
     }
 
     /// Ends it.
@@ -129,7 +151,10 @@ fn parse(said: &str) -> Result<(u64, f64, f64)> {
 mod tests {
     #[test]
     fn what_guests_say_is_understood() {
-        assert_eq!(super::parse("31415 1.003 27182").unwrap(), (31415, 1.003, 27182.0));
+        assert_eq!(
+            super::parse("31415 1.003 27182").unwrap(),
+            (31415, 1.003, 27182.0)
+        );
         assert!(super::parse("31415 1.003 nan").unwrap().2.is_nan());
         assert!(super::parse("diskload: /dev/vda: No such file").is_err());
     }

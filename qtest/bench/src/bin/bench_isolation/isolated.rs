@@ -14,7 +14,12 @@ use crate::session::{vring, ENTRIES};
 
 /// The area for a shape's queues, of the size that users get.
 pub fn area(shape: Shape) -> Result<Arc<Area>> {
-    Ok(Arc::new(Area::new(Layout::new(&vec![QueueSpec::new(ENTRIES); shape.queues])?)?))
+    Ok(Arc::new(Area::new(Layout::new(&vec![
+        QueueSpec::new(
+            ENTRIES
+        );
+        shape.queues
+    ])?)?))
 }
 
 /// The driver of one queue.
@@ -29,8 +34,16 @@ impl<'a> Isolated<'a> {
     pub fn new(guest: &'a Guest, area: &Arc<Area>, queue: usize) -> Result<Self> {
         let place = &area.layout().queues()[queue];
         let vring = vring(place.descriptors, place.avail, place.used);
-        let options = Options { event_idx: true, indirect: true, ..Options::new(ENTRIES) };
-        Ok(Self { guest, queue: Queue::new(area.clone(), queue, options)?, vring })
+        let options = Options {
+            event_idx: true,
+            indirect: true,
+            ..Options::new(ENTRIES)
+        };
+        Ok(Self {
+            guest,
+            queue: Queue::new(area.clone(), queue, options)?,
+            vring,
+        })
     }
 
     /// Where a back-end finds it.
@@ -47,7 +60,11 @@ impl<'a> Isolated<'a> {
 impl Driver for Isolated<'_> {
     fn submit(&mut self, slot: usize, operation: Operation) -> Result<()> {
         let guest = self.guest;
-        let lent = self.queue.lend(Io { guest, slot, operation });
+        let lent = self.queue.lend(Io {
+            guest,
+            slot,
+            operation,
+        });
         lent.map_err(|refused| anyhow!("slot {slot} can't be lent: {}", refused.why))
     }
 

@@ -38,7 +38,10 @@ impl Bell {
     /// A pair that doesn't block.
     pub fn new() -> Result<Self> {
         let new = || EventFd::new(EFD_NONBLOCK);
-        Ok(Self { kick: new()?, call: new()? })
+        Ok(Self {
+            kick: new()?,
+            call: new()?,
+        })
     }
 }
 
@@ -65,8 +68,9 @@ pub fn run<D: Driver>(
 ) -> Result<()> {
     let bells: Vec<&Bell> = lanes.iter().map(|lane| lane.bell).collect();
     let sleep = Sleep::new(bells.into_iter().map(|bell| &bell.call))?;
-    let mut idle: Vec<Vec<usize>> =
-        (0..lanes.len()).map(|queue| (queue * depth..(queue + 1) * depth).collect()).collect();
+    let mut idle: Vec<Vec<usize>> = (0..lanes.len())
+        .map(|queue| (queue * depth..(queue + 1) * depth).collect())
+        .collect();
     loop {
         let mut in_flight = 0;
         for (queue, (lane, idle)) in lanes.iter_mut().zip(&mut idle).enumerate() {
@@ -133,7 +137,9 @@ impl<'a> Sleep<'a> {
         let count = self.epoll.wait(LIMIT_MS, &mut woken)?;
         ensure!(count > 0, "nothing has happened for {LIMIT_MS} ms");
         for event in &woken[..count] {
-            self.events[event.data() as usize].read().context("reading an eventfd")?;
+            self.events[event.data() as usize]
+                .read()
+                .context("reading an eventfd")?;
         }
         Ok(())
     }

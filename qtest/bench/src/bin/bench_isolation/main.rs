@@ -56,8 +56,14 @@ struct Size {
     inside: (usize, f64),
 }
 
-const FULL: Size = Size { outside: (24, 0.12), inside: (12, 0.3) };
-const SMOKE: Size = Size { outside: (2, 0.02), inside: (1, 0.1) };
+const FULL: Size = Size {
+    outside: (24, 0.12),
+    inside: (12, 0.3),
+};
+const SMOKE: Size = Size {
+    outside: (2, 0.02),
+    inside: (1, 0.1),
+};
 
 fn main() -> ExitCode {
     match bench() {
@@ -86,7 +92,16 @@ fn bench() -> Result<()> {
     let crates = crates::measure("isolated-memory", "copy", smoke)?;
     let outside = outside(size.outside)?;
     let inside = inside(size.inside)?;
-    write(&Measured { outside, inside, crates, load }, out, smoke)
+    write(
+        &Measured {
+            outside,
+            inside,
+            crates,
+            load,
+        },
+        out,
+        smoke,
+    )
 }
 
 fn outside((runs, seconds): (usize, f64)) -> Result<Results<Case, Mode>> {
@@ -97,28 +112,38 @@ fn outside((runs, seconds): (usize, f64)) -> Result<Results<Case, Mode>> {
             verify(&storage, mode, shape).with_context(|| format!("{shape}, {mode}"))?;
         }
     }
-    rounds(Case::of(&Export::ALL), runs, |case, mode| measure(&storage, case, mode, seconds))
+    rounds(Case::of(&Export::ALL), runs, |case, mode| {
+        measure(&storage, case, mode, seconds)
+    })
 }
 
 fn inside((runs, seconds): (usize, f64)) -> Result<MeasuredInside> {
     println!("booting a guest with isolation off, one with it on, one with it in an iothread ...");
-    let guests = Isolation::ALL.iter().map(|&isolation| Inside::start(isolation));
+    let guests = Isolation::ALL
+        .iter()
+        .map(|&isolation| Inside::start(isolation));
     let guests = guests.collect::<Result<Vec<_>>>()?;
     let guest = |isolation| {
         let guest = guests.iter().find(|guest| guest.isolation() == isolation);
         guest.context("all were booted")
     };
-    let disks =
-        rounds(Case::of(&EXPORTS), runs, |case, isolation| guest(isolation)?.disk(case, seconds))?;
+    let disks = rounds(Case::of(&EXPORTS), runs, |case, isolation| {
+        guest(isolation)?.disk(case, seconds)
+    })?;
     println!("virtiofs ...");
-    let files =
-        rounds(Access::all(), runs, |access, isolation| guest(isolation)?.file(access, seconds))?;
+    let files = rounds(Access::all(), runs, |access, isolation| {
+        guest(isolation)?.file(access, seconds)
+    })?;
     println!("networks ...");
     let network = rounds(Traffic::ALL.to_vec(), runs, |traffic, isolation| {
         guest(isolation)?.network(traffic, seconds)
     })?;
     guests.into_iter().try_for_each(Inside::end)?;
-    Ok(MeasuredInside { disks, files, network })
+    Ok(MeasuredInside {
+        disks,
+        files,
+        network,
+    })
 }
 
 /// Round after round; in each, one way after the other.
@@ -133,7 +158,12 @@ fn rounds<R: Row, W: Way>(
             let count = W::ALL.len();
             for &way in W::ALL.iter().cycle().skip(run % count).take(count) {
                 let figures = measure(case, way).with_context(|| format!("{case}, {way}"))?;
-                results.samples.push(Sample { case, way, run, figures });
+                results.samples.push(Sample {
+                    case,
+                    way,
+                    run,
+                    figures,
+                });
             }
         }
         println!("{}", tables::line(&results, case));
@@ -144,9 +174,16 @@ fn rounds<R: Row, W: Way>(
 fn write(measured: &Measured, out: PathBuf, smoke: bool) -> Result<()> {
     fs::create_dir_all(&out)?;
     let name = |extension: &str| out.join(format!("isolation.{extension}"));
-    let MeasuredInside { disks, files, network } = &measured.inside;
+    let MeasuredInside {
+        disks,
+        files,
+        network,
+    } = &measured.inside;
     let inside = [disks.csv("guest"), files.csv("guest"), network.csv("guest")].concat();
-    fs::write(name("csv"), [COLUMNS, &measured.outside.csv("outside"), &inside].concat())?;
+    fs::write(
+        name("csv"),
+        [COLUMNS, &measured.outside.csv("outside"), &inside].concat(),
+    )?;
     plot::draw(&measured.outside, &name("svg"))?;
     fs::write(name("md"), page::text(measured, &Machine::here()?, smoke))?;
     println!("{}", page::verdicts(measured, smoke));

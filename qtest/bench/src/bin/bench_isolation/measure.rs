@@ -29,7 +29,9 @@ trait Task {
 
 /// Connects, and has `task` use the queues.
 fn connected<T: Task>(socket: &Path, mode: Mode, shape: Shape, task: &T) -> Result<T::Out> {
-    let bells = (0..shape.queues).map(|_| Bell::new()).collect::<Result<Vec<_>>>()?;
+    let bells = (0..shape.queues)
+        .map(|_| Bell::new())
+        .collect::<Result<Vec<_>>>()?;
     let queues = 0..shape.queues;
     if mode == Mode::Direct {
         let guest = Guest::shared(shape, shape.queues * RING)?;
@@ -49,12 +51,16 @@ fn connected<T: Task>(socket: &Path, mode: Mode, shape: Shape, task: &T) -> Resu
     if mode == Mode::Isolated {
         return task.on(&mut near, &guest);
     }
-    let relays = (0..shape.queues).map(|_| Relay::new()).collect::<Result<Vec<_>>>()?;
+    let relays = (0..shape.queues)
+        .map(|_| Relay::new())
+        .collect::<Result<Vec<_>>>()?;
     let end = AtomicBool::new(false);
     thread::scope(|scope| {
         let carrier = scope.spawn(|| carry(&mut near, &relays, mode == Mode::Polling, &end));
-        let far =
-            relays.iter().map(|relay| Lane { driver: Relayed::new(relay), bell: &relay.bell });
+        let far = relays.iter().map(|relay| Lane {
+            driver: Relayed::new(relay),
+            bell: &relay.bell,
+        });
         let out = task.on(&mut far.collect::<Vec<_>>(), &guest);
         end.store(true, Ordering::Release);
         relays[0].bell.kick.write(1)?;
@@ -64,7 +70,11 @@ fn connected<T: Task>(socket: &Path, mode: Mode, shape: Shape, task: &T) -> Resu
 }
 
 fn lanes<D>(drivers: Vec<D>, bells: &[Bell]) -> Vec<Lane<'_, D>> {
-    drivers.into_iter().zip(bells).map(|(driver, bell)| Lane { driver, bell }).collect()
+    drivers
+        .into_iter()
+        .zip(bells)
+        .map(|(driver, bell)| Lane { driver, bell })
+        .collect()
 }
 
 /// Measures `case` for `seconds`, after a quarter of that which doesn't count.
@@ -74,7 +84,11 @@ pub fn measure(storage: &Storage, case: Case, mode: Mode, seconds: f64) -> Resul
         type Out = Figures;
         fn on<D: Driver>(&self, lanes: &mut [Lane<'_, D>], guest: &Guest) -> Result<Figures> {
             let Self(storage, case, time) = *self;
-            run(lanes, case.shape.depth, &mut Timed::new(guest, case, time / 4))?;
+            run(
+                lanes,
+                case.shape.depth,
+                &mut Timed::new(guest, case, time / 4),
+            )?;
             let mut source = Timed::new(guest, case, time);
             let own_cpu = || cpu_time(std::process::id());
             let (start, front, back) = (Instant::now(), own_cpu()?, storage.cpu()?);
@@ -102,12 +116,23 @@ pub fn verify(storage: &Storage, mode: Mode, shape: Shape) -> Result<()> {
             for operation in [Operation::Write, Operation::Read] {
                 let mut source = Verify::new(guest, operation, self.1);
                 run(lanes, self.0.depth, &mut source)?;
-                ensure!(source.done == Verify::rounds(self.0), "requests are missing");
+                ensure!(
+                    source.done == Verify::rounds(self.0),
+                    "requests are missing"
+                );
             }
             Ok(())
         }
     }
     // Otherwise one mode might read what another has written.
-    let seed = Mode::ALL.iter().position(|&other| other == mode).unwrap_or(0) as u8;
-    connected(&storage.socket(Export::Ram), mode, shape, &Check(shape, seed))
+    let seed = Mode::ALL
+        .iter()
+        .position(|&other| other == mode)
+        .unwrap_or(0) as u8;
+    connected(
+        &storage.socket(Export::Ram),
+        mode,
+        shape,
+        &Check(shape, seed),
+    )
 }

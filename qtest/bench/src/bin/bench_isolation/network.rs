@@ -38,7 +38,11 @@ impl Traffic {
 
     /// What sends them in the guest, for so many seconds.
     pub fn command(self, seconds: f64) -> String {
-        format!("netload {} {HOST} {} {seconds}", self.service(), self.bytes())
+        format!(
+            "netload {} {HOST} {} {seconds}",
+            self.service(),
+            self.bytes()
+        )
     }
 }
 
@@ -88,13 +92,19 @@ impl Network {
     /// Starts one; its socket is in `dir`.
     pub fn start(dir: &Dir) -> Result<Self> {
         let socket = dir.file("net.sock");
-        Ok(Self { reflector: Reflector::start(&socket)?, socket })
+        Ok(Self {
+            reflector: Reflector::start(&socket)?,
+            socket,
+        })
     }
 
     /// A machine that has it.
     pub fn on(&self, config: &Config, isolation: Isolation) -> Config {
         let chardev = format!("socket,id=cnet,path={}", self.socket.display());
-        let netdev = format!("vhost-user,id=net,chardev=cnet{}", isolation.options("io-net"));
+        let netdev = format!(
+            "vhost-user,id=net,chardev=cnet{}",
+            isolation.options("io-net")
+        );
         let device = "virtio-net-pci,netdev=net,mac=52:54:00:04:00:02";
         config.with(["-chardev", &chardev, "-netdev", &netdev, "-device", device])
     }

@@ -34,7 +34,10 @@ impl Packet {
 
     /// None of it yet.
     pub fn new() -> Self {
-        Self { bytes: [0; Self::MOST], len: 0 }
+        Self {
+            bytes: [0; Self::MOST],
+            len: 0,
+        }
     }
 
     /// More of it, no more than [`Packet::MOST`] in all.

@@ -97,9 +97,24 @@ pub struct MeasuredInside {
 
 /// The whole page.
 pub fn text(measured: &Measured, machine: &Machine, smoke: bool) -> String {
-    let Measured { outside, inside, crates, load } = measured;
-    let Machine { hardware, kernel, qemu, accel, date } = machine;
-    let MeasuredInside { disks, files, network } = inside;
+    let Measured {
+        outside,
+        inside,
+        crates,
+        load,
+    } = measured;
+    let Machine {
+        hardware,
+        kernel,
+        qemu,
+        accel,
+        date,
+    } = machine;
+    let MeasuredInside {
+        disks,
+        files,
+        network,
+    } = inside;
     let (runs, inside_runs) = (outside.runs(), disks.runs());
     [
         format!(
@@ -116,8 +131,16 @@ pub fn text(measured: &Measured, machine: &Machine, smoke: bool) -> String {
         ),
         format!("{OUTSIDE}{}\n", tables::tables(outside)),
         format!("{INSIDE}{}\n", tables::tables(disks)),
-        format!("{FILES}{}\n{}\n", tables::tables(files), tables::megabytes(files)),
-        format!("{NETWORK}{}\n{}\n", tables::tables(network), tables::megabytes(network)),
+        format!(
+            "{FILES}{}\n{}\n",
+            tables::tables(files),
+            tables::megabytes(files)
+        ),
+        format!(
+            "{NETWORK}{}\n{}\n",
+            tables::tables(network),
+            tables::megabytes(network)
+        ),
         format!(
             "## The copy engine: beside memcpy\n\n\
              `cargo bench -p isolated-memory`, in the same run. Requests (ns) are whole ones,\n\

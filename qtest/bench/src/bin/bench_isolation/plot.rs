@@ -25,10 +25,27 @@ pub fn draw(results: &Results<Case, Mode>, path: &Path) -> Result<()> {
     let (top, bottom) = root.split_vertically(660);
     let ratio = |case, mode| results.ratio(case, mode);
     let latency = |case, mode| results.latency(case, mode);
-    panel(&top, "Requests a second, of direct's", &many, &Mode::ALL[1..], ratio, Some(RATIO))
-        .and_then(|()| panel(&bottom, "Median latency, µs", &single, Mode::ALL, latency, None))
-        .map_err(|error| anyhow!("plotting: {error}"))?;
-    root.present().map_err(|error| anyhow!("{}: {error}", path.display()))
+    panel(
+        &top,
+        "Requests a second, of direct's",
+        &many,
+        &Mode::ALL[1..],
+        ratio,
+        Some(RATIO),
+    )
+    .and_then(|()| {
+        panel(
+            &bottom,
+            "Median latency, µs",
+            &single,
+            Mode::ALL,
+            latency,
+            None,
+        )
+    })
+    .map_err(|error| anyhow!("plotting: {error}"))?;
+    root.present()
+        .map_err(|error| anyhow!("{}: {error}", path.display()))
 }
 
 fn colour(mode: Mode) -> RGBColor {
@@ -56,7 +73,10 @@ fn panel(
             move |&mode| value(case, mode)
         })
     });
-    let highest = medians.map(|spread| spread.median).fold(target.unwrap_or(0.0), f64::max) * 1.2;
+    let highest = medians
+        .map(|spread| spread.median)
+        .fold(target.unwrap_or(0.0), f64::max)
+        * 1.2;
     let rows = cases.len() as f64;
     let mut chart = ChartBuilder::on(area)
         .caption(title, (FONT, 18))
@@ -73,7 +93,9 @@ fn panel(
         .max_light_lines(0)
         .bold_line_style(BLACK.mix(0.1))
         .draw()?;
-    let style = (FONT, 13).into_text_style(area).pos(Pos::new(HPos::Right, VPos::Center));
+    let style = (FONT, 13)
+        .into_text_style(area)
+        .pos(Pos::new(HPos::Right, VPos::Center));
     let (left, top) = area.get_base_pixel();
     for (row, case) in cases.iter().enumerate() {
         let (x, y) = chart.backend_coord(&(0.0, row as f64 + 0.5));

@@ -31,10 +31,19 @@ impl Reflector {
         let discarded = Arc::new(AtomicU64::new(0));
         let counter = discarded.clone();
         thread::spawn(move || {
-            let served = listener.accept().map_err(Into::into).and_then(|(stream, _)| {
-                let rings = [Ring::default(), Ring::default()];
-                Host { wire: Wire::over(stream), memory: None, rings, counter }.serve()
-            });
+            let served = listener
+                .accept()
+                .map_err(Into::into)
+                .and_then(|(stream, _)| {
+                    let rings = [Ring::default(), Ring::default()];
+                    Host {
+                        wire: Wire::over(stream),
+                        memory: None,
+                        rings,
+                        counter,
+                    }
+                    .serve()
+                });
             if let Err(error) = served {
                 eprintln!("bench-isolation: the reflector: {error:#}");
             }
@@ -90,19 +99,30 @@ impl Host {
             }
             Code::GET_PROTOCOL_FEATURES => return self.wire.reply(message.code, &answer(0)),
             Code::GET_VRING_BASE => {
-                let ring = self.rings.get_mut(ring).context("a ring that isn't there")?;
+                let ring = self
+                    .rings
+                    .get_mut(ring)
+                    .context("a ring that isn't there")?;
                 ring.kick = None;
                 let base = [message.u32(0), u32::from(ring.taken)].map(u32::to_le_bytes);
                 return self.wire.reply(message.code, base.as_flattened());
             }
             Code::SET_FEATURES => {
-                self.rings.iter_mut().for_each(|ring| ring.set_features(message.u64(0)));
+                self.rings
+                    .iter_mut()
+                    .for_each(|ring| ring.set_features(message.u64(0)));
             }
             Code::SET_MEM_TABLE => self.memory = Some(Memory::from_table(message, drop)?),
             Code::SET_OWNER | Code::SET_PROTOCOL_FEATURES | Code::SET_VRING_ERR => {}
             code => {
-                let ring = self.rings.get_mut(ring).context("a ring that isn't there")?;
-                ensure!(ring.set(message, self.memory.as_ref())?, "{code} wasn't agreed upon");
+                let ring = self
+                    .rings
+                    .get_mut(ring)
+                    .context("a ring that isn't there")?;
+                ensure!(
+                    ring.set(message, self.memory.as_ref())?,
+                    "{code} wasn't agreed upon"
+                );
             }
         }
         self.carry()

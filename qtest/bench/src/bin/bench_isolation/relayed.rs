@@ -38,11 +38,18 @@ impl<T> Pipe<T> {
 
     /// All there is; `items` is empty.
     fn take(&self, items: &mut VecDeque<T>) {
-        mem::swap(&mut self.0.lock().expect("no panic with the lock held").0, items);
+        mem::swap(
+            &mut self.0.lock().expect("no panic with the lock held").0,
+            items,
+        );
     }
 
     fn is_empty(&self) -> bool {
-        self.0.lock().expect("no panic with the lock held").0.is_empty()
+        self.0
+            .lock()
+            .expect("no panic with the lock held")
+            .0
+            .is_empty()
     }
 
     /// Asks to be woken. True if there is something already.
@@ -64,7 +71,11 @@ pub struct Relay {
 impl Relay {
     /// Empty.
     pub fn new() -> Result<Self> {
-        Ok(Self { requests: Pipe::new(), answers: Pipe::new(), bell: Bell::new()? })
+        Ok(Self {
+            requests: Pipe::new(),
+            answers: Pipe::new(),
+            bell: Bell::new()?,
+        })
     }
 }
 
@@ -78,7 +89,11 @@ pub struct Relayed<'a> {
 impl<'a> Relayed<'a> {
     /// Of one queue.
     pub fn new(relay: &'a Relay) -> Self {
-        Self { relay, submitted: Vec::new(), answered: VecDeque::new() }
+        Self {
+            relay,
+            submitted: Vec::new(),
+            answered: VecDeque::new(),
+        }
     }
 }
 

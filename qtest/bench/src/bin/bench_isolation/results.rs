@@ -50,12 +50,19 @@ pub struct Results<R, W> {
 impl<R: Row, W: Way> Results<R, W> {
     /// None yet.
     pub fn new(cases: Vec<R>) -> Self {
-        Self { cases, samples: Vec::new() }
+        Self {
+            cases,
+            samples: Vec::new(),
+        }
     }
 
     /// How often each case was measured.
     pub fn runs(&self) -> usize {
-        self.samples.iter().map(|sample| sample.run).max().unwrap_or(0)
+        self.samples
+            .iter()
+            .map(|sample| sample.run)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Cases that tell how many requests there are.
@@ -69,17 +76,25 @@ impl<R: Row, W: Way> Results<R, W> {
     }
 
     fn of(&self, case: R, way: W) -> impl Iterator<Item = &Sample<R, W>> {
-        self.samples.iter().filter(move |sample| (sample.case, sample.way) == (case, way))
+        self.samples
+            .iter()
+            .filter(move |sample| (sample.case, sample.way) == (case, way))
     }
 
     fn spread(&self, case: R, way: W, value: impl Fn(&Figures) -> f64) -> Option<Spread> {
-        Spread::of(self.of(case, way).map(|sample| value(&sample.figures)).collect())
+        Spread::of(
+            self.of(case, way)
+                .map(|sample| value(&sample.figures))
+                .collect(),
+        )
     }
 
     /// Each run of `way` with the first way's beside it.
     fn pairs(&self, case: R, way: W, value: impl Fn(&Figures, &Figures) -> f64) -> Option<Spread> {
         let pair = |ours: &Sample<R, W>| {
-            let direct = self.of(case, W::first()).find(|direct| direct.run == ours.run)?;
+            let direct = self
+                .of(case, W::first())
+                .find(|direct| direct.run == ours.run)?;
             Some(value(&ours.figures, &direct.figures))
         };
         Spread::of(self.of(case, way).filter_map(pair).collect())
@@ -102,24 +117,42 @@ impl<R: Row, W: Way> Results<R, W> {
 
     /// What is added to the first way's latency, in µs.
     pub fn added(&self, case: R, way: W) -> Option<Spread> {
-        self.pairs(case, way, |ours, direct| (ours.latency - direct.latency) * 1e6)
+        self.pairs(case, way, |ours, direct| {
+            (ours.latency - direct.latency) * 1e6
+        })
     }
 
     /// Processor time of the front-end for a request, in µs.
     pub fn front_cpu(&self, case: R, way: W) -> Option<Spread> {
-        self.spread(case, way, |figures| figures.front_cpu * 1e6 / figures.requests as f64)
+        self.spread(case, way, |figures| {
+            figures.front_cpu * 1e6 / figures.requests as f64
+        })
     }
 
     /// And the back-end's.
     pub fn back_cpu(&self, case: R, way: W) -> Option<Spread> {
-        self.spread(case, way, |figures| figures.back_cpu * 1e6 / figures.requests as f64)
+        self.spread(case, way, |figures| {
+            figures.back_cpu * 1e6 / figures.requests as f64
+        })
     }
 
     /// Every run as a line that begins with `place`.
     pub fn csv(&self, place: &str) -> String {
         let mut csv = String::new();
-        for Sample { case, way, run, figures } in &self.samples {
-            let Figures { requests, seconds, front_cpu, back_cpu, latency } = figures;
+        for Sample {
+            case,
+            way,
+            run,
+            figures,
+        } in &self.samples
+        {
+            let Figures {
+                requests,
+                seconds,
+                front_cpu,
+                back_cpu,
+                latency,
+            } = figures;
             let _ = writeln!(
                 csv,
                 "{place},{},{},{way},{run},{requests},{seconds:.6},{front_cpu:.6},{back_cpu:.6},\
@@ -147,9 +180,19 @@ mod tests {
         let cases = Case::of(&Export::ALL);
         let case = cases[0];
         let sample = |way, run, requests, latency| {
-            let figures =
-                Figures { requests, seconds: 1.0, front_cpu: 1e-3, back_cpu: 0.0, latency };
-            Sample { case, way, run, figures }
+            let figures = Figures {
+                requests,
+                seconds: 1.0,
+                front_cpu: 1e-3,
+                back_cpu: 0.0,
+                latency,
+            };
+            Sample {
+                case,
+                way,
+                run,
+                figures,
+            }
         };
         let results = Results {
             cases,
@@ -164,7 +207,14 @@ mod tests {
         assert_eq!((ratio.min, ratio.max), (0.5, 1.0));
         let added = results.added(case, Mode::Isolated).expect("two pairs");
         assert_eq!((added.min.round(), added.max.round()), (5.0, 25.0));
-        assert_eq!(results.front_cpu(case, Mode::Direct).expect("two").max.round(), 10.0);
+        assert_eq!(
+            results
+                .front_cpu(case, Mode::Direct)
+                .expect("two")
+                .max
+                .round(),
+            10.0
+        );
         assert_eq!(results.ratio(case, Mode::Relayed), None);
     }
 }

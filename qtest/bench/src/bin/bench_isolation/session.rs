@@ -54,10 +54,16 @@ pub fn open(
     let wanted = F_VERSION_1 | RING_F_EVENT_IDX | RING_F_INDIRECT_DESC | BLK_F_MQ;
     let wanted = wanted | VhostUserVirtioFeatures::PROTOCOL_FEATURES.bits();
     let offered = frontend.get_features()?;
-    ensure!(offered & wanted == wanted, "the back-end offers {offered:#x}, {wanted:#x} are needed");
+    ensure!(
+        offered & wanted == wanted,
+        "the back-end offers {offered:#x}, {wanted:#x} are needed"
+    );
     let protocol = VhostUserProtocolFeatures::MQ | VhostUserProtocolFeatures::CONFIG;
     let offered = frontend.get_protocol_features()?;
-    ensure!(offered.contains(protocol), "the back-end has no multiqueue: {offered:?}");
+    ensure!(
+        offered.contains(protocol),
+        "the back-end has no multiqueue: {offered:?}"
+    );
     frontend.set_protocol_features(protocol)?;
     frontend.set_features(wanted)?;
     frontend.set_mem_table(&[VhostUserMemoryRegionInfo {

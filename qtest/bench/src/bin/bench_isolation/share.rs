@@ -30,7 +30,14 @@ pub struct Access {
 impl Access {
     /// All.
     pub fn all() -> Vec<Self> {
-        let access = |operation, len| Self { operation, shape: Shape { len, depth: 1, queues: 1 } };
+        let access = |operation, len| Self {
+            operation,
+            shape: Shape {
+                len,
+                depth: 1,
+                queues: 1,
+            },
+        };
         vec![
             access(Operation::Read, 4 << 10),
             access(Operation::Read, 1 << 20),
@@ -40,7 +47,10 @@ impl Access {
 
     /// What does it in the guest, for so many seconds.
     pub fn command(self, seconds: f64) -> String {
-        let Self { operation, shape: Shape { len, depth, queues } } = self;
+        let Self {
+            operation,
+            shape: Shape { len, depth, queues },
+        } = self;
         format!("diskload /mnt/data {operation} {len} {depth} {queues} {seconds}")
     }
 }
@@ -61,7 +71,10 @@ impl Row for Access {
     }
 
     fn columns(self) -> String {
-        let Self { operation, shape: Shape { depth, queues, .. } } = self;
+        let Self {
+            operation,
+            shape: Shape { depth, queues, .. },
+        } = self;
         format!("{depth},{queues},{operation},virtiofs")
     }
 }
@@ -79,17 +92,27 @@ impl Share {
 
     /// Starts one; its socket and its log are in `dir`.
     pub fn start(dir: &Dir, isolation: Isolation) -> Result<Self> {
-        let name = format!("/dev/shm/bench-isolation-{}-{isolation}", std::process::id());
+        let name = format!(
+            "/dev/shm/bench-isolation-{}-{isolation}",
+            std::process::id()
+        );
         fs::create_dir(&name).with_context(|| name.clone())?;
         let folder = Folder(name.into());
         let file = File::create(folder.0.join("data"))?;
         fallocate(&file, FallocateFlags::empty(), 0, LEN)?;
         let socket = dir.file("fs.sock");
         let mut command = Command::new(files::backend("virtiofsd")?);
-        command.args(["--sandbox", "none"]).arg("--shared-dir").arg(&folder.0);
+        command
+            .args(["--sandbox", "none"])
+            .arg("--shared-dir")
+            .arg(&folder.0);
         command.arg("--socket-path").arg(&socket);
         let daemon = Daemon::start(command, "virtiofsd", dir, std::slice::from_ref(&socket))?;
-        Ok(Self { daemon, socket, _folder: folder })
+        Ok(Self {
+            daemon,
+            socket,
+            _folder: folder,
+        })
     }
 
     /// A machine that has it. A ring as large as this has room for a request of

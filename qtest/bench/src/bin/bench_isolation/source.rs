@@ -65,17 +65,24 @@ impl Source for Timed<'_> {
             self.next[queue]
         } else {
             // Knuth's MMIX.
-            self.random =
-                self.random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            self.random = self
+                .random
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             (self.random >> 33) % blocks
         };
-        self.guest.prepare(slot, self.case.operation, block * self.case.shape.len as u64);
+        self.guest.prepare(
+            slot,
+            self.case.operation,
+            block * self.case.shape.len as u64,
+        );
         self.since[slot] = now;
         Some(self.case.operation)
     }
 
     fn done(&mut self, slot: usize) -> Result<()> {
-        self.latencies.push(self.since[slot].elapsed().as_nanos() as u32);
+        self.latencies
+            .push(self.since[slot].elapsed().as_nanos() as u32);
         self.done += 1;
         self.guest.check(slot)
     }
@@ -99,7 +106,13 @@ impl<'a> Verify<'a> {
     /// All writes, or reads of what such writes with that seed have left.
     pub fn new(guest: &'a Guest, operation: Operation, seed: u8) -> Self {
         let round = vec![0; guest.shape().slots()];
-        Self { guest, operation, seed, round, done: 0 }
+        Self {
+            guest,
+            operation,
+            seed,
+            round,
+            done: 0,
+        }
     }
 
     /// Requests in all.
@@ -108,7 +121,11 @@ impl<'a> Verify<'a> {
     }
 
     fn byte(&self, slot: usize, round: u8) -> u8 {
-        (slot as u8).wrapping_mul(ROUNDS).wrapping_add(round).wrapping_mul(7) ^ self.seed
+        (slot as u8)
+            .wrapping_mul(ROUNDS)
+            .wrapping_add(round)
+            .wrapping_mul(7)
+            ^ self.seed
     }
 
     fn fill(&self, slot: usize, byte: u8) {
@@ -134,7 +151,8 @@ impl Source for Verify<'_> {
         );
         let shape = self.guest.shape();
         let block = slot as u64 * u64::from(ROUNDS) + u64::from(round);
-        self.guest.prepare(slot, self.operation, block * shape.len as u64);
+        self.guest
+            .prepare(slot, self.operation, block * shape.len as u64);
         Some(self.operation)
     }
 
@@ -145,7 +163,10 @@ impl Source for Verify<'_> {
             let byte = self.byte(slot, self.round[slot] - 1);
             let mut bytes = vec![0; self.guest.shape().len];
             self.guest.data_slice(slot).read_slice(&mut bytes, 0)?;
-            ensure!(bytes.iter().all(|&found| found == byte), "slot {slot} read something else");
+            ensure!(
+                bytes.iter().all(|&found| found == byte),
+                "slot {slot} read something else"
+            );
         }
         Ok(())
     }

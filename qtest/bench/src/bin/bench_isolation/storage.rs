@@ -28,7 +28,11 @@ impl Storage {
         fallocate(&ram, FallocateFlags::empty(), 0, Export::Ram.len())?;
         let ram_path = format!("/proc/{}/fd/{}", std::process::id(), ram.as_raw_fd());
         let mut command = Command::new(files::storage_daemon()?);
-        let queues = Shape::ALL.map(|shape| shape.queues).into_iter().max().unwrap_or(1);
+        let queues = Shape::ALL
+            .map(|shape| shape.queues)
+            .into_iter()
+            .max()
+            .unwrap_or(1);
         let sockets = Export::ALL.map(|export| dir.file(&socket_name(export)));
         for (export, socket) in Export::ALL.into_iter().zip(&sockets) {
             let id = export.id();
@@ -36,12 +40,16 @@ impl Storage {
                 Export::Null => format!("null-co,size={}", export.len()),
                 Export::Ram => format!("file,filename={ram_path}"),
                 Export::Paced => {
-                    command
-                        .args(["--object", "throttle-group,id=pace,limits.bps-total=3000000000"]);
+                    command.args([
+                        "--object",
+                        "throttle-group,id=pace,limits.bps-total=3000000000",
+                    ]);
                     format!("throttle,throttle-group=pace,file={}", Export::Null.id())
                 }
             };
-            command.arg("--blockdev").arg(format!("driver={node},node-name={id}"));
+            command
+                .arg("--blockdev")
+                .arg(format!("driver={node},node-name={id}"));
             command.arg("--export").arg(format!(
                 "vhost-user-blk,id=x{id},node-name={id},writable=on,num-queues={queues},\
                  addr.type=unix,addr.path={}",
@@ -49,7 +57,11 @@ impl Storage {
             ));
         }
         let daemon = Daemon::start(command, "qemu-storage-daemon", dir, &sockets)?;
-        Ok(Self { daemon, dir: dir.path().into(), _ram: ram })
+        Ok(Self {
+            daemon,
+            dir: dir.path().into(),
+            _ram: ram,
+        })
     }
 
     /// Where to connect to.

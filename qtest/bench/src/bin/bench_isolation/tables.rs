@@ -23,8 +23,14 @@ pub fn tables<R: Row, W: Way>(results: &Results<R, W>) -> String {
 /// The first line of a table whose rows have a value of the first way, then
 /// one of each other with `compared` beside it.
 fn head<W: Way>(compared: &str) -> String {
-    let ours: String = W::ours().map(|way| format!(" {way} | {compared} |")).collect();
-    format!("| | {} |{ours}\n|---|---|{}\n", W::first(), "---|".repeat(2 * (W::ALL.len() - 1)))
+    let ours: String = W::ours()
+        .map(|way| format!(" {way} | {compared} |"))
+        .collect();
+    format!(
+        "| | {} |{ours}\n|---|---|{}\n",
+        W::first(),
+        "---|".repeat(2 * (W::ALL.len() - 1))
+    )
 }
 
 /// A row: the case, and a cell for each value.
@@ -37,14 +43,28 @@ fn row(table: &mut String, case: impl Row, cells: impl IntoIterator<Item = Strin
 }
 
 fn throughput<R: Row, W: Way>(results: &Results<R, W>) -> String {
-    let mut table = format!("### Thousands of requests a second\n\n{}", head::<W>("ratio"));
+    let mut table = format!(
+        "### Thousands of requests a second\n\n{}",
+        head::<W>("ratio")
+    );
     for case in results.many() {
         let rate = |way| {
             let thousands = results.rate(case, way).map(|rate| rate.scaled(1e-3));
-            shown(thousands, if thousands.is_some_and(|rate| rate.median < 1.0) { 3 } else { 1 })
+            shown(
+                thousands,
+                if thousands.is_some_and(|rate| rate.median < 1.0) {
+                    3
+                } else {
+                    1
+                },
+            )
         };
         let ours = W::ours().map(|way| [rate(way), shown(results.ratio(case, way), 2)]);
-        row(&mut table, case, [rate(W::first())].into_iter().chain(ours.flatten()));
+        row(
+            &mut table,
+            case,
+            [rate(W::first())].into_iter().chain(ours.flatten()),
+        );
     }
     table
 }
@@ -54,7 +74,11 @@ fn latency<R: Row, W: Way>(results: &Results<R, W>) -> String {
     for case in results.single() {
         let latency = |way| shown(results.latency(case, way), 1);
         let ours = W::ours().map(|way| [latency(way), shown(results.added(case, way), 1)]);
-        row(&mut table, case, [latency(W::first())].into_iter().chain(ours.flatten()));
+        row(
+            &mut table,
+            case,
+            [latency(W::first())].into_iter().chain(ours.flatten()),
+        );
     }
     table
 }
@@ -63,7 +87,10 @@ fn latency<R: Row, W: Way>(results: &Results<R, W>) -> String {
 /// way.
 fn plain_head<W: Way>(title: &str) -> String {
     let ways: String = W::ALL.iter().map(|way| format!(" {way} |")).collect();
-    format!("### {title}\n\n| |{ways}\n|---|{}\n", "---|".repeat(W::ALL.len()))
+    format!(
+        "### {title}\n\n| |{ways}\n|---|{}\n",
+        "---|".repeat(W::ALL.len())
+    )
 }
 
 /// Throughput in bytes.
@@ -82,7 +109,9 @@ fn cpu<R: Row, W: Way>(results: &Results<R, W>) -> String {
     let mut table = plain_head::<W>(title);
     for case in results.cases.iter().copied() {
         let cell = |way| {
-            let both = results.front_cpu(case, way).zip(results.back_cpu(case, way));
+            let both = results
+                .front_cpu(case, way)
+                .zip(results.back_cpu(case, way));
             both.map_or("–".into(), |(front, back)| {
                 format!("{:.2} + {:.2}", front.median, back.median)
             })
@@ -100,7 +129,9 @@ pub fn verdicts<R: Row, W: Way>(results: &Results<R, W>, place: &str) -> String 
         let found = results.many().map(|case| (case, results.ratio(case, way)));
         let what = format!("{place}, {way}, at least {RATIO} of {first}");
         list.push_str(&verdict(&what, found, |ratio| ratio >= RATIO, 2));
-        let found = results.single().map(|case| (case, results.added(case, way)));
+        let found = results
+            .single()
+            .map(|case| (case, results.added(case, way)));
         let what = format!("{place}, {way}, at most {ADDED} µs more than {first}");
         list.push_str(&verdict(&what, found, |added| added <= ADDED, 1));
     }
@@ -114,7 +145,9 @@ fn verdict<R: Row>(
     met: impl Fn(f64) -> bool,
     digits: usize,
 ) -> String {
-    let found: Vec<_> = found.filter_map(|(case, spread)| Some((case, spread?.median))).collect();
+    let found: Vec<_> = found
+        .filter_map(|(case, spread)| Some((case, spread?.median)))
+        .collect();
     let short: Vec<_> = found.iter().filter(|(_, median)| !met(*median)).collect();
     let mut lines = match (found.len(), short.len()) {
         (0, _) => format!("- not measured: {what}\n"),

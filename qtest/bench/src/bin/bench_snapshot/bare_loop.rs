@@ -35,7 +35,11 @@ pub struct Latency {
 pub fn run(path: &Path) -> Result<Latency> {
     let file = File::open(path)?;
     let pages = file.metadata()?.len() / PAGE / 2;
-    ensure!(pages > FAULTS as u64, "{} is too small for the loop", path.display());
+    ensure!(
+        pages > FAULTS as u64,
+        "{} is too small for the loop",
+        path.display()
+    );
     let memory = Memory::anonymous(pages * PAGE)?;
     let uffd = Uffd::open().context("opening a userfaultfd")?;
     let start = memory.start() as u64;
@@ -77,7 +81,8 @@ fn serve(uffd: &Uffd, file: &File, start: u64) -> Result<Vec<Duration>> {
         for fault in &faults {
             let offset = (fault.address - start) & !(PAGE - 1);
             file.read_exact_at(&mut page, offset)?;
-            uffd.copy(start + offset, &page).map_err(|stopped| stopped.errno)?;
+            uffd.copy(start + offset, &page)
+                .map_err(|stopped| stopped.errno)?;
             latencies.push(read.elapsed());
         }
     }

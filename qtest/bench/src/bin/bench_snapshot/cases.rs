@@ -31,16 +31,40 @@ impl Guest {
 
 /// The sizes that the project's targets are about.
 pub const FULL: [Guest; 4] = [
-    Guest { name: "1 GiB", mib: 1024, fill: Fill::Full },
-    Guest { name: "4 GiB", mib: 4096, fill: Fill::Full },
-    Guest { name: "8 GiB", mib: 8192, fill: Fill::Full },
-    Guest { name: "4 GiB mostly empty", mib: 4096, fill: Fill::Mib(0) },
+    Guest {
+        name: "1 GiB",
+        mib: 1024,
+        fill: Fill::Full,
+    },
+    Guest {
+        name: "4 GiB",
+        mib: 4096,
+        fill: Fill::Full,
+    },
+    Guest {
+        name: "8 GiB",
+        mib: 8192,
+        fill: Fill::Full,
+    },
+    Guest {
+        name: "4 GiB mostly empty",
+        mib: 4096,
+        fill: Fill::Mib(0),
+    },
 ];
 
 /// Enough to see that it works.
 pub const SMOKE: [Guest; 2] = [
-    Guest { name: "0.5 GiB", mib: 512, fill: Fill::Full },
-    Guest { name: "1 GiB mostly empty", mib: 1024, fill: Fill::Mib(0) },
+    Guest {
+        name: "0.5 GiB",
+        mib: 512,
+        fill: Fill::Full,
+    },
+    Guest {
+        name: "1 GiB mostly empty",
+        mib: 1024,
+        fill: Fill::Mib(0),
+    },
 ];
 
 /// The rivals.

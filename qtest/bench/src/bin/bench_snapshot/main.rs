@@ -66,7 +66,9 @@ fn prepare(guests: &'static [Guest]) -> Result<Vec<Kept>> {
     let get = |guest: &Guest| {
         let place = format!("bench/{}", guest.file_name());
         println!("snapshot of {}:", guest.name);
-        Kept::get(&place, guest.mib, guest.fill, &|step| println!("    {step}"))
+        Kept::get(&place, guest.mib, guest.fill, &|step| {
+            println!("    {step}")
+        })
     };
     guests.iter().map(get).collect()
 }
@@ -97,7 +99,13 @@ fn measure_all(
                         timings.to_run.as_secs_f64(),
                         timings.to_loaded.as_secs_f64()
                     );
-                    results.samples.push(Sample { guest, cache, mode, run, timings });
+                    results.samples.push(Sample {
+                        guest,
+                        cache,
+                        mode,
+                        run,
+                        timings,
+                    });
                 }
             }
         }

@@ -19,8 +19,19 @@ const CACHES: [Cache; 2] = [Cache::Warm, Cache::Cold];
 
 /// The whole page.
 pub fn text(results: &Results, machine: &Machine) -> String {
-    let runs = results.samples.iter().map(|sample| sample.run + 1).max().unwrap_or(0);
-    let Machine { hardware, kernel, qemu, accel, date } = machine;
+    let runs = results
+        .samples
+        .iter()
+        .map(|sample| sample.run + 1)
+        .max()
+        .unwrap_or(0);
+    let Machine {
+        hardware,
+        kernel,
+        qemu,
+        accel,
+        date,
+    } = machine;
     format!(
         "<!-- SPDX-License-Identifier: GPL-2.0-or-later -->\n\
          # Fast snapshot load: the numbers\n\n\
@@ -125,7 +136,11 @@ pub fn verdicts(results: &Results) -> String {
             None => writeln!(list, "- not measured: {what}"),
         };
     };
-    let full: Vec<&Guest> = results.guests().into_iter().filter(|guest| guest.is_full()).collect();
+    let full: Vec<&Guest> = results
+        .guests()
+        .into_iter()
+        .filter(|guest| guest.is_full())
+        .collect();
     let (Some(&smallest), Some(&largest)) = (full.first(), full.last()) else {
         return list;
     };
@@ -134,47 +149,76 @@ pub fn verdicts(results: &Results) -> String {
             .into();
     }
     let on_demand = |guest, cache, figure| {
-        results.spread(guest, cache, Mode::OnDemand, figure).map(|spread| spread.median)
+        results
+            .spread(guest, cache, Mode::OnDemand, figure)
+            .map(|spread| spread.median)
     };
     for cache in CACHES {
         judge(
-            format!("time to run, {}, {cache}, of multifd's, at most 0.02", largest.name),
+            format!(
+                "time to run, {}, {cache}, of multifd's, at most 0.02",
+                largest.name
+            ),
             0.02,
             ratio(results, largest, cache, Mode::OnDemand, TO_RUN),
         );
         judge(
             format!("the same, of {}'s, at most 1.5", smallest.name),
             1.5,
-            quotient(on_demand(largest, cache, TO_RUN), on_demand(smallest, cache, TO_RUN)),
+            quotient(
+                on_demand(largest, cache, TO_RUN),
+                on_demand(smallest, cache, TO_RUN),
+            ),
         );
         for guest in &full {
             judge(
-                format!("all loaded, {}, {cache}, of multifd's, at most 1", guest.name),
+                format!(
+                    "all loaded, {}, {cache}, of multifd's, at most 1",
+                    guest.name
+                ),
                 1.0,
                 ratio(results, guest, cache, Mode::OnDemand, TO_LOADED),
             );
         }
     }
-    let bare = results.bare(|latency| latency.median).map(|spread| spread.median);
+    let bare = results
+        .bare(|latency| latency.median)
+        .map(|spread| spread.median);
     for guest in &full {
         let median = on_demand(guest, Cache::Warm, MEDIAN);
         judge(
-            format!("median fault, {}, warm, of the bare loop's, at most 1.5", guest.name),
+            format!(
+                "median fault, {}, warm, of the bare loop's, at most 1.5",
+                guest.name
+            ),
             1.5,
             quotient(median, bare),
         );
         judge(
-            format!("99th centile, {}, warm, of its median, at most 10", guest.name),
+            format!(
+                "99th centile, {}, warm, of its median, at most 10",
+                guest.name
+            ),
             10.0,
             quotient(on_demand(guest, Cache::Warm, P99), median),
         );
     }
-    for guest in results.guests().into_iter().filter(|guest| !guest.is_full()) {
+    for guest in results
+        .guests()
+        .into_iter()
+        .filter(|guest| !guest.is_full())
+    {
         let eager = results.spread(guest, Cache::Warm, Mode::Eager, RESIDENT);
         judge(
-            format!("resident memory, {}, of an eager load's, at most 1", guest.name),
+            format!(
+                "resident memory, {}, of an eager load's, at most 1",
+                guest.name
+            ),
             1.0,
-            quotient(on_demand(guest, Cache::Warm, RESIDENT), eager.map(|spread| spread.median)),
+            quotient(
+                on_demand(guest, Cache::Warm, RESIDENT),
+                eager.map(|spread| spread.median),
+            ),
         );
     }
     list
@@ -188,6 +232,10 @@ fn ratio(
     mode: Mode,
     figure: Figure,
 ) -> Option<f64> {
-    let median = |mode| results.spread(guest, cache, mode, figure).map(|spread| spread.median);
+    let median = |mode| {
+        results
+            .spread(guest, cache, mode, figure)
+            .map(|spread| spread.median)
+    };
     quotient(median(mode), median(RIVAL))
 }

@@ -24,17 +24,27 @@ pub fn draw(results: &Results, path: &Path) -> Result<()> {
     let fill = root.fill(&WHITE);
     fill.map_err(|error| anyhow!("{error}"))?;
     let panels = root.split_evenly((2, 2));
-    let rows: [(&str, Figure); 2] =
-        [("until the VM runs", TO_RUN), ("until all is loaded", TO_LOADED)];
+    let rows: [(&str, Figure); 2] = [
+        ("until the VM runs", TO_RUN),
+        ("until all is loaded", TO_LOADED),
+    ];
     for (row, (what, figure)) in rows.into_iter().enumerate() {
         for (column, cache) in [Cache::Warm, Cache::Cold].into_iter().enumerate() {
             let title = format!("Seconds {what}, {cache} cache");
             let legend = row == 0;
-            panel(&panels[row * 2 + column], &title, results, cache, figure, legend)
-                .map_err(|error| anyhow!("plotting {title}: {error}"))?;
+            panel(
+                &panels[row * 2 + column],
+                &title,
+                results,
+                cache,
+                figure,
+                legend,
+            )
+            .map_err(|error| anyhow!("plotting {title}: {error}"))?;
         }
     }
-    root.present().map_err(|error| anyhow!("{}: {error}", path.display()))
+    root.present()
+        .map_err(|error| anyhow!("{}: {error}", path.display()))
 }
 
 /// One line per mode, with a bar from the lowest run to the highest.
@@ -46,7 +56,11 @@ fn panel(
     figure: Figure,
     legend: bool,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let guests: Vec<&Guest> = results.guests().into_iter().filter(|g| g.is_full()).collect();
+    let guests: Vec<&Guest> = results
+        .guests()
+        .into_iter()
+        .filter(|g| g.is_full())
+        .collect();
     let gib = |guest: &Guest| guest.mib as f64 / 1024.0;
     let points = |mode: Mode| -> Vec<(f64, Spread)> {
         let point =
@@ -63,7 +77,10 @@ fn panel(
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(56)
-        .build_cartesian_2d(0.0..widest * 1.05, (lowest / 2.0..highest * 2.0).log_scale())?;
+        .build_cartesian_2d(
+            0.0..widest * 1.05,
+            (lowest / 2.0..highest * 2.0).log_scale(),
+        )?;
     chart
         .configure_mesh()
         .x_desc("GiB of incompressible RAM")

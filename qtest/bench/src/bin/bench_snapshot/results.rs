@@ -71,7 +71,13 @@ impl Results {
         let case = |sample: &&Sample| {
             sample.guest == guest && sample.cache == cache && sample.mode == mode
         };
-        Spread::of(self.samples.iter().filter(case).filter_map(|s| figure(&s.timings)).collect())
+        Spread::of(
+            self.samples
+                .iter()
+                .filter(case)
+                .filter_map(|s| figure(&s.timings))
+                .collect(),
+        )
     }
 
     /// The bare loop's latency over all rounds, in µs.
@@ -97,10 +103,19 @@ impl Results {
             "guest,cache,mode,run,to_run_s,to_life_s,to_loaded_s,resident_mib,\
              faults,fault_median_us,fault_p99_us,fault_max_us\n",
         );
-        for Sample { guest, cache, mode, run, timings } in &self.samples {
+        for Sample {
+            guest,
+            cache,
+            mode,
+            run,
+            timings,
+        } in &self.samples
+        {
             // A mode's name has a comma.
             let _ = write!(csv, "{},{cache},\"{mode}\",{run}", guest.name);
-            for figure in [TO_RUN, TO_LIFE, TO_LOADED, RESIDENT, FAULTS, MEDIAN, P99, MAX] {
+            for figure in [
+                TO_RUN, TO_LIFE, TO_LOADED, RESIDENT, FAULTS, MEDIAN, P99, MAX,
+            ] {
                 let _ = match figure(timings) {
                     Some(value) => write!(csv, ",{value:.6}"),
                     None => write!(csv, ","),

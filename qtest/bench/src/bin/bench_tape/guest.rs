@@ -68,9 +68,11 @@ impl Bench {
             (Device::Disk, Operation::Read) => "if=/dev/sda of=/dev/null iflag=direct",
         };
         self.vm.agent.sh("mt -f /dev/nst0 rewind")?;
-        let said =
-            self.vm.agent.sh(&format!("LC_ALL=C dd {command} bs={block} count={count} 2>&1"))?;
-        self.dir.log(format!("{device} {operation} {block}: {said}"));
+        let said = self.vm.agent.sh(&format!(
+            "LC_ALL=C dd {command} bs={block} count={count} 2>&1"
+        ))?;
+        self.dir
+            .log(format!("{device} {operation} {block}: {said}"));
         ensure!(
             said.contains(&format!("{} bytes", block as u64 * count)),
             "dd didn't get to the end: {said}"
@@ -90,8 +92,12 @@ impl Bench {
 
 /// "N bytes (...) copied, S s, R MB/s": S.
 fn seconds(said: &str) -> Result<f64> {
-    let seconds = said.split_once("copied, ").and_then(|(_, rest)| rest.split_once(" s"));
-    seconds.and_then(|(number, _)| number.parse().ok()).with_context(|| format!("dd said {said}"))
+    let seconds = said
+        .split_once("copied, ")
+        .and_then(|(_, rest)| rest.split_once(" s"));
+    seconds
+        .and_then(|(number, _)| number.parse().ok())
+        .with_context(|| format!("dd said {said}"))
 }
 
 #[cfg(test)]

@@ -99,7 +99,10 @@ fn write(results: &Results, figures: &[Figure], out: PathBuf, smoke: bool) -> Re
     let name = |extension: &str| out.join(format!("scsi-tape.{extension}"));
     fs::write(name("csv"), results.csv())?;
     plot::draw(results, &name("svg"))?;
-    fs::write(name("md"), page::text(results, figures, &Machine::here()?, smoke))?;
+    fs::write(
+        name("md"),
+        page::text(results, figures, &Machine::here()?, smoke),
+    )?;
     println!("{}", page::verdicts(results, figures, smoke));
     println!("written: {} and .csv, .svg beside it", name("md").display());
     Ok(())

@@ -19,8 +19,19 @@ fn target(block: usize) -> f64 {
 
 /// The whole page.
 pub fn text(results: &Results, figures: &[Figure], machine: &Machine, smoke: bool) -> String {
-    let runs = results.samples.iter().map(|sample| sample.run).max().unwrap_or(0);
-    let Machine { hardware, kernel, qemu, accel, date } = machine;
+    let runs = results
+        .samples
+        .iter()
+        .map(|sample| sample.run)
+        .max()
+        .unwrap_or(0);
+    let Machine {
+        hardware,
+        kernel,
+        qemu,
+        accel,
+        date,
+    } = machine;
     format!(
         "<!-- SPDX-License-Identifier: GPL-2.0-or-later -->\n\
          # SCSI tape: the numbers\n\n\
@@ -86,7 +97,10 @@ pub fn verdicts(results: &Results, figures: &[Figure], smoke: bool) -> String {
     for operation in Operation::ALL {
         for block in BLOCKS {
             let limit = target(block);
-            let what = format!("{operation}, {}, of the disk's, at least {limit}", length(block));
+            let what = format!(
+                "{operation}, {}, of the disk's, at least {limit}",
+                length(block)
+            );
             let _ = match results.ratio(operation, block).map(|ratio| ratio.median) {
                 Some(found) if found >= limit => writeln!(list, "- met: {what}: {found:.2}"),
                 Some(found) => writeln!(list, "- NOT MET: {what}: {found:.2}"),

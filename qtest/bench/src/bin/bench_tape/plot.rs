@@ -23,7 +23,8 @@ pub fn draw(results: &Results, path: &Path) -> Result<()> {
         draw_panel(panel, results, operation)
             .map_err(|error| anyhow!("plotting {operation}: {error}"))?;
     }
-    root.present().map_err(|error| anyhow!("{}: {error}", path.display()))
+    root.present()
+        .map_err(|error| anyhow!("{}: {error}", path.display()))
 }
 
 /// A line for each device, with a bar from the slowest run to the fastest.
@@ -36,7 +37,11 @@ fn draw_panel(
         let point = |&block| Some((block as f64, results.rate(device, operation, block)?));
         BLOCKS.iter().filter_map(point).collect()
     };
-    let spreads: Vec<Spread> = Device::ALL.into_iter().flat_map(points).map(|(_, s)| s).collect();
+    let spreads: Vec<Spread> = Device::ALL
+        .into_iter()
+        .flat_map(points)
+        .map(|(_, s)| s)
+        .collect();
     let lowest = spreads.iter().map(|s| s.min).fold(f64::INFINITY, f64::min);
     let highest = spreads.iter().map(|s| s.max).fold(0.0, f64::max);
     let (first, last) = (BLOCKS[0] as f64, BLOCKS[BLOCKS.len() - 1] as f64);
@@ -69,7 +74,11 @@ fn draw_panel(
         let (x, y) = chart.backend_coord(&(block as f64, lowest / 1.5));
         let text = length(block);
         let (width, _) = area.estimate_text_size(&text, &style)?;
-        area.draw_text(&text, &style, (x - area.get_base_pixel().0 - width as i32 / 2, y + 4))?;
+        area.draw_text(
+            &text,
+            &style,
+            (x - area.get_base_pixel().0 - width as i32 / 2, y + 4),
+        )?;
     }
     for (device, colour) in Device::ALL.into_iter().zip([RED, RGBColor(120, 120, 120)]) {
         let points = points(device);

@@ -52,7 +52,9 @@ impl Results {
     pub fn ratio(&self, operation: Operation, block: usize) -> Option<Spread> {
         let tapes = self.of(Device::Tape, operation, block);
         let ratios = tapes.filter_map(|tape| {
-            let disk = self.of(Device::Disk, operation, block).find(|disk| disk.run == tape.run)?;
+            let disk = self
+                .of(Device::Disk, operation, block)
+                .find(|disk| disk.run == tape.run)?;
             Some(disk.seconds / tape.seconds)
         });
         Spread::of(ratios.collect())
@@ -61,8 +63,19 @@ impl Results {
     /// Every run as a line.
     pub fn csv(&self) -> String {
         let mut csv = String::from("device,operation,block_bytes,run,bytes,seconds\n");
-        for Sample { device, operation, block, run, bytes, seconds } in &self.samples {
-            let _ = writeln!(csv, "{device},{operation},{block},{run},{bytes},{seconds:.6}");
+        for Sample {
+            device,
+            operation,
+            block,
+            run,
+            bytes,
+            seconds,
+        } in &self.samples
+        {
+            let _ = writeln!(
+                csv,
+                "{device},{operation},{block},{run},{bytes},{seconds:.6}"
+            );
         }
         csv
     }
@@ -76,7 +89,14 @@ mod tests {
     fn runs_are_compared_with_the_one_beside_them() {
         let sample = |device, run, seconds| {
             let operation = Operation::Read;
-            Sample { device, operation, block: 512, run, bytes: 1 << 20, seconds }
+            Sample {
+                device,
+                operation,
+                block: 512,
+                run,
+                bytes: 1 << 20,
+                seconds,
+            }
         };
         let results = Results {
             samples: vec![
@@ -89,8 +109,21 @@ mod tests {
             ],
         };
         let ratio = results.ratio(Operation::Read, 512).unwrap();
-        assert_eq!(ratio, Spread { min: 0.5, median: 1.0, max: 2.0 });
+        assert_eq!(
+            ratio,
+            Spread {
+                min: 0.5,
+                median: 1.0,
+                max: 2.0
+            }
+        );
         assert_eq!(results.ratio(Operation::Write, 512), None);
-        assert_eq!(results.rate(Device::Disk, Operation::Read, 512).unwrap().max, 0.5);
+        assert_eq!(
+            results
+                .rate(Device::Disk, Operation::Read, 512)
+                .unwrap()
+                .max,
+            0.5
+        );
     }
 }

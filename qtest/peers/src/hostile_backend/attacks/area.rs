@@ -11,16 +11,38 @@ use crate::hostile_backend::session::{Hit, Session, Then};
 use crate::vhost_user::Memory;
 
 pub const ALL: &[Attack] = &[
-    Attack::new("area-garbage", "all of the memory is garbage", Strike::Request(garbage)),
-    Attack::new("area-zeros", "all of the memory is zeros", Strike::Request(zeros)),
-    Attack::new("file-resize", "the file is truncated and grown", Strike::Request(resize)),
-    Attack::new("file-seal", "the file is sealed, also against writing", Strike::Request(seal)),
-    Attack::new("file-holes", "holes are punched in the file", Strike::Request(holes)),
+    Attack::new(
+        "area-garbage",
+        "all of the memory is garbage",
+        Strike::Request(garbage),
+    ),
+    Attack::new(
+        "area-zeros",
+        "all of the memory is zeros",
+        Strike::Request(zeros),
+    ),
+    Attack::new(
+        "file-resize",
+        "the file is truncated and grown",
+        Strike::Request(resize),
+    ),
+    Attack::new(
+        "file-seal",
+        "the file is sealed, also against writing",
+        Strike::Request(seal),
+    ),
+    Attack::new(
+        "file-holes",
+        "holes are punched in the file",
+        Strike::Request(holes),
+    ),
 ];
 
 fn fill(session: &mut Session, hit: &Hit, memory: &Memory, seed: Option<u64>) -> Result<Then> {
     const STEP: u64 = 1 << 20;
-    let bytes = seed.map_or(vec![0; STEP as usize], |seed| stream::bytes(seed, 0, STEP as usize));
+    let bytes = seed.map_or(vec![0; STEP as usize], |seed| {
+        stream::bytes(seed, 0, STEP as usize)
+    });
     for (start, size) in memory.ranges() {
         for at in (0..size).step_by(STEP as usize) {
             let length = STEP.min(size - at) as usize;
@@ -60,14 +82,20 @@ fn resize(_: &mut Session, hit: &Hit, memory: &Memory) -> Result<Then> {
     outcome("empty", ftruncate(file, 0));
     outcome("shrink", ftruncate(file, size / 2));
     outcome("grow", ftruncate(file, 2 * size));
-    outcome("allocate", fallocate(file, FallocateFlags::empty(), size, size));
+    outcome(
+        "allocate",
+        fallocate(file, FallocateFlags::empty(), size, size),
+    );
     Ok(Then::Give(hit.len))
 }
 
 fn seal(_: &mut Session, hit: &Hit, memory: &Memory) -> Result<Then> {
     let file = memory.files().next().context("memory without a file")?;
     outcome("seal-write", fcntl_add_seals(file, SealFlags::WRITE));
-    outcome("seal-future", fcntl_add_seals(file, SealFlags::FUTURE_WRITE));
+    outcome(
+        "seal-future",
+        fcntl_add_seals(file, SealFlags::FUTURE_WRITE),
+    );
     outcome("seal-grow", fcntl_add_seals(file, SealFlags::GROW));
     outcome("seal-seal", fcntl_add_seals(file, SealFlags::SEAL));
     Ok(Then::Give(hit.len))

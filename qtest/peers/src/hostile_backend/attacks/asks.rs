@@ -15,13 +15,29 @@ use crate::vhost_user::wire::to_qemu;
 use crate::vhost_user::Memory;
 
 pub const ALL: &[Attack] = &[
-    Attack::new("ask-notifier", "a page to be mapped into the guest", Strike::Request(notifier))
-        .offering(P_REACHING),
-    Attack::new("ask-iotlb", "where the guest's memory is", Strike::Request(iotlb))
-        .offering(P_REACHING),
-    Attack::new("ask-object", "shared objects added, found and removed", Strike::Request(object))
-        .offering(P_REACHING),
-    Attack::new("ask-garbage", "a request that nobody knows", Strike::Request(garbage)),
+    Attack::new(
+        "ask-notifier",
+        "a page to be mapped into the guest",
+        Strike::Request(notifier),
+    )
+    .offering(P_REACHING),
+    Attack::new(
+        "ask-iotlb",
+        "where the guest's memory is",
+        Strike::Request(iotlb),
+    )
+    .offering(P_REACHING),
+    Attack::new(
+        "ask-object",
+        "shared objects added, found and removed",
+        Strike::Request(object),
+    )
+    .offering(P_REACHING),
+    Attack::new(
+        "ask-garbage",
+        "a request that nobody knows",
+        Strike::Request(garbage),
+    ),
 ];
 
 fn ask(
@@ -31,7 +47,10 @@ fn ask(
     payload: &[u8],
     fds: &[BorrowedFd],
 ) -> Result<()> {
-    let back = session.back.as_mut().context("no connection for requests of its own")?;
+    let back = session
+        .back
+        .as_mut()
+        .context("no connection for requests of its own")?;
     let answer = match back.ask(code, payload, fds) {
         Ok(Some(0)) => "granted".to_owned(),
         Ok(Some(why)) => format!("refused {why:#x}"),
@@ -46,15 +65,27 @@ fn notifier(session: &mut Session, hit: &Hit, _: &Memory) -> Result<Then> {
     const PAGE: u64 = 4096;
     let page = File::from(memfd_create("notifier", MemfdFlags::CLOEXEC)?);
     ftruncate(&page, PAGE)?;
-    let payload: Vec<u8> = [0, PAGE, 0].into_iter().flat_map(u64::to_le_bytes).collect();
-    ask(session, "notifier", to_qemu::HOST_NOTIFIER, &payload, &[page.as_fd()])?;
+    let payload: Vec<u8> = [0, PAGE, 0]
+        .into_iter()
+        .flat_map(u64::to_le_bytes)
+        .collect();
+    ask(
+        session,
+        "notifier",
+        to_qemu::HOST_NOTIFIER,
+        &payload,
+        &[page.as_fd()],
+    )?;
     Ok(Then::Give(hit.len))
 }
 
 fn iotlb(session: &mut Session, hit: &Hit, _: &Memory) -> Result<Then> {
     const MISS: u8 = 1;
     const WRITE: u8 = 2;
-    let mut payload: Vec<u8> = [0x1000, 0x1000, 0].into_iter().flat_map(u64::to_le_bytes).collect();
+    let mut payload: Vec<u8> = [0x1000, 0x1000, 0]
+        .into_iter()
+        .flat_map(u64::to_le_bytes)
+        .collect();
     payload.extend([WRITE, MISS, 0, 0, 0, 0, 0, 0]);
     ask(session, "iotlb", to_qemu::IOTLB, &payload, &[])?;
     Ok(Then::Give(hit.len))
@@ -69,8 +100,17 @@ fn object(session: &mut Session, hit: &Hit, _: &Memory) -> Result<Then> {
 }
 
 fn garbage(session: &mut Session, hit: &Hit, _: &Memory) -> Result<Then> {
-    ask(session, "unknown", 0xdead, &annex_qtest::stream::bytes(session.plan.seed, 0, 64), &[])?;
-    let back = session.back.as_mut().context("no connection for requests of its own")?;
+    ask(
+        session,
+        "unknown",
+        0xdead,
+        &annex_qtest::stream::bytes(session.plan.seed, 0, 64),
+        &[],
+    )?;
+    let back = session
+        .back
+        .as_mut()
+        .context("no connection for requests of its own")?;
     // A header that announces more than there can be.
     let sent = back.raw(&[0xff; 12], &[]);
     say(format!("sent {sent:?}"));

@@ -38,7 +38,10 @@ fn wait_for(event: &std::fs::File) -> Result<()> {
 }
 
 fn set(session: &mut Session, message: &Message) -> Result<()> {
-    let ring = session.rings.get_mut(message.u32(0) as usize & 0xff).context("no such ring")?;
+    let ring = session
+        .rings
+        .get_mut(message.u32(0) as usize & 0xff)
+        .context("no such ring")?;
     ring.set(message, None)?;
     session.acknowledge(message)
 }
@@ -70,13 +73,18 @@ fn answers(session: &mut Session, message: &Message) -> Result<()> {
     const COUNT: u64 = 20_000;
     /// How long QEMU may not read.
     const LIMIT: Duration = Duration::from_secs(2);
-    let file = message.fds.first().context("no connection for requests of its own")?;
+    let file = message
+        .fds
+        .first()
+        .context("no connection for requests of its own")?;
     let mut back = UnixStream::from(std::os::fd::OwnedFd::from(file.try_clone()?));
     thread::spawn(move || {
         let request = packet(to_qemu::HOST_NOTIFIER, VERSION | NEED_REPLY, &[0; 8]);
-        let sent = back
-            .set_write_timeout(Some(LIMIT))
-            .map(|()| (0..COUNT).take_while(|_| back.write_all(&request).is_ok()).count());
+        let sent = back.set_write_timeout(Some(LIMIT)).map(|()| {
+            (0..COUNT)
+                .take_while(|_| back.write_all(&request).is_ok())
+                .count()
+        });
         say(format!("flooded {sent:?}"));
         // Hanging up would let QEMU go on.
         thread::park();

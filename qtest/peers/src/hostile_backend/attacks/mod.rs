@@ -59,7 +59,14 @@ pub enum Strike {
 
 impl Attack {
     const fn new(name: &'static str, about: &'static str, strike: Strike) -> Self {
-        Self { name, about, offers: 0, lacks: 0, load: Load::Any, strike }
+        Self {
+            name,
+            about,
+            offers: 0,
+            lacks: 0,
+            load: Load::Any,
+            strike,
+        }
     }
 
     const fn offering(self, offers: u64) -> Self {
@@ -77,9 +84,17 @@ impl Attack {
 
 const NONE: &[Attack] = &[
     Attack::new("none", "serves right", Strike::Never),
-    Attack::new("reaching", "serves right, and offers all that reaches out", Strike::Never)
-        .offering(crate::hostile_backend::features::P_REACHING),
-    Attack::new("random", "writes anything to anywhere in the memory", Strike::Random),
+    Attack::new(
+        "reaching",
+        "serves right, and offers all that reaches out",
+        Strike::Never,
+    )
+    .offering(crate::hostile_backend::features::P_REACHING),
+    Attack::new(
+        "random",
+        "writes anything to anywhere in the memory",
+        Strike::Random,
+    ),
 ];
 
 /// Every attack there is.

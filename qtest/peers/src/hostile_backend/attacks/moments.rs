@@ -15,7 +15,11 @@ use crate::vhost_user::wire::{packet, to_qemu, Code, Message, VERSION};
 use crate::vhost_user::Memory;
 
 pub const ALL: &[Attack] = &[
-    Attack::new("stall", "nothing comes back any more", Strike::Request(stall)),
+    Attack::new(
+        "stall",
+        "nothing comes back any more",
+        Strike::Request(stall),
+    ),
     Attack::new(
         "keep",
         "a request that comes back when its queue has been stopped and started",
@@ -26,15 +30,31 @@ pub const ALL: &[Attack] = &[
         "no answer when a queue is stopped",
         Strike::Message(Code::GET_VRING_BASE, mute),
     ),
-    Attack::new("call-storm", "calls, for seconds, without a pause", Strike::Request(call_storm)),
+    Attack::new(
+        "call-storm",
+        "calls, for seconds, without a pause",
+        Strike::Request(call_storm),
+    ),
     Attack::new(
         "config-storm",
         "says its configuration changed, 5000 times",
         Strike::Request(config_storm),
     ),
-    Attack::new("die", "killed with a request in flight", Strike::Request(die)),
-    Attack::new("close", "hangs up with a request in flight", Strike::Request(close)),
-    Attack::new("unasked", "garbage on the socket that nobody asked for", Strike::Request(unasked)),
+    Attack::new(
+        "die",
+        "killed with a request in flight",
+        Strike::Request(die),
+    ),
+    Attack::new(
+        "close",
+        "hangs up with a request in flight",
+        Strike::Request(close),
+    ),
+    Attack::new(
+        "unasked",
+        "garbage on the socket that nobody asked for",
+        Strike::Request(unasked),
+    ),
 ];
 
 /// How long a storm lasts.
@@ -57,7 +77,10 @@ fn mute(_: &mut Session, _: &Message) -> Result<()> {
 }
 
 fn call_storm(session: &mut Session, hit: &Hit, _: &Memory) -> Result<Then> {
-    let call = session.rings[hit.queue].call.as_ref().context("a ring without calls")?;
+    let call = session.rings[hit.queue]
+        .call
+        .as_ref()
+        .context("a ring without calls")?;
     let mut call = call.try_clone()?;
     thread::spawn(move || {
         let start = Instant::now();
@@ -72,10 +95,15 @@ fn call_storm(session: &mut Session, hit: &Hit, _: &Memory) -> Result<Then> {
 
 fn config_storm(session: &mut Session, hit: &Hit, _: &Memory) -> Result<Then> {
     const COUNT: u64 = 5000;
-    let mut back = session.back.take().context("no connection for requests of its own")?;
+    let mut back = session
+        .back
+        .take()
+        .context("no connection for requests of its own")?;
     thread::spawn(move || {
         let message = packet(to_qemu::CONFIG_CHANGE, VERSION, &[]);
-        let sent = (0..COUNT).take_while(|_| back.raw(&message, &[]).is_ok()).count();
+        let sent = (0..COUNT)
+            .take_while(|_| back.raw(&message, &[]).is_ok())
+            .count();
         say(format!("stormed {sent}"));
         // Hanging up would end what isn't read yet.
         thread::park();
@@ -94,6 +122,8 @@ fn close(session: &mut Session, _: &Hit, _: &Memory) -> Result<Then> {
 }
 
 fn unasked(session: &mut Session, hit: &Hit, _: &Memory) -> Result<Then> {
-    session.wire.raw(&annex_qtest::stream::bytes(session.plan.seed, 0, 4096), &[])?;
+    session
+        .wire
+        .raw(&annex_qtest::stream::bytes(session.plan.seed, 0, 4096), &[])?;
     Ok(Then::Give(hit.len))
 }

@@ -21,8 +21,16 @@ pub const ALL: &[Attack] = &[
         "a configuration of garbage",
         Strike::Message(Code::GET_CONFIG, garbage),
     ),
-    Attack::new("reply-short", "an answer of one byte", Strike::Message(Code::GET_CONFIG, short)),
-    Attack::new("reply-huge", "an answer of 4 GiB", Strike::Message(Code::GET_CONFIG, huge)),
+    Attack::new(
+        "reply-short",
+        "an answer of one byte",
+        Strike::Message(Code::GET_CONFIG, short),
+    ),
+    Attack::new(
+        "reply-huge",
+        "an answer of 4 GiB",
+        Strike::Message(Code::GET_CONFIG, huge),
+    ),
     Attack::new(
         "reply-other",
         "an answer to another question",
@@ -78,16 +86,22 @@ fn short(session: &mut Session, message: &Message) -> Result<()> {
 }
 
 fn huge(session: &mut Session, message: &Message) -> Result<()> {
-    let header = [message.code.0, REPLY, u32::MAX].map(u32::to_le_bytes).concat();
+    let header = [message.code.0, REPLY, u32::MAX]
+        .map(u32::to_le_bytes)
+        .concat();
     session.wire.raw(&header, &[])
 }
 
 fn other(session: &mut Session, message: &Message) -> Result<()> {
-    session.wire.raw(&packet(message.code.0 + 1, REPLY, &message.payload), &[])
+    session
+        .wire
+        .raw(&packet(message.code.0 + 1, REPLY, &message.payload), &[])
 }
 
 fn cut(session: &mut Session, message: &Message) -> Result<()> {
-    session.wire.raw(&packet(message.code.0, REPLY, &[])[..6], &[])?;
+    session
+        .wire
+        .raw(&packet(message.code.0, REPLY, &[])[..6], &[])?;
     bail!("hung up in an answer")
 }
 
@@ -98,7 +112,9 @@ fn base(session: &mut Session, message: &Message) -> Result<()> {
 
 fn index(session: &mut Session, message: &Message) -> Result<()> {
     let base = session.rings[message.u32(0) as usize].taken;
-    let payload = [0x0fff_ffff, u32::from(base)].map(u32::to_le_bytes).concat();
+    let payload = [0x0fff_ffff, u32::from(base)]
+        .map(u32::to_le_bytes)
+        .concat();
     session.wire.reply(message.code, &payload)
 }
 

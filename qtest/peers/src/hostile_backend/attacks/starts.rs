@@ -62,7 +62,10 @@ fn change_at_once(session: &mut Session, message: &Message) -> Result<()> {
 }
 
 fn own_connection(message: &Message) -> Result<Wire> {
-    let file = message.fds.first().context("no connection for requests of its own")?;
+    let file = message
+        .fds
+        .first()
+        .context("no connection for requests of its own")?;
     Ok(Wire::from(OwnedFd::from(file.try_clone()?)))
 }
 

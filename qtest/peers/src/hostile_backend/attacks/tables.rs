@@ -10,20 +10,45 @@ use crate::vhost_user::Memory;
 use crate::vhost_user::DESCRIPTOR;
 
 pub const ALL: &[Attack] = &[
-    Attack::new("table-elsewhere", "descriptors point elsewhere", Strike::Request(elsewhere))
-        .with(Load::Alone),
-    Attack::new("table-grown", "descriptors of 4 GiB", Strike::Request(grown)).with(Load::Alone),
-    Attack::new("table-loop", "descriptors that follow themselves", Strike::Request(looped))
-        .with(Load::Alone),
+    Attack::new(
+        "table-elsewhere",
+        "descriptors point elsewhere",
+        Strike::Request(elsewhere),
+    )
+    .with(Load::Alone),
+    Attack::new(
+        "table-grown",
+        "descriptors of 4 GiB",
+        Strike::Request(grown),
+    )
+    .with(Load::Alone),
+    Attack::new(
+        "table-loop",
+        "descriptors that follow themselves",
+        Strike::Request(looped),
+    )
+    .with(Load::Alone),
     Attack::new(
         "indirect-elsewhere",
         "an indirect table points elsewhere",
         Strike::Request(indirect),
     ),
-    Attack::new("avail-garbage", "the avail ring is filled with garbage", Strike::Request(avail))
-        .with(Load::Alone),
-    Attack::new("used-garbage", "used elements not yet given are garbage", Strike::Request(used)),
-    Attack::new("flags-garbage", "flags and event indexes are garbage", Strike::Request(flags)),
+    Attack::new(
+        "avail-garbage",
+        "the avail ring is filled with garbage",
+        Strike::Request(avail),
+    )
+    .with(Load::Alone),
+    Attack::new(
+        "used-garbage",
+        "used elements not yet given are garbage",
+        Strike::Request(used),
+    ),
+    Attack::new(
+        "flags-garbage",
+        "flags and event indexes are garbage",
+        Strike::Request(flags),
+    ),
 ];
 
 const NEXT_AND_WRITE: u16 = 3;
@@ -52,23 +77,41 @@ fn rewrite(
 
 fn elsewhere(session: &mut Session, hit: &Hit, memory: &Memory) -> Result<Then> {
     let seed = session.plan.seed;
-    rewrite(session, hit, memory, |n| entry(stream::word(seed, n), 4096, n + 1))
+    rewrite(session, hit, memory, |n| {
+        entry(stream::word(seed, n), 4096, n + 1)
+    })
 }
 
 fn grown(session: &mut Session, hit: &Hit, memory: &Memory) -> Result<Then> {
-    let at = hit.chain.writable.first().context("a request with a status")?.at;
+    let at = hit
+        .chain
+        .writable
+        .first()
+        .context("a request with a status")?
+        .at;
     rewrite(session, hit, memory, |n| entry(at, u32::MAX, n + 1))
 }
 
 fn looped(session: &mut Session, hit: &Hit, memory: &Memory) -> Result<Then> {
-    let at = hit.chain.writable.first().context("a request with a status")?.at;
+    let at = hit
+        .chain
+        .writable
+        .first()
+        .context("a request with a status")?
+        .at;
     rewrite(session, hit, memory, |n| entry(at, 4096, n))
 }
 
 fn indirect(_: &mut Session, hit: &Hit, memory: &Memory) -> Result<Then> {
-    let (table, entries) = hit.chain.indirect.context("a request without an indirect table")?;
+    let (table, entries) = hit
+        .chain
+        .indirect
+        .context("a request without an indirect table")?;
     for number in 0..entries {
-        memory.write(table + DESCRIPTOR * number, &entry(0x1000, u32::MAX, number))?;
+        memory.write(
+            table + DESCRIPTOR * number,
+            &entry(0x1000, u32::MAX, number),
+        )?;
     }
     Ok(Then::Give(hit.len))
 }

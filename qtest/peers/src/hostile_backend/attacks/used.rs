@@ -8,25 +8,54 @@ use crate::hostile_backend::session::{Hit, Session, Then};
 use crate::vhost_user::Memory;
 
 pub const ALL: &[Attack] = &[
-    Attack::new("used-id-range", "an id just past the ring", Strike::Request(id_range)),
+    Attack::new(
+        "used-id-range",
+        "an id just past the ring",
+        Strike::Request(id_range),
+    ),
     Attack::new("used-id-huge", "an id of 32 bits", Strike::Request(id_huge)),
-    Attack::new("used-id-not-lent", "an id that QEMU didn't lend", Strike::Request(id_not_lent)),
-    Attack::new("used-id-twice", "the same id twice", Strike::Request(id_twice)).with(Load::Crowd),
+    Attack::new(
+        "used-id-not-lent",
+        "an id that QEMU didn't lend",
+        Strike::Request(id_not_lent),
+    ),
+    Attack::new(
+        "used-id-twice",
+        "the same id twice",
+        Strike::Request(id_twice),
+    )
+    .with(Load::Crowd),
     Attack::new(
         "used-index-ahead",
         "more elements than there are requests",
         Strike::Request(ahead),
     ),
-    Attack::new("used-index-half", "the index moves by 0x8000", Strike::Request(half)),
-    Attack::new("used-index-back", "the index goes back", Strike::Request(back)),
+    Attack::new(
+        "used-index-half",
+        "the index moves by 0x8000",
+        Strike::Request(half),
+    ),
+    Attack::new(
+        "used-index-back",
+        "the index goes back",
+        Strike::Request(back),
+    ),
     Attack::new(
         "used-second",
         "the second request comes back, the first one never",
         Strike::Request(second),
     )
     .with(Load::Crowd),
-    Attack::new("used-len-huge", "a length of 32 bits", Strike::Request(len_huge)),
-    Attack::new("used-len-zero", "no byte written", Strike::Request(len_zero)),
+    Attack::new(
+        "used-len-huge",
+        "a length of 32 bits",
+        Strike::Request(len_huge),
+    ),
+    Attack::new(
+        "used-len-zero",
+        "no byte written",
+        Strike::Request(len_zero),
+    ),
 ];
 
 fn give(session: &mut Session, hit: &Hit, memory: &Memory, id: u32, count: u16) -> Result<Then> {
@@ -53,7 +82,10 @@ fn id_not_lent(session: &mut Session, hit: &Hit, memory: &Memory) -> Result<Then
         let entry = ring.taken.wrapping_add(ahead) % ring.num;
         lent.push(memory.u16(ring.avail + 4 + 2 * u64::from(entry))?);
     }
-    let free = (0..ring.num).rev().find(|id| !lent.contains(id)).context("all are lent")?;
+    let free = (0..ring.num)
+        .rev()
+        .find(|id| !lent.contains(id))
+        .context("all are lent")?;
     give(session, hit, memory, u32::from(free), 1)
 }
 
@@ -82,7 +114,9 @@ fn back(session: &mut Session, hit: &Hit, memory: &Memory) -> Result<Then> {
 }
 
 fn second(session: &mut Session, hit: &Hit, memory: &Memory) -> Result<Then> {
-    let chain = session.rings[hit.queue].take(memory)?.context("a second request")?;
+    let chain = session.rings[hit.queue]
+        .take(memory)?
+        .context("a second request")?;
     // Whatever it was to do isn't done.
     give(session, hit, memory, u32::from(chain.head), 1)
 }
