@@ -2,8 +2,8 @@
 //! Boots real guests in QEMU and looks at them from outside.
 //!
 //! [`qemu`] starts a machine and ends it; [`qmp`], [`console`] and [`agent`]
-//! are the three ways to talk to one; [`snapshot`] saves and loads; [`trial`]
-//! makes tests of functions. `README.md` leads from the whole suite to one
+//! are the three ways to talk to one; [`snapshot`] saves and loads; [`pool`]
+//! lends machines to tests, which [`trial`] makes of functions. `README.md` leads from the whole suite to one
 //! test.
 
 pub mod accel;
@@ -16,6 +16,7 @@ pub mod lines;
 pub mod measure;
 pub mod memory;
 pub mod migrate;
+pub mod pool;
 pub mod qemu;
 pub mod qmp;
 pub mod snapshot;

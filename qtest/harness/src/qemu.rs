@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use command_fds::{CommandFdExt, FdMapping};
 use serde_json::json;
 
@@ -195,6 +195,7 @@ impl Config {
         let (console, agent) = (Console::over(console), Agent::over(agent)?);
         Ok(Vm {
             name: name.into(),
+            log: log_path,
             config: self.clone(),
             qmp,
             console,
@@ -216,6 +217,8 @@ impl Config {
 pub struct Vm {
     /// What its logs are called.
     pub name: String,
+    /// What QEMU said.
+    pub log: PathBuf,
     /// What was started.
     pub config: Config,
     /// The monitor.
@@ -249,6 +252,27 @@ impl Vm {
             limit,
             || Ok((self.run_state()? == wanted).then_some(())),
         )
+    }
+
+    /// Adds what these arguments would have added at the start: objects,
+    /// chardevs, netdevs and devices.
+    pub fn plug<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        let mut args = args.into_iter();
+        while let (Some(option), Some(value)) = (args.next(), args.next()) {
+            let command = match option {
+                "-object" => "object_add",
+                "-chardev" => "chardev-add",
+                "-netdev" => "netdev_add",
+                "-device" => "device_add",
+                _ => bail!("{option} can't be added to a machine that runs"),
+            };
+            // QMP wants numbers and booleans told from strings; HMP knows.
+            let line = json!({ "command-line": format!("{command} {value}") });
+            let said = self.qmp.execute("human-monitor-command", line)?;
+            let said = said.as_str().unwrap_or_default().trim();
+            ensure!(said.is_empty(), "{command} {value}: {said}");
+        }
+        Ok(())
     }
 
     /// Resident memory of the QEMU process in KiB, shared memory included.

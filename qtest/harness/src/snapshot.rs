@@ -2,10 +2,10 @@
 //! Saving a machine to a mapped-ram file and loading it, each way there is.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use serde_json::{json, Value};
 
 use crate::files::Dir;
@@ -141,6 +141,73 @@ pub fn load_whole(config: &Config, name: &str, dir: &Dir, path: &Path, mode: Mod
     begin(&vm, path)?.wait_loaded()?;
     dir.log(format!("{name}: loaded {mode}"));
     Ok(vm)
+}
+
+/// A guest that was saved, and what it knows.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// The file. Who loads it only reads it.
+    pub path: PathBuf,
+    /// The machine it was saved from.
+    pub config: Config,
+    /// The number that the guest drew when it booted.
+    pub nonce: String,
+    /// The guest's counter, before the save.
+    pub counter: u64,
+}
+
+impl Snapshot {
+    /// What the guest in `vm` knows now, to be saved to `path`.
+    pub fn of(vm: &Vm, path: PathBuf) -> Result<Self> {
+        Ok(Self {
+            path,
+            config: Config {
+                incoming: false,
+                ..vm.config.clone()
+            },
+            nonce: vm.agent.nonce()?,
+            counter: vm.agent.counter()?,
+        })
+    }
+
+    /// Saves the guest to `path`, and ends its machine.
+    pub fn save(vm: Vm, path: PathBuf) -> Result<Self> {
+        let snapshot = Self::of(&vm, path)?;
+        save(&vm, &snapshot.path)?;
+        vm.quit()?;
+        Ok(snapshot)
+    }
+
+    /// Starts a machine that goes on where the guest was saved. It can do all
+    /// that one can that has booted: nothing is left of the load.
+    pub fn load(&self, name: &str, dir: &Dir, mode: Mode) -> Result<Vm> {
+        let vm = self.config.incoming().start(name, dir)?;
+        prepare(&vm, mode)?;
+        let loading = begin(&vm, &self.path)?;
+        loading.wait_running()?;
+        // On demand, there isn't much of its memory yet.
+        self.check_same(&vm)?;
+        loading.wait_loaded()?;
+        set(&vm.qmp, &["mapped-ram", "multifd", "postcopy-ram"], false)?;
+        dir.log(format!("{name}: goes on from {}", self.path.display()));
+        Ok(vm)
+    }
+
+    /// Checks that the guest is the one that was saved, and not begun anew.
+    pub fn check_same(&self, vm: &Vm) -> Result<()> {
+        let (nonce, counter) = (vm.agent.nonce()?, vm.agent.counter()?);
+        ensure!(
+            nonce == self.nonce,
+            "nonce {nonce}, not {}: another boot",
+            self.nonce
+        );
+        ensure!(
+            counter >= self.counter,
+            "the counter fell from {} to {counter}",
+            self.counter
+        );
+        Ok(())
+    }
 }
 
 /// The `mapped-ram-load` figures of a load on demand, so far.

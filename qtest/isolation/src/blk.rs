@@ -36,13 +36,16 @@ const KINDS: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// Those that are there when the guest boots; the others are plugged in.
+const BOOTED: &[&str] = &["plain", "packed", "two-queues-iothread"];
+
 /// MiB of the disks.
 pub const DISK_MIB: u64 = 64;
 
 inventory::submit! { Family(|add| {
     for &(kind, options, export) in KINDS {
         add(format!("isolation/blk/fs/{kind}"), Box::new(move |dir| {
-            file_system(dir, options, export)
+            file_system(dir, options, export, BOOTED.contains(&kind))
         }));
     }
     add("isolation/blk/stop-and-cont".into(), Box::new(stop_and_cont));
@@ -53,25 +56,42 @@ inventory::submit! { Family(|add| {
     add("isolation/blk/small-area".into(), Box::new(small_area));
 }) }
 
-/// A machine with an isolated disk of these options.
-pub fn with_disk(config: &Config, socket: &Path, options: &str) -> Config {
+/// The arguments for an isolated disk of these options.
+fn disk(socket: &Path, options: &str) -> Vec<String> {
     let chardev = format!(
         "socket,id=backend,reconnect-ms=100,path={}",
         socket.display()
     );
     let disk = format!("vhost-user-blk-pci,id=disk,chardev=backend,memory-isolation=on{options}");
-    config.with([
-        "-object",
-        "iothread,id=io",
-        "-chardev",
-        &chardev,
-        "-device",
-        &disk,
-    ])
+    let thread = "iothread,id=io";
+    ["-object", thread, "-chardev", &chardev, "-device", &disk]
+        .map(str::to_owned)
+        .to_vec()
 }
 
-/// Boots one with a disk of zeros; its back-end, too.
-pub fn boot(dir: &Dir, options: &str, export: &str) -> Result<(Machine, Backend)> {
+/// A machine that has such a disk from the start.
+pub fn with_disk(config: &Config, socket: &Path, options: &str) -> Config {
+    config.with(disk(socket, options).iter().map(String::as_str))
+}
+
+/// A machine of the pool's kind with such a disk plugged in, once the guest has
+/// it.
+pub fn with_disk_plugged(name: &str, dir: &Dir, socket: &Path, options: &str) -> Result<Machine> {
+    let args = disk(socket, options);
+    let machine = Machine::plugged(args.iter().map(String::as_str), name, dir)?;
+    machine.wait_disk()?;
+    Ok(machine)
+}
+
+/// One with a disk of zeros, plugged in; its back-end, too.
+pub fn start(dir: &Dir, options: &str, export: &str) -> Result<(Machine, Backend)> {
+    let backend = Backend::storage_daemon(dir, "storage", &image(dir, DISK_MIB)?, export)?;
+    let machine = with_disk_plugged("vm", dir, &backend.socket, options)?;
+    Ok((machine, backend))
+}
+
+/// Boots one, whose firmware, too, has to do with the disk.
+fn boot(dir: &Dir, options: &str, export: &str) -> Result<(Machine, Backend)> {
     let backend = Backend::storage_daemon(dir, "storage", &image(dir, DISK_MIB)?, export)?;
     let machine = Machine::boot(&with_disk(&config()?, &backend.socket, options), "vm", dir)?;
     machine.wait_disk()?;
@@ -80,9 +100,10 @@ pub fn boot(dir: &Dir, options: &str, export: &str) -> Result<(Machine, Backend)
 
 /// A file system made, filled, mounted again and read; then the host checks
 /// it. The small and the large requests it takes are not the test's choice.
-fn file_system(dir: &Dir, options: &str, export: &str) -> Result<()> {
+fn file_system(dir: &Dir, options: &str, export: &str, booted: bool) -> Result<()> {
     const MIB: u64 = 24;
-    let (machine, backend) = boot(dir, options, export)?;
+    let begin = if booted { boot } else { start };
+    let (machine, backend) = begin(dir, options, export)?;
     let agent = &machine.vm.agent;
     agent.sh("mke2fs /dev/vda && mkdir -p /mnt && mount -t ext4 /dev/vda /mnt")?;
     agent.sh(&format!("head -c {} /data/fill > /mnt/large", MIB << 20))?;
@@ -134,7 +155,7 @@ pub fn check_file_system(image: &Path) -> Result<()> {
 
 /// In the middle of I/O, many times.
 fn stop_and_cont(dir: &Dir) -> Result<()> {
-    let (machine, _backend) = boot(dir, ",num-queues=1", "")?;
+    let (machine, _backend) = start(dir, ",num-queues=1", "")?;
     machine.begin_io(LONG_MIB)?;
     for _ in 0..20 {
         machine.vm.qmp.execute_within(SOON, "stop", json!({}))?;
@@ -148,7 +169,7 @@ fn stop_and_cont(dir: &Dir) -> Result<()> {
 
 /// With I/O in flight: the guest that boots next has its disk.
 fn reset(dir: &Dir) -> Result<()> {
-    let (machine, _backend) = boot(dir, ",num-queues=2", ",num-queues=2")?;
+    let (machine, _backend) = start(dir, ",num-queues=2", ",num-queues=2")?;
     machine.begin_io(LONG_MIB)?;
     wait_under_way(&dir.file("disk.img"))?;
     machine.reboot()?;
@@ -160,7 +181,7 @@ fn reset(dir: &Dir) -> Result<()> {
 
 /// Plugged in, used, unplugged, and again: nothing is left behind.
 fn hotplug(dir: &Dir) -> Result<()> {
-    let machine = Machine::boot(&config()?, "vm", dir)?;
+    let machine = Machine::plugged([], "vm", dir)?;
     let image = image(dir, DISK_MIB)?;
     for round in 0..3 {
         let name = format!("storage-{round}");
@@ -178,7 +199,7 @@ fn hotplug(dir: &Dir) -> Result<()> {
 /// The back-end is killed in the middle of I/O, and another one started, some
 /// times over: every request is answered, and the disk holds what was written.
 fn restart(dir: &Dir) -> Result<()> {
-    let (machine, mut backend) = boot(dir, ",num-queues=1", "")?;
+    let (machine, mut backend) = start(dir, ",num-queues=1", "")?;
     let image = dir.file("disk.img");
     machine.begin_io(LONG_MIB)?;
     wait_under_way(&image)?;
@@ -199,7 +220,7 @@ fn restart(dir: &Dir) -> Result<()> {
 
 /// The guest's RAM is mapped by QEMU alone, and privately.
 fn private(dir: &Dir) -> Result<()> {
-    let (machine, backend) = boot(dir, ",num-queues=1", "")?;
+    let (machine, backend) = start(dir, ",num-queues=1", "")?;
     machine.io()?;
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", backend.pid()))?;
     let shared: Vec<&str> = maps
@@ -225,7 +246,7 @@ fn private(dir: &Dir) -> Result<()> {
 
 /// More requests than fit: they wait for each other.
 fn small_area(dir: &Dir) -> Result<()> {
-    let (machine, backend) = boot(dir, ",num-queues=1,memory-isolation-size=1M", "")?;
+    let (machine, backend) = start(dir, ",num-queues=1,memory-isolation-size=1M", "")?;
     let agent = &machine.vm.agent;
     // Eight at a time, and none comes back until they have met.
     backend.frozen(|| {

@@ -25,7 +25,8 @@ inventory::submit! { Family(|add| {
                             ("packed", ",packed=on")] {
         add(format!("isolation/fs/{name}"), Box::new(move |dir| file_system(dir, options)));
         add(format!("isolation/net/{name}"), Box::new(move |dir| {
-            network(dir, &config()?, options).and_then(finish_network)
+            let booted = options.is_empty().then(config).transpose()?;
+            network(dir, booted.as_ref(), options).and_then(finish_network)
         }));
         add(format!("isolation/vsock/{name}"), Box::new(move |dir| vsock(dir, options)));
         add(format!("isolation/rng/{name}"), Box::new(move |dir| random(dir, options)));
@@ -37,12 +38,25 @@ inventory::submit! { Family(|add| {
     add("isolation/scsi/packed".into(), Box::new(|dir| scsi(dir, &[("packed", json!(true))])));
 }) }
 
-/// A machine with the isolated device, whose back-end listens on `socket`.
-pub fn boot(dir: &Dir, socket: &Path, device: &str, options: &str) -> Result<Machine> {
+/// A machine with the isolated device, whose back-end listens on `socket`: there
+/// when the guest boots if it has no options of its own, else plugged in.
+pub fn start(dir: &Dir, socket: &Path, device: &str, options: &str) -> Result<Machine> {
     let chardev = format!("socket,id=backend,path={}", socket.display());
     let device = format!("{device},id=isolated,chardev=backend,memory-isolation=on{options}");
-    let config = config()?.with(["-object", "iothread,id=io", "-chardev", &chardev]);
-    Machine::boot(&config.with(["-device", &device]), "vm", dir)
+    let args = [
+        "-object",
+        "iothread,id=io",
+        "-chardev",
+        &chardev,
+        "-device",
+        &device,
+    ];
+    if options.is_empty() {
+        return Machine::boot(&config()?.with(args), "vm", dir);
+    }
+    let machine = Machine::plugged(args, "vm", dir)?;
+    machine.wait_driver("isolated")?;
+    Ok(machine)
 }
 
 /// Checks that a device's queue has carried so many bytes each way, and that
@@ -87,7 +101,7 @@ fn file_system(dir: &Dir, options: &str) -> Result<()> {
     let host_file = stream::bytes(9, 0, (MIB as usize) << 20);
     fs::write(shared.join("of-the-host"), host_file)?;
     let backend = virtiofsd(dir, &shared)?;
-    let machine = boot(dir, &backend.socket, "vhost-user-fs-pci,tag=annex", options)?;
+    let machine = start(dir, &backend.socket, "vhost-user-fs-pci,tag=annex", options)?;
     let agent = &machine.vm.agent;
     agent.sh("mkdir -p /mnt && mount -t virtiofs annex /mnt")?;
     stop_and_cont(&machine)?;
@@ -130,7 +144,7 @@ fn random(dir: &Dir, options: &str) -> Result<()> {
         .arg(&source);
     // It serves several sockets, and numbers them.
     let backend = Backend::start(command, dir, "rng", dir.file("rng.sock0"))?;
-    let machine = boot(dir, &backend.socket, "vhost-user-rng-pci", options)?;
+    let machine = start(dir, &backend.socket, "vhost-user-rng-pci", options)?;
     let agent = &machine.vm.agent;
     let hwrng = "/sys/class/misc/hw_random";
     let names = agent.sh(&format!("cat {hwrng}/rng_available"))?;
@@ -176,7 +190,7 @@ fn vsock(dir: &Dir, options: &str) -> Result<()> {
             stream.write_all(&bytes)?;
         }
     });
-    let machine = boot(dir, &backend.socket, "vhost-user-vsock-pci", options)?;
+    let machine = start(dir, &backend.socket, "vhost-user-vsock-pci", options)?;
     let agent = &machine.vm.agent;
     let echo = format!(
         "head -c {} /data/fill | vsock {PORT} | sha256sum",
@@ -210,8 +224,8 @@ fn scsi(dir: &Dir, options: &[(&str, Value)]) -> Result<()> {
         .arg(&image);
     let backend = Backend::start(command, dir, "scsi", path)?;
     let chardev = format!("socket,id=backend,path={}", backend.socket.display());
-    let config = config()?.with(["-object", "iothread,id=io", "-chardev", &chardev]);
-    let machine = Machine::boot(&config, "vm", dir)?;
+    let args = ["-object", "iothread,id=io", "-chardev", &chardev];
+    let machine = Machine::plugged(args, "vm", dir)?;
     let mut device = json!({
         "driver": "vhost-user-scsi-pci", "id": "isolated", "chardev": "backend",
         // It knows one queue, and refuses features that it hasn't offered.
@@ -258,8 +272,9 @@ fn scsi(dir: &Dir, options: &[(&str, Value)]) -> Result<()> {
 
 /// vhost-user-bridge, and at its other end a guest with a NIC of QEMU's own:
 /// ping, and a stream each way. The bridge loses packets and prints each. The
-/// machine with the isolated device is `here`; it and the bridge still run.
-pub fn network(dir: &Dir, here: &Config, options: &str) -> Result<(Machine, Backend)> {
+/// machine with the isolated device boots `here`, or has it plugged in; it and
+/// the bridge still run.
+pub fn network(dir: &Dir, here: Option<&Config>, options: &str) -> Result<(Machine, Backend)> {
     const MIB: u64 = 1;
     // Free when they are asked for; nobody else is likely to take them.
     let ports = [
@@ -288,20 +303,37 @@ pub fn network(dir: &Dir, here: &Config, options: &str) -> Result<(Machine, Back
     let chardev = format!("socket,id=backend,path={}", backend.socket.display());
     let netdev = format!("vhost-user,id=net,chardev=backend,memory-isolation=on{of_netdev}");
     let nic = format!("virtio-net-pci,id=isolated,netdev=net,mac=52:54:00:00:00:01{of_nic}");
-    let here = here
-        .with(["-object", "iothread,id=io", "-chardev", &chardev])
-        .with(["-netdev", &netdev, "-device", &nic]);
-    let there = config()?.with([
-        "-netdev",
-        &format!(
-            "dgram,id=net,local.type=inet,local.host=127.0.0.1,local.port={far},\
-             remote.type=inet,remote.host=127.0.0.1,remote.port={near}"
-        ),
+    let args = [
+        ["-object", "iothread,id=io"],
+        ["-chardev", &chardev],
+        ["-netdev", &netdev],
+        ["-device", &nic],
+    ];
+    let args = args.concat();
+    let here = match here {
+        Some(config) => Machine::boot(&config.with(args), "here", dir)?,
+        None => Machine::plugged(args, "here", dir)?,
+    };
+    let there = Machine::plugged([], "there", dir)?;
+    // HMP doesn't know this kind.
+    let address =
+        |port: u16| json!({ "type": "inet", "host": "127.0.0.1", "port": port.to_string() });
+    there.vm.qmp.execute(
+        "netdev_add",
+        json!({ "type": "dgram", "id": "net", "local": address(far), "remote": address(near) }),
+    )?;
+    there.vm.plug([
         "-device",
-        "virtio-net-pci,netdev=net,mac=52:54:00:00:00:02",
-    ]);
-    let here = Machine::boot(&here, "here", dir)?;
-    let there = Machine::boot(&there, "there", dir)?;
+        "virtio-net-pci,id=nic,netdev=net,mac=52:54:00:00:00:02",
+    ])?;
+    for (machine, device) in [(&here, "isolated"), (&there, "nic")] {
+        let there = "timeout 60 sh -c 'until [ -e /sys/class/net/eth0 ]; do sleep 0.1; done'";
+        machine
+            .vm
+            .agent
+            .sh(there)
+            .with_context(|| format!("the guest doesn't see {device}"))?;
+    }
     for (machine, address) in [(&here, "10.4.0.1"), (&there, "10.4.0.2")] {
         machine
             .vm

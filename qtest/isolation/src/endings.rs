@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::backend::Backend;
 use crate::hostile::{broken, PAUSE};
-use crate::rig::{config, with_machine, Left, Machine, IO_MIB, SOON};
+use crate::rig::{with_machine, Left, Machine, IO_MIB, SOON};
 
 inventory::submit! { Family(|add| {
     add("isolation/hostile/stall".into(), Box::new(|dir| with_machine(dir, |m| stall(m, dir))));
@@ -114,7 +114,7 @@ fn die(machine: &Machine, dir: &Dir) -> Result<Left> {
 
 /// A guest that is reset has a device that works again.
 fn mended(dir: &Dir) -> Result<()> {
-    let machine = Machine::boot(&config()?, "vm", dir)?;
+    let machine = Machine::plugged([], "vm", dir)?;
     let backend = Backend::hostile(dir, "backend", "used-index-ahead", &[])?;
     machine.plug(&backend.socket, &[])?;
     machine.wait_disk()?;

@@ -22,7 +22,7 @@ use crate::rig::{config, wait_under_way, Machine, LONG_MIB, SEED, SOON};
 inventory::submit! { Family(|add| {
     add("isolation/iommu/blk".into(), Box::new(disks));
     add("isolation/iommu/net".into(), Box::new(|dir| {
-        let net = network(dir, &translating()?, ",disable-legacy=on,iommu_platform=on")?;
+        let net = network(dir, Some(&translating()?), ",disable-legacy=on,iommu_platform=on")?;
         check_translated(&net.0, "isolated", "/sys/class/net/eth0")?;
         finish_network(net)
     }));

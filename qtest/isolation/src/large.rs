@@ -54,7 +54,7 @@ fn copy(machine: &Machine, device: &str, to: &str) -> Result<()> {
 fn disk(dir: &Dir, options: &str) -> Result<()> {
     // 2 MiB together, the least there is.
     let options = format!(",num-queues=8,memory-isolation-size=2M{options}");
-    let (machine, _backend) = blk::boot(dir, &options, ",num-queues=8")?;
+    let (machine, _backend) = blk::start(dir, &options, ",num-queues=8")?;
     copy(&machine, "disk", "/dev/vda")?;
     let agent = &machine.vm.agent;
     let large = "dd if=/dev/vda of=/dev/null bs=1M count=1 iflag=direct 2>&1";
@@ -74,7 +74,7 @@ fn file_system(dir: &Dir) -> Result<()> {
     let backend = devices::virtiofsd(dir, &shared)?;
     // Linux asks for no more than a ring has descriptors for.
     let device = "vhost-user-fs-pci,tag=annex,queue-size=1024,memory-isolation-size=2M";
-    let machine = devices::boot(dir, &backend.socket, device, "")?;
+    let machine = devices::start(dir, &backend.socket, device, "")?;
     machine
         .vm
         .agent

@@ -11,7 +11,7 @@ use annex_qtest::trial::Family;
 use anyhow::Result;
 
 use crate::backend::{image, Backend};
-use crate::blk::{with_disk, DISK_MIB};
+use crate::blk::{with_disk, with_disk_plugged, DISK_MIB};
 use crate::rig::{config, wait_under_way, Machine, LONG_MIB};
 
 inventory::submit! { Family(|add| {
@@ -51,12 +51,7 @@ fn moves(
     let image = image(dir, DISK_MIB)?;
     let here = Backend::storage_daemon(dir, "here", &image, "")?;
     let options = format!(",num-queues=1{options}");
-    let machine = Machine::boot(
-        &with_disk(&config()?, &here.socket, &options),
-        "source",
-        dir,
-    )?;
-    machine.wait_disk()?;
+    let machine = with_disk_plugged("source", dir, &here.socket, &options)?;
     machine.begin_io(LONG_MIB)?;
     wait_under_way(&image)?;
     let beyond = Backend::storage_daemon(dir, "there", &image, "")?;
@@ -69,7 +64,7 @@ fn moves(
     )?;
     machine.vm.quit()?;
     here.kill()?;
-    let moved = Machine::of(moved, dir);
+    let moved = Machine::of(moved);
     moved.check_io(LONG_MIB)?;
     moved.io()?;
     moved.check()?;
@@ -81,22 +76,19 @@ fn there_and_back(dir: &Dir) -> Result<()> {
     let image = image(dir, DISK_MIB)?;
     let backends = [0, 1, 2]
         .map(|number| Backend::storage_daemon(dir, &format!("storage-{number}"), &image, ""));
-    let mut machines = Vec::new();
-    for backend in &backends {
-        let backend = backend
-            .as_ref()
-            .map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        machines.push(with_disk(&config()?, &backend.socket, ",num-queues=1"));
-    }
-    let first = Machine::boot(&machines[0], "first", dir)?;
-    first.wait_disk()?;
+    let backends = backends.into_iter().collect::<Result<Vec<_>>>()?;
+    let options = ",num-queues=1";
+    let first = with_disk_plugged("first", dir, &backends[0].socket, options)?;
     first.begin_io(LONG_MIB)?;
     wait_under_way(&image)?;
-    let second = migrate::live(&first.vm, &machines[1], "second", dir)?;
+    let machine = |number: usize| -> Result<Config> {
+        Ok(with_disk(&config()?, &backends[number].socket, options))
+    };
+    let second = migrate::live(&first.vm, &machine(1)?, "second", dir)?;
     first.vm.quit()?;
-    let third = migrate::live(&second, &machines[2], "third", dir)?;
+    let third = migrate::live(&second, &machine(2)?, "third", dir)?;
     second.quit()?;
-    let third = Machine::of(third, dir);
+    let third = Machine::of(third);
     third.check_io(LONG_MIB)?;
     third.io()?;
     third.check()?;
@@ -109,15 +101,14 @@ fn stalled(dir: &Dir) -> Result<()> {
     let image = image(dir, DISK_MIB)?;
     let here = Backend::hostile(dir, "here", "stall", &[])?;
     let options = ",num-queues=1";
-    let machine = Machine::boot(&with_disk(&config()?, &here.socket, options), "source", dir)?;
-    machine.wait_disk()?;
+    let machine = with_disk_plugged("source", dir, &here.socket, options)?;
     machine.begin_io(LONG_MIB)?;
     here.wait_for("struck")?;
     let beyond = Backend::storage_daemon(dir, "there", &image, "")?;
     let config = with_disk(&config()?, &beyond.socket, options);
     let moved = migrate::live(&machine.vm, &config, "destination", dir)?;
     machine.vm.quit()?;
-    let moved = Machine::of(moved, dir);
+    let moved = Machine::of(moved);
     // What the first disk took is gone; all requests are answered.
     moved.wait_io()?;
     moved.io()?;
@@ -139,7 +130,7 @@ fn from_snapshot(dir: &Dir, mode: Mode) -> Result<()> {
     snapshot::save(&machine.vm, &path)?;
     machine.vm.quit()?;
     let restored = snapshot::load_whole(&config, "restored", dir, &path, mode)?;
-    let restored = Machine::of(restored, dir);
+    let restored = Machine::of(restored);
     restored.check_io(LONG_MIB)?;
     restored.io()?;
     restored.check()?;

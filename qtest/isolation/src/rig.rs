@@ -5,11 +5,11 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use annex_qtest::files::Dir;
+pub use annex_qtest::pool::Left;
+use annex_qtest::pool::{Kind, Pool};
 use annex_qtest::qemu::{Config, Vm, BOOT_LIMIT};
 use annex_qtest::{stream, wait};
 use anyhow::{ensure, Context, Result};
@@ -32,30 +32,21 @@ pub const IO_MIB: u64 = 2;
 /// The same for a test with a longer way to go.
 pub const LONG_MIB: u64 = 24;
 
-/// A guest whose RAM holds a known stream.
-pub struct Machine {
-    /// It.
-    pub vm: Vm,
-    /// Where QEMU's log is.
-    log: std::path::PathBuf,
-    /// How much of the log is of earlier tests.
-    mark: usize,
-}
+/// Machines that tests plug devices into.
+static POOL: Pool<Plain> = Pool::new("isolation/machines");
 
-/// What the test has left the guest with.
+/// The one kind of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
-    /// Nothing: it may serve another test.
-    Clean,
-    /// A device that doesn't work.
-    Broken,
-}
+struct Plain;
 
-/// Booted, and in nobody's hands.
-static IDLE: Mutex<Vec<Machine>> = Mutex::new(Vec::new());
+impl Kind for Plain {
+    fn config(self) -> Result<Config> {
+        config()
+    }
 
-fn idle() -> std::sync::MutexGuard<'static, Vec<Machine>> {
-    IDLE.lock().expect("nothing panics while it holds them")
+    fn prepare(self, vm: &Vm) -> Result<()> {
+        fill(vm)
+    }
 }
 
 /// A machine of private RAM: nothing of it can be shared.
@@ -63,74 +54,60 @@ pub fn config() -> Result<Config> {
     Ok(Config::new(512)?.with(["-action", "reboot=reset"]))
 }
 
-/// Does `body` with a machine, which has to be alive and unharmed after it.
-pub fn with_machine(dir: &Dir, body: impl FnOnce(&Machine) -> Result<Left>) -> Result<()> {
-    let machine = take()?;
-    dir.log(format!("on {}", machine.vm.name));
-    let result = body(&machine).and_then(|left| {
-        machine.check()?;
-        Ok(left)
-    });
-    match result {
-        Ok(Left::Clean) => {
-            idle().push(machine);
-            Ok(())
-        }
-        Ok(Left::Broken) => machine.vm.quit(),
-        Err(error) => {
-            machine.keep_logs(dir);
-            Err(error)
-        }
-    }
+/// Quietens a guest that has booted, and fills some of its RAM.
+fn fill(vm: &Vm) -> Result<()> {
+    vm.agent.ask("tick 10000")?;
+    vm.agent.fill(SEED, FILLED_MIB)
 }
 
-fn take() -> Result<Machine> {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    // A lock held in an `if let` would be held while booting.
-    let found = idle().pop();
-    if let Some(mut machine) = found {
-        machine.mark = machine.whole_log()?.len();
-        return Ok(machine);
-    }
-    let name = format!("machine-{}", COUNT.fetch_add(1, Relaxed));
-    Machine::boot(
-        &config()?,
-        &name,
-        &Dir::for_test(&format!("isolation/machines/{name}"))?,
-    )
+/// Does `body` with a machine, which has to be alive and unharmed after it.
+pub fn with_machine(dir: &Dir, body: impl FnOnce(&Machine) -> Result<Left>) -> Result<()> {
+    let mut machine = Machine::of(POOL.take(Plain, dir)?);
+    machine.mark = machine.whole_log()?.len();
+    let result = body(&machine).and_then(|left| machine.check().map(|()| left));
+    POOL.give_back(Plain, machine.vm, dir, result)
 }
 
 /// Ends the machines that are left.
 pub fn quit_all() {
-    for machine in idle().drain(..) {
-        // Dropped, it is killed: by now no test depends on it.
-        let _ = machine.vm.quit();
-    }
+    POOL.empty();
+}
+
+/// A guest whose RAM holds a known stream.
+pub struct Machine {
+    /// It.
+    pub vm: Vm,
+    /// How much of QEMU's log is of earlier tests.
+    mark: usize,
 }
 
 impl Machine {
     /// Boots one, and fills some of its RAM.
     pub fn boot(config: &Config, name: &str, dir: &Dir) -> Result<Self> {
         let vm = config.boot(name, dir)?;
-        let machine = Self::of(vm, dir);
-        machine.fill()?;
-        Ok(machine)
+        fill(&vm)?;
+        Ok(Self::of(vm))
     }
 
-    /// Prepares a guest that was just booted.
-    pub fn fill(&self) -> Result<()> {
-        self.vm.agent.ask("tick 10000")?;
-        self.vm.agent.fill(SEED, FILLED_MIB)
+    /// One of a test's own that begins as those of the pool do, and has `args`
+    /// plugged in: see [`Vm::plug`].
+    pub fn plugged<'a>(
+        args: impl IntoIterator<Item = &'a str>,
+        name: &str,
+        dir: &Dir,
+    ) -> Result<Self> {
+        let vm = POOL.start(Plain, name, dir)?;
+        vm.plug(args)?;
+        Ok(Self::of(vm))
     }
 
-    /// A guest that was booted by [`Machine::boot`], maybe elsewhere.
-    pub fn of(vm: Vm, dir: &Dir) -> Self {
-        let log = dir.file(&format!("{}.qemu.log", vm.name));
-        Self { vm, log, mark: 0 }
+    /// A guest that was begun in one of these ways, maybe elsewhere.
+    pub fn of(vm: Vm) -> Self {
+        Self { vm, mark: 0 }
     }
 
     fn whole_log(&self) -> Result<String> {
-        Ok(String::from_utf8_lossy(&fs::read(&self.log)?).into_owned())
+        Ok(String::from_utf8_lossy(&fs::read(&self.vm.log)?).into_owned())
     }
 
     /// What QEMU has written since the test began.
@@ -156,16 +133,6 @@ impl Machine {
         let (_, said) = self.vm.agent.run_within("echo alive", LIMIT)?;
         ensure!(said.trim() == "alive", "the guest's shell said {said:?}");
         self.vm.agent.verify(SEED)
-    }
-
-    fn keep_logs(&self, dir: &Dir) {
-        let limit = Duration::from_secs(10);
-        if let Ok((_, messages)) = self.vm.agent.run_within("dmesg | tail -n 20", limit) {
-            dir.log(format!("the guest's kernel says:\n{messages}"));
-        }
-        if let Ok(said) = self.said() {
-            dir.log(format!("QEMU said:\n{said}"));
-        }
     }
 
     /// Plugs in a vhost-user-blk device, isolated, whose back-end listens on
@@ -194,6 +161,14 @@ impl Machine {
             .sh(wait)
             .map(drop)
             .context("the guest doesn't see the disk")
+    }
+
+    /// Waits until the guest drives the device `id`.
+    pub fn wait_driver(&self, id: &str) -> Result<()> {
+        wait::until(&format!("the guest to drive {id}"), LIMIT, || {
+            let statuses = self.status(id)?["status"]["statuses"].to_string();
+            Ok(statuses.contains("DRIVER_OK").then_some(()))
+        })
     }
 
     /// Takes the device out; the guest has to agree.
@@ -276,7 +251,7 @@ impl Machine {
             .execute_within(SOON, "system_reset", json!({}))?;
         // The first tick comes soon after a boot, and seldom later.
         self.vm.console.wait_tick(from, 0, BOOT_LIMIT)?;
-        self.fill()
+        fill(&self.vm)
     }
 
     /// How many memory areas for back-ends QEMU has mapped.

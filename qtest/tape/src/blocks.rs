@@ -46,7 +46,7 @@ inventory::submit! { Family(|add| {
 
 fn on_size(body: impl Fn(&Tape) -> Result<()> + Send + 'static) -> annex_qtest::trial::Body {
     Box::new(move |dir| {
-        crate::rig::with_machine(crate::rig::Kind::Virtio, dir, |vm| {
+        crate::rig::with_machine(crate::rig::Machine::Virtio, dir, |vm| {
             crate::rig::with_blank(&Tape::find(vm, dir, TAPE)?, body)
         })
     })

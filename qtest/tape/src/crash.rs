@@ -9,7 +9,7 @@ use anyhow::{ensure, Result};
 
 use crate::archives::{digest, make_tree};
 use crate::drive::{Tab, Tape, LIMIT};
-use crate::rig::{boot, config, with_machine, Kind, TAPE};
+use crate::rig::{boot, config, with_machine, Machine, TAPE};
 use crate::simh::{self, Object};
 
 inventory::submit! { Family(|add| {
@@ -38,7 +38,7 @@ fn in_a_tar(dir: &Dir) -> Result<()> {
         "the second file isn't what was written"
     );
 
-    with_machine(Kind::Virtio, dir, |vm| {
+    with_machine(Machine::Virtio, dir, |vm| {
         let tape = Tape::find(vm, dir, TAPE)?;
         tape.insert(&image, Tab::Open)?;
         tape.sh("rm -rf /data/restored; mkdir /data/restored; mt -f $T asf 0; tar -xf $T -C /data/restored")?;

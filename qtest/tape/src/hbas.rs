@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::archives::{digest, make_tree};
 use crate::drive::Tape;
-use crate::rig::{self, with_blank, with_machine, Kind};
+use crate::rig::{self, with_blank, with_machine, Machine};
 
 /// A drive's id, which names its HBA, and the devices it hangs on. On SAS,
 /// Linux wants a name that is known world-wide, and megasas' logical drives
@@ -60,7 +60,7 @@ inventory::submit! { Family(|add| {
     for (id, _) in HBAS {
         let mut trial = |name: &str, body: fn(&Tape) -> Result<()>| {
             add(format!("tape/on/{id}/{name}"), Box::new(move |dir: &Dir| {
-                with_machine(Kind::Hbas, dir, |vm| with_blank(&Tape::find(vm, dir, id)?, body))
+                with_machine(Machine::Hbas, dir, |vm| with_blank(&Tape::find(vm, dir, id)?, body))
             }));
         };
         trial("tar", tar);

@@ -2,12 +2,8 @@
 //! Guests that many tests share, one test at a time: a boot takes seconds, a
 //! test often less. A test that fails takes its guest down with it.
 
-use std::fs;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::Mutex;
-use std::time::Duration;
-
 use annex_qtest::files::{Dir, Guest};
+use annex_qtest::pool::{Kind, Left, Pool};
 use annex_qtest::qemu::{Config, Vm};
 use annex_qtest::trial::Body;
 use anyhow::Result;
@@ -31,7 +27,7 @@ pub const SERIAL: &str = "ANNEX-0001";
 
 /// The machines there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Machine {
     /// [`TAPE`] and [`SMALL`] on virtio-scsi.
     Virtio,
     /// A drive on each HBA, see [`crate::hbas`].
@@ -61,53 +57,46 @@ fn virtio() -> Result<Config> {
         ]))
 }
 
-/// Booted, and in nobody's hands.
-static IDLE: Mutex<Vec<(Kind, Vm)>> = Mutex::new(Vec::new());
+/// Machines that tests put cartridges into.
+static POOL: Pool<Machine> = Pool::new("tape/machines");
+
+impl Kind for Machine {
+    fn config(self) -> Result<Config> {
+        match self {
+            Self::Virtio => virtio(),
+            Self::Hbas => crate::hbas::config(),
+        }
+    }
+
+    fn prepare(self, vm: &Vm) -> Result<()> {
+        vm.agent.ask("tick 10000")?;
+        match self {
+            Self::Virtio => Ok(()),
+            Self::Hbas => crate::hbas::complete(vm),
+        }
+    }
+
+    /// QEMU can't save usb-uas.
+    fn can_be_saved(self) -> bool {
+        self != Self::Hbas
+    }
+
+    /// Rids it of its last test's files.
+    fn renew(self, vm: &Vm) -> Result<()> {
+        vm.agent.sh("rm -rf /data/*").map(drop)
+    }
+}
 
 /// Does `body` with a machine of that kind.
-pub fn with_machine(kind: Kind, dir: &Dir, body: impl FnOnce(&Vm) -> Result<()>) -> Result<()> {
-    let vm = take(kind)?;
-    dir.log(format!("on {}", vm.name));
-    let result = body(&vm);
-    if result.is_ok() {
-        idle().push((kind, vm));
-    } else {
-        keep_logs(&vm, dir);
-    }
-    result
+pub fn with_machine(kind: Machine, dir: &Dir, body: impl FnOnce(&Vm) -> Result<()>) -> Result<()> {
+    let vm = POOL.take(kind, dir)?;
+    let result = body(&vm).map(|()| Left::Clean);
+    POOL.give_back(kind, vm, dir, result)
 }
 
-fn idle() -> std::sync::MutexGuard<'static, Vec<(Kind, Vm)>> {
-    IDLE.lock().expect("nothing panics while it holds them")
-}
-
-/// An idle machine, rid of its last test's files, or one booted now.
-fn take(kind: Kind) -> Result<Vm> {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let found = {
-        let mut idle = idle();
-        idle.iter()
-            .position(|(has, _)| *has == kind)
-            .map(|index| idle.swap_remove(index).1)
-    };
-    if let Some(vm) = found {
-        vm.agent.sh("rm -rf /data/*")?;
-        return Ok(vm);
-    }
-    let config = match kind {
-        Kind::Virtio => virtio()?,
-        Kind::Hbas => crate::hbas::config()?,
-    };
-    let name = format!("{kind:?}-{}", COUNT.fetch_add(1, Relaxed)).to_lowercase();
-    let vm = boot(
-        &config,
-        &name,
-        &Dir::for_test(&format!("tape/machines/{name}"))?,
-    )?;
-    if kind == Kind::Hbas {
-        crate::hbas::complete(&vm)?;
-    }
-    Ok(vm)
+/// Ends the machines that are left.
+pub fn quit_all() {
+    POOL.empty();
 }
 
 /// Boots a machine; its guest keeps quiet.
@@ -117,34 +106,10 @@ pub fn boot(config: &Config, name: &str, dir: &Dir) -> Result<Vm> {
     Ok(vm)
 }
 
-/// Copies the logs of a machine that a test has failed on into its directory.
-fn keep_logs(vm: &Vm, dir: &Dir) {
-    if let Ok((_, messages)) = vm
-        .agent
-        .run_within("dmesg | tail -n 20", Duration::from_secs(10))
-    {
-        dir.log(format!("the guest's kernel says:\n{messages}"));
-    }
-    let machine = annex_qtest::files::test("tape/machines").join(&vm.name);
-    for log in ["qemu", "console"] {
-        let name = format!("{}.{log}.log", vm.name);
-        // For the reader of a failure; without them there is still the rest.
-        let _ = fs::copy(machine.join(&name), dir.file(&name));
-    }
-}
-
-/// Ends the machines that are left.
-pub fn quit_all() {
-    for (_, vm) in idle().drain(..) {
-        // Dropped, it is killed: by now no test depends on it.
-        let _ = vm.quit();
-    }
-}
-
 /// A test of the drive `id` with a blank cartridge in it.
 pub fn on_blank(id: &'static str, body: fn(&Tape) -> Result<()>) -> Body {
     Box::new(move |dir| {
-        with_machine(Kind::Virtio, dir, |vm| {
+        with_machine(Machine::Virtio, dir, |vm| {
             let tape = Tape::find(vm, dir, id)?;
             with_blank(&tape, body)
         })
