@@ -41,6 +41,41 @@ pub fn infallible<T>(name: &str, panicked: T, body: impl FnOnce() -> T) -> T {
     }
 }
 
+/// A value that a panic, in the midst of what is done to it, breaks for good.
+pub struct Guarded<T> {
+    what: &'static str,
+    value: T,
+    broken: bool,
+}
+
+impl<T> Guarded<T> {
+    /// Guards `value`, which errors call `what`: "the queue".
+    pub fn new(what: &'static str, value: T) -> Self {
+        Self {
+            what,
+            value,
+            broken: false,
+        }
+    }
+
+    /// The value, broken or not: for what a half-done change can't harm.
+    pub fn as_is(&self) -> &T {
+        &self.value
+    }
+
+    /// Runs `body` on the value; an error if it is broken.
+    pub fn run<R>(&mut self, body: impl FnOnce(&mut T) -> R) -> Result<R, BoxError> {
+        if self.broken {
+            return Err(format!("{} is broken: there was an internal error", self.what).into());
+        }
+        // A panic leaves it so.
+        self.broken = true;
+        let result = body(&mut self.value);
+        self.broken = false;
+        Ok(result)
+    }
+}
+
 /// What a panic said.
 pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
@@ -94,6 +129,22 @@ mod tests {
         // SAFETY: null is allowed.
         let value = unsafe { fallible(ptr::null_mut(), -1, || panic!("static")) };
         assert_eq!(value, -1);
+    }
+
+    #[test]
+    fn a_panic_breaks_what_is_guarded() {
+        let mut list = Guarded::new("the list", vec![1]);
+        assert_eq!(call(|| list.run(|list| list.is_empty())), (false, None));
+        let (_, message) = call(|| {
+            list.run(|list| {
+                list.clear();
+                panic!("half done")
+            })
+        });
+        assert_eq!(message.unwrap(), "internal error: panic: half done");
+        let (_, message) = call(|| list.run(|list| list.is_empty()));
+        let broken = "the list is broken: there was an internal error";
+        assert_eq!(message.unwrap(), broken);
     }
 
     #[test]

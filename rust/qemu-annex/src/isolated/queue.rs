@@ -2,7 +2,6 @@
 //! A queue of an area: [`isolated_memory::Queue`] for C.
 
 use std::ffi::c_void;
-use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::vec;
@@ -13,7 +12,7 @@ use libc::iovec;
 use super::types::{AnnexIsolatedLend, AnnexIsolatedOptions, AnnexIsolatedStats, Loan};
 use super::AnnexIsolatedArea;
 use crate::error::{AnnexError, BoxError};
-use crate::guard::{fallible, infallible};
+use crate::guard::{fallible, infallible, Guarded};
 
 /// A queue. Calls for one queue must not overlap, but those of annex_isolated_queue_stats(); they
 /// may come from different threads. After an internal error (a panic) in one of its functions it
@@ -26,31 +25,15 @@ pub struct AnnexIsolatedQueue {
 }
 
 struct State {
-    queue: Queue<Loan>,
+    queue: Guarded<Queue<Loan>>,
     /// What a suspension or a reset that is under way has still to give.
     returning: Option<vec::IntoIter<Loan>>,
-    /// A panic left the queue in the middle of something.
-    broken: bool,
 }
 
 impl State {
-    /// Runs `body` on the queue unless that is broken; a panic breaks it, and goes on.
-    fn run<T>(&mut self, body: impl FnOnce(&mut Queue<Loan>) -> T) -> Result<T, BoxError> {
-        if self.broken {
-            return Err("the queue is broken: there was an internal error".into());
-        }
-        match catch_unwind(AssertUnwindSafe(|| body(&mut self.queue))) {
-            Ok(value) => Ok(value),
-            Err(panic) => {
-                self.broken = true;
-                resume_unwind(panic)
-            }
-        }
-    }
-
     /// Sets `outcome`, whether that is an error or not.
     fn lend(&mut self, loan: Loan, outcome: &mut AnnexIsolatedLend) -> Result<(), BoxError> {
-        let Err(refused) = self.run(|queue| queue.lend(loan))? else {
+        let Err(refused) = self.queue.run(|queue| queue.lend(loan))? else {
             *outcome = AnnexIsolatedLend::Lent;
             return Ok(());
         };
@@ -70,7 +53,7 @@ impl State {
         if self.returning.is_none() {
             // Who has which request isn't known if that fails: to leak some is better than to
             // give one twice.
-            let requests = self.run(take_back).ok()?;
+            let requests = self.queue.run(take_back).ok()?;
             self.returning = Some(requests.into_iter());
         }
         let next = self.returning.as_mut()?.next();
@@ -93,7 +76,7 @@ unsafe fn call<T: Copy>(
 ) -> T {
     // SAFETY: as the caller says. Of `stats` no reference is made.
     let state = unsafe { &mut (*queue).state };
-    infallible(name, default, || state.run(body).unwrap_or(default))
+    infallible(name, default, || state.queue.run(body).unwrap_or(default))
 }
 
 /// Takes the area's queue `index`, empty; its ring begins at `options->base`. Copies `options`.
@@ -116,9 +99,8 @@ pub unsafe extern "C" fn annex_isolated_queue_new(
         Ok(Box::into_raw(Box::new(AnnexIsolatedQueue {
             stats: queue.stats().clone(),
             state: State {
-                queue,
+                queue: Guarded::new("the queue", queue),
                 returning: None,
-                broken: false,
             },
         })))
     };
@@ -214,7 +196,7 @@ pub unsafe extern "C" fn annex_isolated_queue_reap(
     }
     let body = || {
         // SAFETY: alive, says the caller. Of `stats` no reference is made.
-        let done = unsafe { &mut (*queue).state }.run(Queue::reap)??;
+        let done = unsafe { &mut (*queue).state }.queue.run(Queue::reap)??;
         if let Some(Done {
             request: loan,
             written: bytes,
@@ -296,7 +278,7 @@ pub unsafe extern "C" fn annex_isolated_queue_clean(queue: *mut AnnexIsolatedQue
 #[no_mangle]
 pub unsafe extern "C" fn annex_isolated_queue_lent(queue: *const AnnexIsolatedQueue) -> u16 {
     // SAFETY: alive, says the caller.
-    unsafe { &(*queue).state }.queue.lent()
+    unsafe { &(*queue).state }.queue.as_is().lent()
 }
 
 /// Takes requests in flight back, and leaves their copies with the back-end. Each call gives one,
@@ -325,7 +307,7 @@ pub unsafe extern "C" fn annex_isolated_queue_suspend(
 #[no_mangle]
 pub unsafe extern "C" fn annex_isolated_queue_suspended(queue: *const AnnexIsolatedQueue) -> u16 {
     // SAFETY: alive, says the caller.
-    unsafe { &(*queue).state }.queue.suspended()
+    unsafe { &(*queue).state }.queue.as_is().suspended()
 }
 
 /// Ends everything, whatever the state. Each call gives a request that was in flight, unanswered,
