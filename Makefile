@@ -40,7 +40,7 @@ bench-isolation: all guest ## measure an isolated back-end beside one that isn't
 export: ## write the branch annex of build/qemu-src into patches/ [FOLDER=for new commits]
 	scripts/series export $(if $(FOLDER),--folder $(FOLDER))
 
-header: ## write include/qemu-annex.h from rust/qemu-annex
+header: ## write include/ from rust/qemu-annex
 	cargo run --quiet --locked --package header
 
 help: ## this list

@@ -22,8 +22,9 @@ class Compiler:
         self.build = git.path.parent / 'qemu'
         self.passed = git.path.parent / 'compiled'
         # What a commit's objects also depend on, and its hash doesn't tell.
+        headers = sorted((top / 'include').rglob('*.h'))
         self.header = hashlib.sha256(
-            (top / 'include/qemu-annex.h').read_bytes()).hexdigest()[:12]
+            b''.join(path.read_bytes() for path in headers)).hexdigest()[:12]
 
     def check(self, commit):
         """Complaints about a commit. What has passed once isn't done again."""

@@ -2,28 +2,26 @@
 //! `AnnexError`: a Rust error on its way to a C caller.
 
 use std::error::Error;
-use std::ffi::{c_char, c_int, CString};
-use std::io;
+use std::ffi::{c_char, CString};
 
 /// Any error a body under [`guard::fallible`](crate::guard::fallible) may
 /// return; `?` makes one from every error type.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What went wrong, in words and as an errno. Belongs to whoever received it,
+/// What went wrong, in words. Belongs to whoever received it,
 /// until annex_error_free(). May be read from any thread.
 #[derive(Debug)]
 pub struct AnnexError {
     message: CString,
-    errno: c_int,
 }
 
 impl AnnexError {
-    /// An error that says `message` and carries no errno.
+    /// An error that says `message`.
     pub fn new(message: &str) -> Self {
         // A NUL inside would cut the message short for C.
         let message = CString::new(message.replace('\0', "\u{fffd}"))
             .expect("NULs were replaced on the line before");
-        Self { message, errno: 0 }
+        Self { message }
     }
 
     /// Writes `self` to `*out` if `out` isn't null, else drops it.
@@ -39,20 +37,12 @@ impl AnnexError {
 }
 
 impl From<BoxError> for AnnexError {
-    /// Takes the message of the whole chain, "what: why: root", and the errno
-    /// of the first `io::Error` in it that has one.
+    /// Takes the message of the whole chain: "what: why: root".
     fn from(error: BoxError) -> Self {
         let top: &(dyn Error + 'static) = error.as_ref();
-        let chain: Vec<_> = std::iter::successors(Some(top), |&e| e.source()).collect();
-        let words: Vec<_> = chain.iter().map(ToString::to_string).collect();
-        let errno = chain
-            .iter()
-            .filter_map(|e| e.downcast_ref::<io::Error>())
-            .find_map(io::Error::raw_os_error);
-        Self {
-            errno: errno.unwrap_or(0),
-            ..Self::new(&words.join(": "))
-        }
+        let chain = std::iter::successors(Some(top), |&error| error.source());
+        let words: Vec<_> = chain.map(ToString::to_string).collect();
+        Self::new(&words.join(": "))
     }
 }
 
@@ -65,16 +55,6 @@ impl From<BoxError> for AnnexError {
 pub unsafe extern "C" fn annex_error_message(err: *const AnnexError) -> *const c_char {
     // SAFETY: a live error, says the caller.
     unsafe { &*err }.message.as_ptr()
-}
-
-/// The positive errno of the system call that failed, or 0 if it wasn't one.
-///
-/// # Safety
-/// `err` came from this library and wasn't freed.
-#[no_mangle]
-pub unsafe extern "C" fn annex_error_errno(err: *const AnnexError) -> c_int {
-    // SAFETY: a live error, says the caller.
-    unsafe { &*err }.errno
 }
 
 /// Frees an error; NULL is allowed and does nothing.
@@ -93,7 +73,7 @@ pub unsafe extern "C" fn annex_error_free(err: *mut AnnexError) {
 mod tests {
     use super::*;
     use std::ffi::CStr;
-    use std::ptr;
+    use std::{io, ptr};
 
     #[derive(Debug, thiserror::Error)]
     enum Load {
@@ -113,23 +93,13 @@ mod tests {
     }
 
     #[test]
-    fn message_has_the_whole_chain_and_errno_its_root() {
+    fn a_message_has_the_whole_chain() {
         let root = io::Error::from_raw_os_error(5);
         let err = AnnexError::from(BoxError::from(Load::Block(Read(root))));
         assert_eq!(
             message(&err),
             "block 'pc.ram': cannot read 4096 bytes at 1 MiB: Input/output error (os error 5)"
         );
-        // SAFETY: `err` is a live error.
-        assert_eq!(unsafe { annex_error_errno(&err) }, 5);
-    }
-
-    #[test]
-    fn no_system_call_no_errno() {
-        let err = AnnexError::from(BoxError::from("version 2 is not known"));
-        assert_eq!(message(&err), "version 2 is not known");
-        // SAFETY: `err` is a live error.
-        assert_eq!(unsafe { annex_error_errno(&err) }, 0);
     }
 
     #[test]

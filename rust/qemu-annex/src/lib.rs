@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The C interface of QEMU Annex, and the only home of `extern "C"`.
 //!
-//! QEMU links this crate as `libqemu_annex.a` and includes `qemu-annex.h`,
-//! which cbindgen writes from what is public here. The rules of the boundary:
+//! QEMU links this crate as `libqemu_annex.a` and includes `qemu-annex.h`, or
+//! the header of a module, `qemu-annex/MODULE.h`: cbindgen writes them from what
+//! is public here. The rules of the boundary:
 //!
 //! * Names are `annex_*` for functions, `Annex*` for types, `ANNEX_*` for
 //!   constants. Nothing else is global in the library.
@@ -23,30 +24,9 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::c_char;
-
 pub mod error;
 pub mod guard;
 pub mod isolated;
 pub mod log;
 pub mod mapped_ram;
 pub mod tape;
-
-/// The library's version, such as "0.1.0". The string is static; any thread
-/// may call this.
-#[no_mangle]
-pub extern "C" fn annex_version() -> *const c_char {
-    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::ffi::CStr;
-
-    #[test]
-    fn version_is_the_packages() {
-        // SAFETY: a static string that ends in NUL.
-        let version = unsafe { CStr::from_ptr(super::annex_version()) };
-        assert_eq!(version.to_str(), Ok(env!("CARGO_PKG_VERSION")));
-    }
-}

@@ -69,12 +69,12 @@ impl AnnexIsolatedOptions {
 pub enum AnnexIsolatedLend {
     /// The queue has it, until it comes out of reap or reset.
     Lent,
-    /// It is the caller's still, and there is room for it once others have come back: keep it,
+    /// It is still the caller's, and there is room for it once others have come back: keep it,
     /// lend no other before it, and try again when reap has given something.
     Full,
-    /// It is the caller's still, and never will be lent. The error says why.
+    /// It is still the caller's, and never will be lent. The error says why.
     Refused,
-    /// It is the caller's still, and there never will be room for it: it is larger than the
+    /// It is still the caller's, and there never will be room for it: it is larger than the
     /// queue's part of the area, or takes more descriptors than the back-end allows. Later ones
     /// may be lent.
     TooLarge,

@@ -1,0 +1,365 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The C interface of QEMU Annex.
+ *
+ * Made from rust/qemu-annex by `make header`; don't edit it by hand.
+ */
+
+#ifndef QEMU_ANNEX_MAPPED_RAM_H
+#define QEMU_ANNEX_MAPPED_RAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "qemu-annex/error.h"
+
+/**
+ * How a fault was answered.
+ */
+typedef enum {
+    /**
+     * From the file.
+     */
+    ANNEX_RAM_FAULT_KIND_DATA,
+    /**
+     * With zeros: the page isn't in the file.
+     */
+    ANNEX_RAM_FAULT_KIND_ZERO,
+    /**
+     * Someone else had brought the page, or is about to.
+     */
+    ANNEX_RAM_FAULT_KIND_ALREADY_THERE,
+} AnnexRamFaultKind;
+
+/**
+ * A snapshot that is being loaded. All functions may be called from any thread
+ * but those that call `AnnexRamLoadOps`.
+ */
+typedef struct AnnexRamLoad AnnexRamLoad;
+
+/**
+ * How to load.
+ */
+typedef struct {
+    /**
+     * Threads that only answer page faults, at least 1.
+     */
+    uint32_t fault_threads;
+    /**
+     * Threads that load what nobody waits for, at least 1.
+     */
+    uint32_t background_threads;
+    /**
+     * TARGET_PAGE_SIZE, in bytes.
+     */
+    uint64_t target_page_size;
+    /**
+     * Whether to call fault_begin and fault_end.
+     */
+    bool track_faults;
+} AnnexRamLoadConfig;
+
+/**
+ * Pages that couldn't be brought. They stay missing, and whoever waits for
+ * them stays blocked.
+ */
+typedef struct {
+    /**
+     * The block's name.
+     */
+    const char *block;
+    /**
+     * Where in the block, in bytes.
+     */
+    uint64_t ram_offset;
+    /**
+     * Where in the file, in bytes.
+     */
+    uint64_t file_offset;
+    /**
+     * A positive errno; EIO when the file ends too early.
+     */
+    int32_t error;
+    /**
+     * The whole story, naming block and offsets.
+     */
+    const char *message;
+    /**
+     * For annex_ram_load_acknowledge(); 1 for the first failure, 2 for the
+     * next.
+     */
+    uint64_t sequence;
+} AnnexRamLoadFailure;
+
+/**
+ * What to call when something happens; NULL for what isn't wanted. Called from
+ * any thread of the load, with no lock held, until annex_ram_load_free()
+ * returns. Strings are valid during the call. A callback must not touch memory
+ * that is being loaded, must not wait for a thread that does (a lock that a
+ * vCPU may hold while it touches RAM counts), and must not call
+ * annex_ram_load_free().
+ */
+typedef struct {
+    /**
+     * Passed to every callback.
+     */
+    void *opaque;
+    /**
+     * Thread `tid` (0 if unknown) waits for the page at `host`.
+     */
+    void (*fault_begin)(void *opaque,
+                        const char *block,
+                        uint64_t ram_offset,
+                        void *host,
+                        uint32_t tid);
+    /**
+     * The page at `host` is there: all who waited for it go on.
+     */
+    void (*fault_end)(void *opaque, void *host);
+    /**
+     * Pages couldn't be brought while the machine runs. Once for each page
+     * that is waited for and for each background batch.
+     */
+    void (*failed)(void *opaque, const AnnexRamLoadFailure *failure);
+    /**
+     * Everything is loaded, and the memory is ordinary memory again. Once,
+     * after annex_ram_load_run().
+     */
+    void (*finished)(void *opaque);
+    /**
+     * A fault was answered.
+     */
+    void (*trace_fault)(void *opaque,
+                        const char *block,
+                        uint64_t ram_offset,
+                        uint32_t tid,
+                        uint64_t latency_ns,
+                        AnnexRamFaultKind kind);
+    /**
+     * A batch was loaded in the background.
+     */
+    void (*trace_batch)(void *opaque,
+                        const char *block,
+                        uint64_t ram_offset,
+                        uint64_t length,
+                        uint64_t duration_ns);
+} AnnexRamLoadOps;
+
+/**
+ * A RAM block's memory. It must stay mapped until annex_ram_load_free(), and
+ * have been discarded before annex_ram_load_start().
+ */
+typedef struct {
+    /**
+     * The block's name in the migration stream. Copied.
+     */
+    const char *idstr;
+    /**
+     * Where it is mapped.
+     */
+    void *host;
+    /**
+     * Its used length in bytes.
+     */
+    uint64_t length;
+    /**
+     * Bytes of a page of its memory: the host's, or hugetlbfs's.
+     */
+    uint64_t page_size;
+    /**
+     * Whether it is shared memory.
+     */
+    bool shared;
+    /**
+     * Whether to make all of it resident once it is loaded.
+     */
+    bool populate;
+} AnnexRamBlock;
+
+/**
+ * What a load has done so far. Pages are target pages. Always total = zero +
+ * data; once finished, data = demand + background.
+ */
+typedef struct {
+    /**
+     * Pages of all blocks.
+     */
+    uint64_t pages_total;
+    /**
+     * Bytes of all blocks.
+     */
+    uint64_t bytes_total;
+    /**
+     * Pages that aren't in the file and read as zero.
+     */
+    uint64_t pages_zero;
+    /**
+     * Bytes of these.
+     */
+    uint64_t bytes_zero;
+    /**
+     * Pages in the file.
+     */
+    uint64_t pages_data;
+    /**
+     * Bytes of these.
+     */
+    uint64_t bytes_data;
+    /**
+     * Pages brought because someone waited for them.
+     */
+    uint64_t pages_demand;
+    /**
+     * Bytes of these.
+     */
+    uint64_t bytes_demand;
+    /**
+     * Pages brought in the background.
+     */
+    uint64_t pages_background;
+    /**
+     * Bytes of these.
+     */
+    uint64_t bytes_background;
+    /**
+     * Page faults met, of data and of zero pages.
+     */
+    uint64_t faults;
+    /**
+     * Median time from reading a fault to its page, from the file, being in
+     * place, in nanoseconds; 0 if there was none. Doesn't have the time that
+     * the fault waited to be read.
+     */
+    uint64_t fault_latency_median_ns;
+    /**
+     * Its 99th centile.
+     */
+    uint64_t fault_latency_p99_ns;
+    /**
+     * Its maximum.
+     */
+    uint64_t fault_latency_max_ns;
+    /**
+     * Nanoseconds from annex_ram_load_start() to everything being in place; 0
+     * before that.
+     */
+    uint64_t finish_ns;
+} AnnexRamLoadStats;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Begins a load from the file `fd`, open for reading and able to seek.
+ * Duplicates `fd`, and never writes to it. Copies `config` and `ops`. NULL on
+ * failure; else freed with annex_ram_load_free().
+ *
+ * `fd` is open; `config` and `ops` point to valid structures, and the
+ * callbacks of `ops` work from any thread until the load is freed; `err` is
+ * NULL or valid for writing a pointer.
+ */
+AnnexRamLoad *annex_ram_load_new(int fd,
+                                 const AnnexRamLoadConfig *config,
+                                 const AnnexRamLoadOps *ops,
+                                 AnnexError **err);
+
+/**
+ * Adds a block with its `header_len` bytes of `header` from the stream; reads
+ * and checks its page bitmap. Writes to `*next_offset` where in the file the
+ * stream goes on.
+ *
+ * `load` is alive; `block` points to a valid structure whose string ends in
+ * NUL; `header` has `header_len` bytes; `next_offset` is valid for writing;
+ * `err` is NULL or valid for writing a pointer.
+ */
+bool annex_ram_load_add_block(AnnexRamLoad *load,
+                              const AnnexRamBlock *block,
+                              const uint8_t *header,
+                              size_t header_len,
+                              uint64_t *next_offset,
+                              AnnexError **err);
+
+/**
+ * Watches the memory of all blocks, which must be empty, and starts the
+ * threads. From now on the memory may be touched.
+ *
+ * `load` is alive, the memory of its blocks is mapped until it is freed, and
+ * nothing else fills that memory; `err` is NULL or valid for writing a
+ * pointer.
+ */
+bool annex_ram_load_start(AnnexRamLoad *load,
+                          AnnexError **err);
+
+/**
+ * The device state is loaded and the machine is about to run. Fails if a page
+ * couldn't be brought until now: then the load has been given up, memory that
+ * wasn't loaded reads as zero, and the machine must not run. From now on such
+ * a page is reported through `failed`, and waited for.
+ *
+ * `load` is alive; `err` is NULL or valid for writing a pointer.
+ */
+bool annex_ram_load_run(AnnexRamLoad *load,
+                        AnnexError **err);
+
+/**
+ * Tries all failed pages again, in the calling thread. If all are there then,
+ * loading goes on. If not, all stays as it was, and the error names block and
+ * offsets.
+ *
+ * `load` is alive; `err` is NULL or valid for writing a pointer.
+ */
+bool annex_ram_load_retry(AnnexRamLoad *load,
+                          AnnexError **err);
+
+/**
+ * The caller knows of the failures up to `sequence` and will call
+ * annex_ram_load_retry(). Others are tried again by themselves each second.
+ *
+ * `load` is alive.
+ */
+void annex_ram_load_acknowledge(AnnexRamLoad *load, uint64_t sequence);
+
+/**
+ * Whether some page is failed now.
+ *
+ * `load` is alive.
+ */
+bool annex_ram_load_is_failed(const AnnexRamLoad *load);
+
+/**
+ * Brings the page at `ram_offset` of a block for someone whose faults don't
+ * come here, such as a vhost-user back-end, and returns when it is there.
+ *
+ * `load` is alive; `block` is a string that ends in NUL; `err` is NULL or
+ * valid for writing a pointer.
+ */
+bool annex_ram_load_request(AnnexRamLoad *load,
+                            const char *block,
+                            uint64_t ram_offset,
+                            AnnexError **err);
+
+/**
+ * Writes to `*stats` what the load has done so far; all zeros before
+ * annex_ram_load_start().
+ *
+ * `load` is alive; `stats` is valid for writing.
+ */
+void annex_ram_load_stats(const AnnexRamLoad *load,
+                          AnnexRamLoadStats *stats);
+
+/**
+ * Ends a load wherever it is, waits for its threads, and frees it. Memory that
+ * wasn't loaded reads as zero from now on: a machine that needs it must not
+ * run. NULL is allowed and does nothing.
+ *
+ * `load` is NULL, or alive and used by no other thread.
+ */
+void annex_ram_load_free(AnnexRamLoad *load);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* QEMU_ANNEX_MAPPED_RAM_H */
