@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from . import export, series
-from .compile import Compiler
+from .compile import Compiler, record, recorded
 from .git import Failure, Git
 
 
@@ -18,10 +18,12 @@ class Tap:
     def __init__(self):
         self.count = self.failed = 0
 
-    def test(self, what, complaints):
-        """A test named `what`, which passed if there are no complaints."""
+    def test(self, what, complaints, skip=None):
+        """A test named `what`, which passed if there are no complaints, and was
+        left out if there is a reason to `skip` it."""
         self.count += 1
-        print(f'{"not ok" if complaints else "ok"} {self.count} - {what}')
+        print(f'{"not ok" if complaints else "ok"} {self.count} - {what}'
+              + (f' # SKIP {skip}' if skip else ''))
         for line in '\n'.join(complaints).splitlines():
             print(f'#   {line}')
         self.failed += bool(complaints)
@@ -33,8 +35,12 @@ class Tap:
         return 1 if self.failed else 0
 
 
-def check(patches, path, top, compile_too=True):
-    """Check `patches` against the base that is in the repository `path`."""
+def check(patches, path, top, compile_too=True, everything=False, write=False,
+          compiler=None):
+    """Check `patches` against the base that is in the repository `path`.
+
+    With `everything`, patches are compiled that are recorded as compiled, too; with
+    `write`, the record is brought up to date."""
     tap = Tap()
     if not tap.test('every patch is listed once', series.problems(patches)):
         return tap.done()
@@ -50,10 +56,26 @@ def check(patches, path, top, compile_too=True):
     for name in names:
         tap.test(f'{name} passes checkpatch', checkpatch(git.path, patches / name))
     if compile_too:
-        compiler = Compiler(git, top)
-        for name, commit in zip(names, commits):
-            tap.test(f'{name} compiles what it touches', compiler.check(commit))
+        compiler = compiler or Compiler(git, top, base)
+        now = compile_all(tap, compiler, patches, dict(zip(names, commits)), everything)
+        if write:
+            record(patches, now)
     return tap.done()
+
+
+def compile_all(tap, compiler, patches, commits, everything):
+    """Compile what isn't recorded in patches/compiled, or everything; give back
+    what is to be recorded now."""
+    before, now = recorded(patches), {}
+    for name, commit in commits.items():
+        what, key = f'{name} compiles what it touches', compiler.key(commit)
+        if before.get(name) == key and not everything:
+            tap.test(what, [], skip='it did, and nothing of it has changed since: '
+                     'patches/compiled')
+        elif not tap.test(what, compiler.check(commit)):
+            continue
+        now[name] = key
+    return now
 
 
 def clone(patches, origin, path):

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Compile, at a commit of the series, the objects that it touches."""
+"""Compile, at a commit of the series, the objects that it touches.
+
+What has compiled needn't again while nothing that goes into it has changed:
+patches/compiled records that, and is committed. What goes into it is told by a
+hash, see `Compiler.key`.
+"""
 
 import hashlib
 import json
@@ -7,6 +12,26 @@ import os
 import re
 import subprocess
 from pathlib import Path
+
+HEADER = """\
+# The patches whose objects compile, each after a hash of what goes into them.
+# `make check-all` writes this; `make check` compiles what isn't here as it is now.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+
+
+def recorded(patches):
+    """The hashes in patches/compiled, by patch."""
+    path = patches / 'compiled'
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {name: key for key, name in
+            (line.split() for line in lines if line and not line.startswith('#'))}
+
+
+def record(patches, keys):
+    """Write patches/compiled."""
+    lines = ''.join(f'{key} {name}\n' for name, key in keys.items())
+    (patches / 'compiled').write_text(HEADER + lines)
 
 
 class Compiler:
@@ -16,27 +41,42 @@ class Compiler:
     builds find each other's objects in the compiler's cache.
     """
 
-    def __init__(self, git, top):
+    def __init__(self, git, top, base):
         self.git = git
         self.top = top
+        self.base = base
         self.build = git.path.parent / 'qemu'
-        self.passed = git.path.parent / 'compiled'
-        # What a commit's objects also depend on, and its hash doesn't tell.
-        headers = sorted((top / 'include').rglob('*.h'))
-        self.header = hashlib.sha256(
-            b''.join(path.read_bytes() for path in headers)).hexdigest()[:12]
+        # What a commit's objects also depend on, and its tree doesn't tell.
+        self.outside = [path.read_bytes() for path in
+                        sorted((top / 'include').rglob('*.h')) +
+                        [top / 'patches/BASE', Path(__file__)] if path.exists()]
+
+    def key(self, commit):
+        """A hash of what goes into the objects that a commit touches: of each file
+        that the series has changed so far, but for other files of C, which no
+        object but their own is made of."""
+        own = set(self.git('diff', '--name-only', '--no-renames', f'{commit}^',
+                           commit).splitlines())
+        lines = self.git('diff-tree', '-r', '--no-renames', '--full-index', self.base,
+                         commit).splitlines()
+        blobs = {line.partition('\t')[2]: line.split()[3] for line in lines}
+        sources = [path for path in blobs if path.endswith('.c')]
+        users = self.users(own, commit, sources)
+        parts = [f'{path} {blob}'.encode() for path, blob in sorted(blobs.items())
+                 if path in own or path in users
+                 or not (path.endswith('.c') or path.startswith('docs/')
+                         or path == 'MAINTAINERS')]
+        # Which files the commit touches, even if it leaves one as the base has it.
+        parts += [path.encode() for path in sorted(own)]
+        digest = hashlib.sha256()
+        for part in self.outside + parts:
+            digest.update(len(part).to_bytes(8, 'big') + part)
+        return digest.hexdigest()[:32]
 
     def check(self, commit):
-        """Complaints about a commit. What has passed once isn't done again."""
-        stamp = self.passed / f'{commit}-{self.header}'
-        if stamp.exists():
-            return []
+        """Complaints about a commit."""
         self.git('checkout', '--quiet', '--detach', commit)
-        complaints = self.configure() or self.compile(commit)
-        if not complaints:
-            self.passed.mkdir(exist_ok=True)
-            stamp.touch()
-        return complaints
+        return self.configure() or self.compile(commit)
 
     def run(self, *command, log='series-compile'):
         """Run a command; complain with its last lines if it fails."""
@@ -75,22 +115,25 @@ class Compiler:
         use what it changes directly."""
         changed = self.git('diff', '--name-only', '--diff-filter=d',
                            f'{commit}^', commit).splitlines()
-        sources = set(changed)
+        sources = set(changed) | self.users(changed, commit, ['*.c'])
         for path in map(Path, changed):
-            if path.suffix in ('.h', '.inc', '.hx'):
-                header = path.with_suffix('.h') if path.suffix == '.hx' else path
-                sources |= self.includers(header.name)
-            elif path.name == 'trace-events':
+            if path.name == 'trace-events':
                 sources.add(f'trace/trace-{"_".join(path.parent.parts)}.c')
             elif path.suffix == '.json' and path.parts[0] == 'qapi':
                 sources |= {f'qapi/qapi-{kind}-{path.stem}.c' for kind in
                             ('types', 'visit', 'commands', 'events')}
         return sources
 
-    def includers(self, header):
-        pattern = rf'#include "([^"]*/)?{re.escape(header)}"'
-        return set(self.git.run('grep', '--name-only', '--extended-regexp',
-                                pattern, '--', '*.c')[1].splitlines())
+    def users(self, changed, commit, among):
+        """Of `among`, the files that include one of the headers in `changed`."""
+        headers = {path.with_suffix('.h').name if path.suffix == '.hx' else path.name
+                   for path in map(Path, changed) if path.suffix in ('.h', '.inc', '.hx')}
+        if not headers or not among:
+            return set()
+        names = '|'.join(map(re.escape, sorted(headers)))
+        found = self.git.run('grep', '--name-only', '--extended-regexp',
+                             f'#include "([^"]*/)?({names})"', commit, '--', *among)[1]
+        return {line.partition(':')[2] for line in found.splitlines()}
 
     def outputs(self, sources):
         """The objects that are made of `sources`, in the tree or generated, and

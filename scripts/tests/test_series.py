@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from annex import apply, check, export, series  # noqa: E402
+from annex import apply, check, compile, export, series  # noqa: E402
 from annex.git import Failure, Git  # noqa: E402
 
 # Complains about the word BAD in an added line, as the real one might.
@@ -159,6 +159,98 @@ class Check(SeriesTest):
         self.export('feature')
         self.assertEqual(self.check(),
                          ['feature/0002-file-make-twenty-bad.patch passes checkpatch'])
+
+
+class FakeCompiler(compile.Compiler):
+    """Compiles nothing, and says which commits it was asked for."""
+
+    asked, bad = (), ()
+
+    def check(self, commit):
+        subject = self.git('show', '--no-patch', '--format=%s', commit)
+        self.asked += (subject,)
+        return ['broken'] if subject in self.bad else []
+
+
+class Compile(SeriesTest):
+    """What is compiled, and what patches/compiled says of it."""
+
+    def setUp(self):
+        super().setUp()
+        (self.top / 'include').mkdir()
+        self.write('header.h', 'int a;\n')
+        self.commit('header: new')
+        self.write('user.c', '#include "header.h"\n')
+        self.commit('user: use the header')
+        self.write('docs/page', 'a\n')
+        self.commit('docs: say so')
+        self.export('feature')
+        self.record()
+
+    def write(self, name, text):
+        path = self.git.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+    def compile(self, bad=(), **options):
+        """The subjects that are compiled, and what fails or is left out."""
+        git = Git(self.top / 'build/check/qemu-src')
+        compiler = FakeCompiler(git, self.top, 'annex-base')
+        compiler.bad = bad
+        code, said = self.quietly(check.check, self.patches, None, self.top,
+                                  compiler=compiler, **options)
+        said = [line for line in said.splitlines() if 'compiles what' in line]
+        self.assertEqual(code, 1 if bad else 0)
+        return list(compiler.asked), sum('# SKIP' in line for line in said)
+
+    def record(self, **options):
+        return self.compile(write=True, **options)
+
+    def amend(self, name, text, subject):
+        """Change a file in the commit of that subject."""
+        tip = self.git.commit('HEAD')
+        commits = self.git.commits('annex-base', tip)
+        subjects = [self.git('show', '--no-patch', '--format=%s', c) for c in commits]
+        at = subjects.index(subject)
+        self.git('reset', '-q', '--hard', commits[at])
+        self.write(name, text)
+        self.git('add', '-A')
+        self.git('commit', '-q', '--amend', '--no-edit')
+        for commit in commits[at + 1:]:
+            self.git('cherry-pick', commit)
+        self.export('feature')
+
+    def test_nothing_that_is_recorded(self):
+        self.assertEqual(self.compile(), ([], 5))
+
+    def test_everything_if_asked_for(self):
+        asked, left_out = self.compile(everything=True)
+        self.assertEqual((len(asked), left_out), (5, 0))
+
+    def test_everything_without_a_record(self):
+        (self.patches / 'compiled').unlink()
+        self.assertEqual(len(self.compile()[0]), 5)
+
+    def test_a_patch_that_changed_and_what_uses_its_header(self):
+        self.amend('header.h', 'int b;\n', 'header: new')
+        self.assertEqual(self.compile()[0], ['header: new', 'user: use the header',
+                                             'docs: say so'])
+
+    def test_a_source_that_changed_is_nobody_elses(self):
+        self.amend('file.c', 'line\n', 'file: make thirty')
+        self.assertEqual(self.compile()[0], ['file: make thirty'])
+
+    def test_the_librarys_header_is_everybodys(self):
+        (self.top / 'include/qemu-annex.h').write_text('int x;\n')
+        self.assertEqual(len(self.compile()[0]), 5)
+
+    def test_what_fails_is_not_recorded(self):
+        asked, _ = self.record(everything=True, bad=('header: new',))
+        self.assertEqual(len(asked), 5)
+        self.assertEqual(self.compile(), (['header: new'], 4))
+        # And is compiled until it is recorded.
+        self.assertEqual(self.record(), (['header: new'], 4))
+        self.assertEqual(self.compile(), ([], 5))
 
 
 class Export(SeriesTest):
