@@ -3,7 +3,7 @@
 # The one entry. Every target does what it needs first, goes on where it was
 # cut off, and leaves what it makes in build/.
 
-.PHONY: all prepare guest demo check check-qtest bench bench-snapshot bench-tape bench-isolation export header help clean
+.PHONY: all prepare guest demo check check-all check-qtest bench bench-snapshot bench-tape bench-isolation export header help clean
 
 all: prepare ## build QEMU with the annex
 	scripts/build
@@ -16,11 +16,14 @@ prepare: ## install packages, get QEMU, apply the series
 guest: prepare ## make the test guest
 	scripts/guest
 
-demo: all guest ## start a real guest from a snapshot, eagerly and on demand
+demo: ## start a real guest from a snapshot, eagerly and on demand
 	scripts/demo
 
-check: ## run every test
+check: ## run the tests
 	scripts/check
+
+check-all: ## run every test, with what takes long and changes seldom
+	scripts/check --all
 
 check-qtest: all ## run QEMU's own qtest suite
 	scripts/check-qtest

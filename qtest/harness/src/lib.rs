@@ -21,6 +21,7 @@ pub mod qemu;
 pub mod qmp;
 pub mod snapshot;
 pub mod spawn;
+pub mod tier;
 pub mod trial;
 pub mod wait;
 

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Programs that speak TAP: run them, some at a time, with marks around what each
+says and how long it took."""
+
+import json
+import os
+import shlex
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import results, tiers
+
+
+@dataclass
+class Program:
+    """A command line, or why it isn't run."""
+
+    name: str
+    command: list
+    folder: Path | None = None
+    environment: dict = field(default_factory=dict)
+    left_out: str | None = None
+
+
+def run(programs, jobs=1, limit=1200):
+    """Run them, print what each said in one piece; 1 if one failed."""
+    failed = False
+    with ThreadPoolExecutor(jobs) as pool:
+        running = [pool.submit(one, program, limit) for program in programs]
+        for done in as_completed(running):
+            text, status = done.result()
+            print(text, flush=True)
+            failed |= status != 0
+    return int(failed)
+
+
+def one(program, limit):
+    """What a program said, between marks, and its exit status."""
+    began = results.began(program.name)
+    if program.left_out:
+        text = f'1..1\nok 1 - {program.name} # SKIP {program.left_out}'
+        return f'{began}\n{text}\n{results.ended(program.name, 0, 0)}', 0
+    start = time.monotonic()
+    with subprocess.Popen([str(word) for word in program.command], cwd=program.folder,
+                          env=os.environ | program.environment, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, start_new_session=True,
+                          errors='replace') as process:
+        try:
+            said, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            # With what it started, which may hold its output open.
+            os.killpg(process.pid, 9)
+            said, _ = process.communicate()
+            said += f'\nBail out! not done after {limit} s\n'
+    seconds = time.monotonic() - start
+    said = said if said.endswith('\n') else said + '\n'
+    return (f'{began}\n{said}{results.ended(program.name, process.returncode, seconds)}',
+            process.returncode)
+
+
+def each(commands):
+    """Run (name, command)s that speak no TAP: each is one test, and passes if its
+    exit status says so."""
+    failed = False
+    for name, command in commands:
+        start = time.monotonic()
+        print(results.began(name), flush=True)
+        status = subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode
+        print(f'1..1\n{"not ok" if status else "ok"} 1 - {name}')
+        print(results.ended(name, status, time.monotonic() - start), flush=True)
+        failed |= status != 0
+    return int(failed)
+
+
+def meson(program, folder):
+    """The tests of a Meson build directory, without Meson's own counting."""
+    listed = subprocess.run([program, 'introspect', '--tests', folder], check=True,
+                            text=True, stdout=subprocess.PIPE).stdout
+    return [Program(test['name'], test['cmd'], test['workdir'],
+                    {'MALLOC_PERTURB_': '165', **test['env']})
+            for test in json.loads(listed)]
+
+
+def qtests(top):
+    """The lines of patches/*/qtests: command lines below tests/qtest/ of QEMU's
+    build directory."""
+    build = top / 'build/qemu'
+    environment = {'QTEST_QEMU_BINARY': './qemu-system-x86_64',
+                   'QTEST_QEMU_IMG': './qemu-img',
+                   'QTEST_QEMU_STORAGE_DAEMON_BINARY':
+                       './storage-daemon/qemu-storage-daemon'}
+    return [Program(' '.join(line),
+                    [*without_kvm(top / 'build/no-kvm'), f'tests/qtest/{line[0]}', *line[1:],
+                     '--tap', '-k'],
+                    build, environment, tiers.left_out(top, 'qtests', ' '.join(line)))
+            for line in once(lines(top))]
+
+
+def lines(top):
+    """Those lines, in words."""
+    return [shlex.split(line)
+            for path in sorted(top.glob('patches/*/qtests'))
+            for line in path.read_text().splitlines()
+            if line.strip() and not line.startswith('#')]
+
+
+def once(commands):
+    """The command lines whose tests no other line runs: one without `-p` runs
+    all of the program's."""
+    def whole(line):
+        return line[:line.index('-p')] if '-p' in line else line
+
+    return [line for number, line in enumerate(commands)
+            if line not in commands[:number]
+            and (whole(line) == line or whole(line) not in commands)]
+
+
+def without_kvm(nothing):
+    """What hides /dev/kvm: QEMU's tests take KVM where there is one, and one that
+    is itself emulated is slower than TCG. They get it only if asked for."""
+    if os.environ.get('ANNEX_ACCEL', 'tcg') != 'tcg' or os.getuid() != 0 \
+            or not Path('/dev/kvm').is_char_device():
+        return []
+    nothing.touch()
+    return ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /dev/kvm && exec "$@"',
+            str(nothing)]

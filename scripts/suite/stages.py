@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The stages of `make check`: what each runs, and what it needs before.
+
+A stage is a function that writes to standard output and gives an exit status.
+Two stages in one lane are never run at the same time; those in the lane `alone`
+only while nothing else is, since they watch the clock.
+"""
+
+import os
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+from . import programs, tiers
+
+TOP = Path(__file__).resolve().parent.parent.parent
+BUILD = TOP / 'build'
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage; `form` is how it reports (see results.py), None if it only
+    prepares and has no tests."""
+
+    name: str
+    what: str
+    run: Callable
+    lane: str
+    form: str | None = None
+    needs: tuple = ()
+    # Only `make check-all` has it.
+    full: bool = False
+
+
+STAGES = {}
+
+
+def stage(what, **details):
+    """Make a stage of the function below."""
+    def register(function):
+        name = function.__name__.replace('_', '-')
+        STAGES[name] = Stage(name, what, function, **details)
+        return function
+    return register
+
+
+def call(*command, folder=TOP, **environment):
+    """Run a command, with more variables in its environment."""
+    return subprocess.run([str(word) for word in command], cwd=folder, check=False,
+                          env=os.environ | environment).returncode
+
+
+def of_folder(folder):
+    """Cargo's arguments that choose the packages below a folder of the workspace,
+    without the fuzz targets."""
+    manifests = sorted((TOP / folder).glob('*/Cargo.toml'))
+    return [word for path in manifests
+            for word in ('--package', tomllib.loads(path.read_text())['package']['name'])]
+
+
+def script(name, *arguments):
+    """Run one of scripts/."""
+    return call(TOP / 'scripts' / name, *arguments)
+
+
+# What the others need.
+
+@stage("Debian's packages and the toolchain", lane='setup')
+def packages():
+    return script('deps')
+
+
+@stage('QEMU, and the series on it', lane='qemu', needs=('packages',))
+def base():
+    return script('base') or script('series', 'apply')
+
+
+@stage('the guests', lane='setup', needs=('packages',))
+def images():
+    return script('guest')
+
+
+@stage("other projects' back-ends", lane='cargo', needs=('packages',), full=True)
+def backends():
+    return script('backends')
+
+
+# Without QEMU.
+
+@stage('rustfmt', lane='cargo', form='plain', needs=('packages',))
+def format():  # pylint: disable=redefined-builtin
+    return call('cargo', 'fmt', '--all', '--check')
+
+
+@stage('clippy, warnings are errors', lane='cargo', form='plain', needs=('packages',))
+def lint():
+    return call('cargo', 'clippy', '--locked', '--workspace', '--all-targets',
+                '--', '-D', 'warnings')
+
+
+@stage('include/ is what rust/qemu-annex gives', lane='cargo', form='plain',
+       needs=('packages',))
+def header():
+    return call('cargo', 'run', '--locked', '--quiet', '--package', 'header', '--', '--check')
+
+
+@stage("the crates' own tests", lane='cargo', form='libtest', needs=('packages',))
+def crates():
+    return call('cargo', 'test', '--locked', '--no-fail-fast', *of_folder('rust'))
+
+
+@stage('the guest tests, compiled', lane='cargo', needs=('packages',))
+def trials():
+    return call('cargo', 'test', '--locked', '--no-run', *of_folder('qtest'))
+
+
+@stage('the tools: series, this check', lane='setup', form='unittest')
+def tools():
+    return call(sys.executable, '-m', 'unittest', 'discover', '--verbose',
+                '--start-directory', TOP / 'scripts/tests')
+
+
+@stage('paths and patches that docs name; the Rust that locked packages want',
+       lane='setup', form='tap', needs=('base',))
+def docs():
+    return programs.run([
+        programs.Program('check-docs', [TOP / 'scripts/check-docs']),
+        programs.Program('check-toolchain', [TOP / 'scripts/check-toolchain'])])
+
+
+@stage('licences and sources of dependencies; known vulnerabilities', lane='cargo',
+       form='tap', needs=('packages',), full=True)
+def dependencies():
+    return programs.run([programs.Program(
+        'check-dependencies', [TOP / 'scripts/check-dependencies'])])
+
+
+@stage('each fuzz target for a while, from its seeds', lane='cargo', form='tap',
+       needs=('packages',), full=True)
+def fuzz():
+    return programs.run([programs.Program('fuzz', [TOP / 'scripts/fuzz'])])
+
+
+# With QEMU.
+
+@stage('the series: applies, comes back, style, each patch compiles', lane='setup',
+       form='tap', needs=('base',))
+def series():
+    record = ['--everything', '--record'] if tiers.everything() else []
+    return programs.run([programs.Program(
+        'series', [TOP / 'scripts/series', 'check', *record])])
+
+
+@stage('QEMU with the annex', lane='qemu', form='plain', needs=('base',))
+def build():
+    return script('build')
+
+
+@stage('QEMU without it', lane='qemu', form='tap', needs=('build',))
+def without_annex():
+    return programs.run([programs.Program(
+        'check-without-annex', [TOP / 'scripts/check-without-annex'])])
+
+
+@stage('the library from C', lane='setup', form='tap', needs=('build',))
+def abi():
+    meson, out = BUILD / 'qemu/pyvenv/bin/meson', BUILD / 'check/abi'
+    if not (out / 'build.ninja').exists():
+        # The library that QEMU is linked with, not another one.
+        library = BUILD / 'qemu/subprojects/qemu-annex/libqemu_annex.a'
+        status = call(meson, 'setup', out, TOP, f'-Dlibrary={library}')
+        if status:
+            return status
+    return call('ninja', '-C', out) or programs.run(programs.meson(meson, out))
+
+
+@stage("tests in QEMU's frameworks: patches/*/qtests", lane='alone', form='tap',
+       needs=('build',))
+def qtests():
+    return programs.run(programs.qtests(TOP), jobs=2)
+
+
+@stage('guests, booted by qtest/', lane='alone', form='libtest',
+       needs=('build', 'images', 'trials', 'backends'))
+def guest():
+    return call('cargo', 'test', '--locked', '--no-fail-fast', *of_folder('qtest'))
+
+
+@stage('the benches at a smoke size', lane='alone', form='tap',
+       needs=('build', 'images', 'trials', 'backends'))
+def bench():
+    return programs.each([(name, [TOP / 'scripts' / f'bench-{name}', '--smoke'])
+                          for name in ('snapshot', 'tape', 'isolation')])
