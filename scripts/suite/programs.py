@@ -5,7 +5,9 @@ says and how long it took."""
 import json
 import os
 import shlex
+import signal
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -23,57 +25,63 @@ class Program:
     folder: Path | None = None
     environment: dict = field(default_factory=dict)
     left_out: str | None = None
+    # Whether its exit status is its only result.
+    plain: bool = False
 
 
-def run(programs, jobs=1, limit=1200):
-    """Run them, print what each said in one piece; 1 if one failed."""
+# What is under way, so that it can be stopped.
+RUNNING = set()
+
+
+def stop(*_):
+    """Have no program outlive us: for SIGTERM."""
+    for process in list(RUNNING):
+        os.killpg(process.pid, signal.SIGKILL)
+    os._exit(128 + signal.SIGTERM)
+
+
+def run(programs, jobs=1, limit=None):
+    """Run them; 1 if one failed. With several jobs each one's output is printed
+    when it has ended, in one piece. `limit` is in seconds, for each."""
     failed = False
     with ThreadPoolExecutor(jobs) as pool:
-        running = [pool.submit(one, program, limit) for program in programs]
+        running = [pool.submit(one, program, limit, jobs > 1) for program in programs]
         for done in as_completed(running):
-            text, status = done.result()
-            print(text, flush=True)
-            failed |= status != 0
+            failed |= done.result() != 0
     return int(failed)
 
 
-def one(program, limit):
-    """What a program said, between marks, and its exit status."""
+def one(program, limit, apart):
+    """Run a program between marks; its exit status."""
     began = results.began(program.name)
     if program.left_out:
         text = f'1..1\nok 1 - {program.name} # SKIP {program.left_out}'
-        return f'{began}\n{text}\n{results.ended(program.name, 0, 0)}', 0
+        print(f'{began}\n{text}\n{results.ended(program.name, 0, 0)}', flush=True)
+        return 0
+    if not apart:
+        print(began, flush=True)
     start = time.monotonic()
     with subprocess.Popen([str(word) for word in program.command], cwd=program.folder,
-                          env=os.environ | program.environment, text=True,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, start_new_session=True,
+                          env=os.environ | program.environment,
+                          stdin=subprocess.DEVNULL, start_new_session=True,
+                          stdout=subprocess.PIPE if apart else sys.stdout,
+                          stderr=subprocess.STDOUT, text=True,
                           errors='replace') as process:
+        RUNNING.add(process)
         try:
             said, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             # With what it started, which may hold its output open.
-            os.killpg(process.pid, 9)
-            said, _ = process.communicate()
-            said += f'\nBail out! not done after {limit} s\n'
-    seconds = time.monotonic() - start
-    said = said if said.endswith('\n') else said + '\n'
-    return (f'{began}\n{said}{results.ended(program.name, process.returncode, seconds)}',
-            process.returncode)
-
-
-def each(commands):
-    """Run (name, command)s that speak no TAP: each is one test, and passes if its
-    exit status says so."""
-    failed = False
-    for name, command in commands:
-        start = time.monotonic()
-        print(results.began(name), flush=True)
-        status = subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode
-        print(f'1..1\n{"not ok" if status else "ok"} 1 - {name}')
-        print(results.ended(name, status, time.monotonic() - start), flush=True)
-        failed |= status != 0
-    return int(failed)
+            os.killpg(process.pid, signal.SIGKILL)
+            said = (process.communicate()[0] or '') + f'\nBail out! not done after {limit} s'
+        RUNNING.discard(process)
+    ended = results.ended(program.name, process.returncode, time.monotonic() - start)
+    if program.plain:
+        good = 'not ok' if process.returncode else 'ok'
+        said = f'{said or ""}\n1..1\n{good} 1 - {program.name}'
+    # A line that was cut off mustn't hide the mark.
+    print(*([began] if apart else []), said or '', ended, sep='\n', flush=True)
+    return process.returncode
 
 
 def meson(program, folder):

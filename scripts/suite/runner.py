@@ -3,6 +3,7 @@
 came of them."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -68,15 +69,19 @@ class Suite:
         """Run all of them."""
         self.logs.mkdir(parents=True, exist_ok=True)
         told = time.monotonic()
-        while self.waiting or self.running:
-            self.start_what_can()
-            self.reap()
-            if time.monotonic() - told > 30:
-                told = time.monotonic()
-                for run in self.running:
-                    say(f'  {run.stage.name} {told - run.began:.0f} s: '
-                        f'{run.last_line()[:100]}')
-            time.sleep(0.1)
+        try:
+            while self.waiting or self.running:
+                self.start_what_can()
+                self.reap()
+                if time.monotonic() - told > 30:
+                    told = time.monotonic()
+                    for run in self.running:
+                        say(f'  {run.stage.name} {told - run.began:.0f} s: '
+                            f'{run.last_line()[:100]}')
+                time.sleep(0.1)
+        finally:
+            for run in self.running:
+                os.killpg(run.process.pid, signal.SIGTERM)
 
     def start_what_can(self):
         """Start each stage whose lane is free and whose needs are there."""
@@ -107,7 +112,8 @@ class Suite:
         log = self.logs / f'check-{stage.name}.log'
         with log.open('w') as out:
             process = subprocess.Popen([*self.command, stage.name], stdout=out,
-                                       stderr=out, stdin=subprocess.DEVNULL)
+                                       stderr=out, stdin=subprocess.DEVNULL,
+                                       start_new_session=True)
         self.running.append(Run(stage, log, process, time.monotonic()))
 
     def reap(self):

@@ -180,7 +180,7 @@ def abi():
 @stage("tests in QEMU's frameworks: patches/*/qtests", lane='alone', form='tap',
        needs=('build',))
 def qtests():
-    return programs.run(programs.qtests(TOP), jobs=2)
+    return programs.run(programs.qtests(TOP), jobs=2, limit=1200)
 
 
 @stage('guests, booted by qtest/', lane='alone', form='libtest',
@@ -192,5 +192,6 @@ def guest():
 @stage('the benches at a smoke size', lane='alone', form='tap',
        needs=('build', 'images', 'trials', 'backends'))
 def bench():
-    return programs.each([(name, [TOP / 'scripts' / f'bench-{name}', '--smoke'])
-                          for name in ('snapshot', 'tape', 'isolation')])
+    return programs.run([
+        programs.Program(name, [TOP / 'scripts' / f'bench-{name}', '--smoke'], plain=True)
+        for name in ('snapshot', 'tape', 'isolation')])

@@ -17,6 +17,7 @@ from suite.pages import Pages  # noqa: E402
 from suite.results import read  # noqa: E402
 from suite.runner import Suite  # noqa: E402
 from suite.stages import STAGES, TOP, Stage  # noqa: E402
+from suite.toolchain import too_new  # noqa: E402
 
 
 class Scrap(unittest.TestCase):
@@ -143,12 +144,14 @@ class Tiers(Scrap):
 
 
 class Programs(Scrap):
-    def run_all(self, *commands, **options):
+    def run_all(self, *commands, plain=False, **options):
         """What the counting makes of programs that are run."""
-        with contextlib.redirect_stdout(io.StringIO()) as said:
-            status = programs.run([programs.Program(f'p{n}', ['sh', '-c', command])
-                                   for n, command in enumerate(commands)], **options)
-        found = read('tap', said.getvalue(), status, 'stage')
+        table = [programs.Program(f'p{n}', ['sh', '-c', command], plain=plain)
+                 for n, command in enumerate(commands)]
+        log = self.top / 'log'
+        with log.open('w') as out, contextlib.redirect_stdout(out):
+            status = programs.run(table, **options)
+        found = read('tap', log.read_text(), status, 'stage')
         return tuple(map(found.total, ('passed', 'failed', 'skipped')))
 
     def test_good_and_bad(self):
@@ -156,6 +159,13 @@ class Programs(Scrap):
         self.assertEqual(self.run_all(good, good, jobs=2), (2, 0, 0))
         self.assertEqual(self.run_all(good, 'kill -9 $$', jobs=2), (1, 1, 0))
         self.assertEqual(self.run_all(good, 'echo 1..1; printf "not ok 1"; exit 1'), (1, 1, 0))
+
+    def test_output_without_its_last_newline(self):
+        for jobs in 1, 2:
+            self.assertEqual(self.run_all('echo 1..1; printf "ok 1"', jobs=jobs), (1, 0, 0))
+
+    def test_a_plain_program_is_one_test(self):
+        self.assertEqual(self.run_all('echo x', 'exit 3', plain=True), (1, 1, 0))
 
     def test_one_that_hangs_is_killed_with_what_it_started(self):
         self.assertEqual(self.run_all('echo 1..1; sleep 100 & wait', limit=0.5), (0, 1, 0))
@@ -166,6 +176,16 @@ class Programs(Scrap):
         self.assertEqual(programs.once(lines),
                          [['a'], ['b', '-p', '/x'], ['b', '-p', '/x/y'],
                           ['c', '--full', '-p', '/x'], ['c']])
+
+
+class Toolchain(unittest.TestCase):
+    def test_packages_that_want_more(self):
+        packages = [{'name': name, 'version': '1.0.0', 'rust_version': wanted}
+                    for name, wanted in [('old', '1.56'), ('same', '1.85'), ('point', '1.85.1'),
+                                         ('new', '1.100.0'), ('silent', None)]]
+        self.assertEqual([line.split()[0] for line in too_new(packages, '1.85')],
+                         ['point', 'new'])
+        self.assertEqual(too_new(packages, '1.100'), [])
 
 
 class Docs(Scrap):
