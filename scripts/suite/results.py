@@ -145,7 +145,7 @@ PLAN = re.compile(r'1\.\.(\d+)')
 def tap(lines, results):
     """Each program's tests, and whether as many came as it had planned."""
     program, planned, seen = None, None, 0
-    for line in lines:
+    for number, line in enumerate(lines):
         if match := ENDED.match(line):
             if not program:
                 continue
@@ -165,7 +165,9 @@ def tap(lines, results):
             continue
         elif match := NOT_OK.match(line):
             seen += 1
-            results.fail(program, match[1])
+            # The series tool and others say why in the lines that follow.
+            why = next(iter(lines[number + 1:number + 2]), '')
+            results.fail(program, match[1] + (f': {why[4:]}' if why.startswith('#   ') else ''))
         elif match := OK.match(line):
             seen += 1
             if match[2]:

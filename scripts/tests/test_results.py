@@ -134,11 +134,11 @@ class Libtest(Counting):
 class Tap(Counting):
     def test_programs(self):
         text = program('1..3', 'ok 1 /a/b', 'ok 2 - c # SKIP no such thing', 'ok 3 - d') \
-            + program('ok 1 - x', 'not ok 2 - y', '1..2', status=1, name='other')
+            + program('ok 1 - x', 'not ok 2 - y', '#   so bad', '1..2', status=1, name='other')
         found, counts = self.read('tap', text, 1)
         self.assertEqual(counts, (3, 1, 1))
         self.assertEqual(found.skips, [('c', 'no such thing')])
-        self.assertEqual(found.failures, ['other: y'])
+        self.assertEqual(found.failures, ['other: y: so bad'])
         self.assertEqual([p.seconds for p in found.programs], [2.5, 2.5])
 
     def test_tests_that_did_not_come(self):
