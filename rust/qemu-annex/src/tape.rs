@@ -91,6 +91,22 @@ pub unsafe extern "C" fn annex_tape_free(tape: *mut AnnexTape) {
     });
 }
 
+impl AnnexTape {
+    /// Runs `body`, unless the drive is broken: `None`. A panic in it breaks the drive.
+    fn unless_broken<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        if self.broken {
+            return None;
+        }
+        match catch_unwind(AssertUnwindSafe(|| body(self))) {
+            Ok(value) => Some(value),
+            Err(panic) => {
+                self.broken = true;
+                resume_unwind(panic)
+            }
+        }
+    }
+}
+
 /// Runs `body` on the drive; if that is broken, or breaks, gives `default`.
 ///
 /// # Safety
@@ -103,18 +119,7 @@ unsafe fn call<T>(
 ) -> T {
     // SAFETY: as the caller says.
     let tape = unsafe { &mut *tape };
-    if tape.broken {
-        return default;
-    }
-    infallible(name, default, || {
-        match catch_unwind(AssertUnwindSafe(|| body(tape))) {
-            Ok(value) => value,
-            Err(panic) => {
-                tape.broken = true;
-                resume_unwind(panic)
-            }
-        }
-    })
+    infallible(name, None, || tape.unless_broken(body)).unwrap_or(default)
 }
 
 /// Puts a cartridge in, instead of the one that may be there. Not while the drive is busy.
@@ -181,7 +186,8 @@ pub unsafe extern "C" fn annex_tape_allow_removal(tape: *mut AnnexTape) {
     };
 }
 
-/// Whether something was acknowledged that is not on stable storage.
+/// Whether something was acknowledged that is not on stable storage. A drive that an internal
+/// error has broken may always have something.
 ///
 /// # Safety
 /// `tape` is alive.
@@ -189,7 +195,7 @@ pub unsafe extern "C" fn annex_tape_allow_removal(tape: *mut AnnexTape) {
 pub unsafe extern "C" fn annex_tape_is_dirty(tape: *mut AnnexTape) -> bool {
     // SAFETY: alive, says the caller.
     unsafe {
-        call("annex_tape_is_dirty", tape, false, |tape| {
+        call("annex_tape_is_dirty", tape, true, |tape| {
             tape.drive.is_dirty()
         })
     }
@@ -450,9 +456,75 @@ pub unsafe extern "C" fn annex_tape_restore(
             unsafe { slice::from_raw_parts(state, length) }
         };
         // SAFETY: alive, says the caller.
-        unsafe { &mut *tape }.drive.restore(state)?;
+        let tape = unsafe { &mut *tape };
+        let restored = tape.unless_broken(|tape| tape.drive.restore(state));
+        restored.ok_or("an internal error has broken the tape drive")??;
         Ok(true)
     };
     // SAFETY: `err` is as it must be, says the caller.
     unsafe { fallible(err, false, body) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{annex_error_free, annex_error_message};
+    use std::ffi::CStr;
+
+    /// A drive of the defaults.
+    fn new() -> *mut AnnexTape {
+        // SAFETY: NULL and 0 are allowed for every member.
+        let config: AnnexTapeConfig = unsafe { std::mem::zeroed() };
+        // SAFETY: a valid structure, and no error is asked for.
+        let tape = unsafe { annex_tape_new(&config, ptr::null_mut()) };
+        assert!(!tape.is_null());
+        tape
+    }
+
+    #[test]
+    fn a_broken_drive_refuses_a_state_and_may_be_dirty() {
+        let (tape, other) = (new(), new());
+        // SAFETY: both are alive until they are freed at the end; what is lent to them outlives
+        // the calls, and what they give is freed once.
+        unsafe {
+            let mut length = 0;
+            let state = annex_tape_save(other, &mut length);
+            assert!(!annex_tape_is_dirty(tape));
+            assert!(annex_tape_restore(tape, state, length, ptr::null_mut()));
+
+            // The completion of what was never asked for is an internal error.
+            annex_tape_complete(tape, 7, 0);
+            assert!(annex_tape_is_dirty(tape), "stop has to wait for it");
+            let mut err = ptr::null_mut();
+            assert!(!annex_tape_restore(tape, state, length, &mut err));
+            let message = CStr::from_ptr(annex_error_message(err)).to_str().unwrap();
+            assert_eq!(message, "an internal error has broken the tape drive");
+            annex_error_free(err);
+
+            // What stop does then comes to an end.
+            annex_tape_start_task(tape, AnnexTapeTask::Sync as c_int);
+            let mut done = std::mem::MaybeUninit::uninit();
+            assert!(annex_tape_poll_done(tape, done.as_mut_ptr()));
+            assert_eq!(done.assume_init().sense_key, 4);
+            assert!(!annex_tape_is_busy(tape));
+
+            annex_tape_free_state(state, length);
+            annex_tape_free(other);
+            annex_tape_free(tape);
+        }
+    }
+
+    #[test]
+    fn a_panic_breaks_the_drive() {
+        let tape = new();
+        // SAFETY: alive, and nobody else's.
+        let drive = unsafe { &mut *tape };
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            drive.unless_broken(|_| panic!("for the test"))
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(drive.unless_broken(|_| 1), None);
+        // SAFETY: alive until now.
+        unsafe { annex_tape_free(tape) };
+    }
 }

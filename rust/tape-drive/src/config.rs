@@ -3,8 +3,6 @@
 
 use tape_image::{Format, Truncation};
 
-use crate::density::nominal;
-
 /// A drive's identity and habits; the properties of `-device scsi-tape`.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -90,18 +88,6 @@ pub enum ConfigError {
 impl Config {
     /// The longest block, in bytes.
     const BLOCK_MAX: u32 = 0xff_ffff;
-
-    /// The share of early warning that a partition of so many bytes has: as
-    /// large as its share of the cartridge, so that a small one isn't all of it
-    /// behind its early warning.
-    pub(crate) fn early_warning_in(&self, partition: u64) -> u64 {
-        let whole = match self.capacity {
-            u64::MAX => nominal(self),
-            capacity => capacity,
-        };
-        let share = u128::from(partition.min(whole)) * u128::from(self.early_warning);
-        (share / u128::from(whole)) as u64
-    }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let serial = self.serial.as_deref().unwrap_or("");

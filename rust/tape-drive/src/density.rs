@@ -81,12 +81,6 @@ pub(crate) fn medium_type(code: u8, worm: bool) -> u8 {
     find(code).medium_types[usize::from(worm)]
 }
 
-/// What a cartridge of this density usually holds, in bytes, within what a host
-/// file can be long.
-pub(crate) fn nominal(config: &Config) -> u64 {
-    (u64::from(find(config.density).megabytes) * 1_000_000).min(1 << 40)
-}
-
 /// Who assigned the density code; empty if that isn't known.
 pub(crate) fn organisation(code: u8) -> &'static str {
     find(code).organisation
@@ -101,13 +95,29 @@ pub(crate) fn megabytes(config: &Config) -> u32 {
     }
 }
 
-/// Bytes of a cartridge of this density; `u64::MAX` if the table doesn't have
-/// it.
-pub fn nominal_capacity(code: u8) -> u64 {
-    match find(code).megabytes {
-        u32::MAX => u64::MAX,
-        megabytes => u64::from(megabytes) * 1_000_000,
+/// Bytes of a cartridge of this density; `None` if the table doesn't have it.
+pub fn nominal_capacity(code: u8) -> Option<u64> {
+    let megabytes = find(code).megabytes;
+    (megabytes != OTHER.megabytes).then_some(u64::from(megabytes) * 1_000_000)
+}
+
+/// Bytes of a cartridge for those who reckon with shares of it: the configured
+/// capacity; without a bound, that of the density's cartridges; without a known
+/// density, the most that REPORT DENSITY SUPPORT can tell.
+pub(crate) fn usual_capacity(config: &Config) -> u64 {
+    match config.capacity {
+        u64::MAX => u64::from(find(config.density).megabytes) * 1_000_000,
+        bytes => bytes,
     }
+}
+
+/// The share of early warning that a partition of so many bytes has: as large
+/// as its share of the cartridge, so that a small one isn't all of it behind
+/// its early warning.
+pub(crate) fn early_warning_in(config: &Config, partition: u64) -> u64 {
+    let whole = usual_capacity(config);
+    let share = u128::from(partition.min(whole)) * u128::from(config.early_warning);
+    (share / u128::from(whole)) as u64
 }
 
 /// REPORT DENSITY SUPPORT: the one density, or (MEDIUM TYPE) the one kind of
@@ -199,6 +209,35 @@ mod tests {
         assert_eq!(bytes[4], 0x11);
         assert_eq!(bytes[16..20], [0, 0, 0, 64]);
         assert_eq!(bytes[20..], [b' '; 36]);
+    }
+
+    #[test]
+    fn every_density_has_its_own_capacity() {
+        // LTO-9's is beyond 2^44.
+        assert_eq!(nominal_capacity(0x60), Some(18_000_000_000_000));
+        assert_eq!(nominal_capacity(0x40), Some(100_000_000_000));
+        assert_eq!(nominal_capacity(0x11), None);
+        for density in &DENSITIES {
+            let config = Config {
+                density: density.code,
+                ..Config::default()
+            };
+            let nominal = nominal_capacity(density.code).unwrap();
+            assert_eq!(usual_capacity(&config), nominal);
+            assert_eq!(u64::from(megabytes(&config)) * 1_000_000, nominal);
+        }
+    }
+
+    #[test]
+    fn early_warning_is_shared_out() {
+        let config = Config {
+            early_warning: 1 << 30,
+            ..Config::default()
+        };
+        let whole = nominal_capacity(config.density).unwrap();
+        assert_eq!(early_warning_in(&config, whole), 1 << 30);
+        assert_eq!(early_warning_in(&config, u64::MAX), 1 << 30);
+        assert_eq!(early_warning_in(&config, whole / 2), 1 << 29);
     }
 
     #[test]

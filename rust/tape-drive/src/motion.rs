@@ -20,17 +20,13 @@ pub(crate) async fn rewind(deck: &Deck) -> Result<(), Sense> {
 /// SPACE(6) and (16).
 pub(crate) async fn space(deck: &Deck, call: &Call) -> Result<(), Sense> {
     ready(deck).await?;
-    if call.is_long() && call.number(12, 2) != 0 {
-        // A parameter list with an address; motion starts where the tape is.
-        return Err(Sense::cdb_field(12, None));
-    }
     let count = if call.is_long() {
         signed(call.cdb(), 4, 8)
     } else {
         signed(call.cdb(), 2, 3)
     };
     if call.is_long() && call.number(12, 2) != 0 {
-        // A parameter list, which no code that is known here has.
+        // A parameter list: none of the codes below has one.
         return Err(Sense::cdb_field(12, None));
     }
     let operation = match call.byte(1) & 0x0f {

@@ -55,7 +55,7 @@ impl Parameters {
             // All of the image, however much that is.
             *last = u64::MAX;
         }
-        let share = density::nominal(config) / (others.len() as u64 + 1);
+        let share = density::usual_capacity(config) / (others.len() as u64 + 1);
         for size in others.iter_mut().filter(|size| **size == u64::MAX) {
             *size = share;
         }

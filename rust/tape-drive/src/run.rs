@@ -7,6 +7,7 @@ use tape_image::{Error, Operation, Request, RequestId};
 use crate::attribute::life;
 use crate::call::Call;
 use crate::deck::{Answer, Ask, Deck, Occasion, Procedure, State};
+use crate::density;
 use crate::dispatch;
 use crate::done::{Attention, Done, Tray};
 use crate::io::Owner;
@@ -119,7 +120,7 @@ impl Drive {
                 let slot = self.slot.as_ref();
                 let mut state = slot.map(Slot::tape_state).unwrap_or_default();
                 state.early_warning = match state.capacity {
-                    Some(capacity) => self.config.early_warning_in(capacity),
+                    Some(capacity) => density::early_warning_in(&self.config, capacity),
                     None => 0,
                 };
                 Some(Answer::TapeState(state))

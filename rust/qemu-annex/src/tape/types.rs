@@ -186,7 +186,8 @@ impl AnnexTapeConfig {
             0 => default.density,
             code => code,
         };
-        let capacity = or(self.capacity, tape_drive::nominal_capacity(density));
+        let nominal = tape_drive::nominal_capacity(density).unwrap_or(u64::MAX);
+        let capacity = or(self.capacity, nominal);
         Ok(Config {
             vendor: string(self.vendor, "vendor")?.unwrap_or(default.vendor),
             product: string(self.product, "product")?.unwrap_or(default.product),

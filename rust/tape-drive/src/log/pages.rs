@@ -4,7 +4,7 @@
 
 use super::{alert, Contents, Context, Counters};
 use crate::attribute::life;
-use crate::density::megabytes;
+use crate::density::{early_warning_in, megabytes};
 use crate::view::{Partition, Tape};
 
 /// A log parameter.
@@ -115,7 +115,7 @@ fn sequential_access(context: &Context<'_>, counters: &Counters) -> Vec<Paramete
         .view
         .and_then(|tape| Some((tape, tape.partitions.get(tape.partition)?)));
     if let Some((tape, partition)) = current {
-        let early_warning = context.config.early_warning_in(partition.capacity);
+        let early_warning = early_warning_in(context.config, partition.capacity);
         let before = match partition.capacity {
             u64::MAX => u64::MAX,
             capacity => capacity.saturating_sub(early_warning),
@@ -199,7 +199,7 @@ fn volume(context: &Context<'_>, counters: &Counters) -> Vec<Parameter> {
             0x0204,
             records(tape, |partition| match remaining(partition) {
                 u64::MAX => u64::MAX,
-                bytes => bytes.saturating_sub(config.early_warning_in(partition.capacity)),
+                bytes => bytes.saturating_sub(early_warning_in(config, partition.capacity)),
             }),
         ),
     ]
