@@ -26,6 +26,8 @@ pub(crate) struct Running {
     tray: Option<Tray>,
     /// Partition and object where it began; `None`: nothing was loaded.
     from: Option<(usize, u64)>,
+    /// Where the tape was to be after loading.
+    resume: (usize, u64),
     pub(crate) interrupt: Interrupt,
 }
 
@@ -70,6 +72,7 @@ impl Drive {
         deck: Deck,
         procedure: Procedure,
     ) {
+        let resume = self.slot.as_ref().map_or((0, 0), |slot| slot.resume);
         let slot = self.slot.as_ref().filter(|slot| slot.loaded);
         let at = |slot: &Slot| (slot.partition, slot.tape_state().position.object);
         self.running = Some(Running {
@@ -80,6 +83,7 @@ impl Drive {
             waiting: Waiting::Nothing,
             tray: None,
             from: slot.map(at),
+            resume,
             interrupt: Interrupt::No,
         });
         self.go_on(None);
@@ -154,7 +158,13 @@ impl Drive {
             }
             Ask::Forget => {
                 self.disown(|_| true);
-                self.slot_mut(Slot::forget)
+                let running = self.running.as_ref()?;
+                let returning = running.interrupt == Interrupt::Returning;
+                let resume = returning.then_some(running.resume);
+                self.slot_mut(|slot| {
+                    slot.forget();
+                    slot.resume = resume.unwrap_or(slot.resume);
+                })
             }
             Ask::Plan => {
                 let plan = self.parameters.partitions(&self.config);

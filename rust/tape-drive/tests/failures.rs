@@ -375,3 +375,27 @@ fn completions_of_a_cartridge_that_is_gone_are_taken() {
     });
     drive.command(&READY, &[]);
 }
+
+/// The first command after a migration reads the tape to where it was; to
+/// interrupt that isn't to forget it.
+#[test]
+fn an_interrupted_first_command_keeps_the_place() {
+    let mut drive = tape(&[&[1; 100_000], &[2; 100_000], &[3; 100_000]]);
+    drive.ok(locate(2));
+    let state = drive.drive.save();
+    let mut ended_early = 0;
+    for at in 1.. {
+        let mut other = Runner::with(drive.drive.config().clone(), drive.medium.clone());
+        other.drive.restore(&state).unwrap();
+        match interrupted(&mut other, &read(0, 100_000), at) {
+            Some(true) => {
+                ended_early += 1;
+                let again = other.ok(read(0, 100_000));
+                assert_eq!(again, [3; 100_000], "at request {at}");
+            }
+            Some(false) => {}
+            None => break,
+        }
+    }
+    assert!(ended_early > 2, "{ended_early}");
+}
