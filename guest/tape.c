@@ -13,11 +13,19 @@
  *   NAME[:COUNT]       MTIOCTOP, NAME being mt's (fsf, bsf, weof, ...)
  *   tell, blkno        MTIOCPOS; the block number of MTIOCGET
  *   fileno, flags      of MTIOCGET, the latter in hex
+ *   c:DIRECTION:LENGTH[/HASHED]:CDB[:DATA]
+ *                      a command by SG_IO: DIRECTION is i, o or n, LENGTH the
+ *                      bytes of the buffer, HASHED how many of them are hashed
+ *                      afterwards, CDB hexadecimal as DATA, the first bytes of
+ *                      data out (others are of the stream)
  *
  * Each prints a line "OP: RESULT": for transfers the number of whole records
  * transferred and of their bytes, and why it ended if it didn't get to COUNT:
- * "w:512:100: 37 18944 ENOSPC". A read of 0 bytes counts as a record. The
- * exit status is 0 whatever the drive says.
+ * "w:512:100: 37 18944 ENOSPC". A read of 0 bytes counts as a record. For
+ * commands the bytes transferred, the FNV-1a hash of the buffer's first ones,
+ * and GOOD, or CHECK with key, code, bits and INFORMATION:
+ * "c:i:4096/9:080000100000: 513 8c1f0a22 CHECK 0/0000 ILI 3583". The exit status
+ * is 0 whatever the drive says.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,6 +36,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mtio.h>
+#include <scsi/sg.h>
 #include <unistd.h>
 
 #ifndef MTWEOFI
@@ -137,6 +146,89 @@ static void move(int fd, const char *op, long count)
     exit(2);
 }
 
+/* Hexadecimal digits up to the next colon; how many bytes they are. */
+static size_t unhex(const char *text, unsigned char *bytes, size_t room)
+{
+    size_t n = 0;
+    unsigned byte;
+
+    while (n < room && *text && *text != ':' &&
+           sscanf(text, "%2x", &byte) == 1) {
+        bytes[n++] = byte;
+        text += text[1] ? 2 : 1;
+    }
+    return n;
+}
+
+static void print_sense(const unsigned char *sense)
+{
+    unsigned info = (unsigned)sense[3] << 24 | sense[4] << 16 | sense[5] << 8 |
+                    sense[6];
+
+    printf(" %x/%02x%02x%s%s%s", sense[2] & 15, sense[12], sense[13],
+           sense[2] & 0x80 ? " FM" : "", sense[2] & 0x40 ? " EOM" : "",
+           sense[2] & 0x20 ? " ILI" : "");
+    if (sense[0] & 0x80) {
+        printf(" %d", (int)info);
+    }
+}
+
+static void command(int fd, const char *op)
+{
+    unsigned char cdb[16], sense[64] = { 0 }, *buffer;
+    char *rest;
+    unsigned long i, length = strtoul(op + 4, &rest, 0);
+    unsigned long hashed = *rest == '/' ? strtoul(rest + 1, NULL, 0) : 0;
+    const char *hex = strchr(op + 4, ':');
+    const char *data = hex ? strchr(hex + 1, ':') : NULL;
+    uint32_t hash = 0x811c9dc5;
+    struct sg_io_hdr io = {
+        .interface_id = 'S',
+        .dxfer_direction = op[2] == 'i' ? SG_DXFER_FROM_DEV :
+                           op[2] == 'o' ? SG_DXFER_TO_DEV : SG_DXFER_NONE,
+        .dxfer_len = length,
+        .cmdp = cdb,
+        .sbp = sense,
+        .mx_sb_len = sizeof(sense),
+        .timeout = 30000,
+    };
+
+    if (!hex || !(buffer = calloc(1, length ? length : 1))) {
+        printf("%s: what is that?\n", op);
+        exit(2);
+    }
+    for (i = 0; op[2] == 'o' && i < length; i++) {
+        buffer[i] = stream(i);
+    }
+    if (data) {
+        unhex(data + 1, buffer, length);
+    }
+    io.cmd_len = unhex(hex + 1, cdb, sizeof(cdb));
+    io.dxferp = length ? buffer : NULL;
+    if (ioctl(fd, SG_IO, &io)) {
+        printf("%s: %s\n", op, strerrorname_np(errno));
+        free(buffer);
+        return;
+    }
+    for (i = 0; i < hashed && i < length; i++) {
+        hash = (hash ^ buffer[i]) * 0x01000193;
+    }
+    printf("%s: %ld %08x", op, (long)length - io.resid, hash);
+    if (io.host_status) {
+        printf(" HOST %x", io.host_status);
+    }
+    if (io.status == 2) {
+        printf(" CHECK");
+        print_sense(sense);
+    } else if (io.status) {
+        printf(" STATUS %x", io.status);
+    } else {
+        printf(" GOOD");
+    }
+    putchar('\n');
+    free(buffer);
+}
+
 int main(int argc, char **argv)
 {
     int fd, i;
@@ -161,6 +253,8 @@ int main(int argc, char **argv)
 
         if (op[1] == ':' && strchr("wrR", op[0])) {
             transfer(fd, op, a, count ? strtol(count + 1, NULL, 0) : 1);
+        } else if (op[0] == 'c' && op[1] == ':') {
+            command(fd, op);
         } else if (op[0] == 's' && op[1] == ':') {
             seed = a;
             position = 0;

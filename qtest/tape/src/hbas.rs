@@ -11,15 +11,20 @@ use serde_json::json;
 use crate::archives::{digest, make_tree};
 use crate::drive::Tape;
 use crate::rig::{self, with_blank, with_machine, Machine};
+use crate::transfers::transfers;
 
 /// A drive's id, which names its HBA, and the devices it hangs on. On SAS,
 /// Linux wants a name that is known world-wide, and megasas' logical drives
 /// are disks.
-const HBAS: [(&str, &[&str]); 9] = [
+const HBAS: [(&str, &[&str]); 11] = [
     ("lsi53c895a", &["lsi53c895a,id=lsi", "scsi-tape,bus=lsi.0"]),
     (
         "megasas",
         &["megasas,id=mega,use_jbod=on", "scsi-tape,bus=mega.0"],
+    ),
+    (
+        "megasas-gen2",
+        &["megasas-gen2,id=mega2,use_jbod=on", "scsi-tape,bus=mega2.0"],
     ),
     (
         "mptsas1068",
@@ -42,6 +47,7 @@ const HBAS: [(&str, &[&str]); 9] = [
         "usb-bot",
         &["usb-bot,id=bot,bus=usb.0", "scsi-tape,bus=bot.0"],
     ),
+    ("virtio", &["virtio-scsi-pci,id=vio", "scsi-tape,bus=vio.0"]),
     (
         "iothread",
         &["virtio-scsi-pci,id=io,iothread=one", "scsi-tape,bus=io.0"],
@@ -67,6 +73,7 @@ inventory::submit! { Family(|add| {
         trial("motion", motion);
         trial("short-reads", short_reads);
         trial("blocks", blocks);
+        trial("transfers", transfers);
     }
 }) }
 
@@ -183,7 +190,7 @@ fn short_reads(tape: &Tape) -> Result<()> {
 
 fn blocks(tape: &Tape) -> Result<()> {
     // Linux's megaraid_sas sends no longer commands.
-    let most = if tape.id == "megasas" {
+    let most = if tape.id.starts_with("megasas") {
         131_072
     } else {
         262_144

@@ -17,6 +17,7 @@ mod mt;
 mod rig;
 mod sg;
 mod simh;
+mod transfers;
 
 fn main() -> std::process::ExitCode {
     let code = annex_qtest::trial::main();

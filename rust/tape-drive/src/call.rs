@@ -27,6 +27,13 @@ pub(crate) struct Call {
     pub(crate) overwrite: Overwrite,
     /// Bytes before early warning from which programmable early warning is.
     pub(crate) programmable: u64,
+    /// Fixed blocks are cut from the data of consecutive records.
+    pub(crate) join: bool,
+    /// An UNLOAD while removal is prevented parks the cartridge.
+    pub(crate) autoload: bool,
+    /// Of the record before the position, only so many bytes were read; 0: it
+    /// was all of it.
+    pub(crate) partly: u32,
 }
 
 /// What ALLOW OVERWRITE allows.
@@ -67,6 +74,9 @@ impl Call {
             append_only: false,
             overwrite: Overwrite::No,
             programmable: 0,
+            join: false,
+            autoload: false,
+            partly: 0,
         }
     }
 
@@ -120,6 +130,16 @@ impl Call {
             self.opcode(),
             0x04 | 0x0a | 0x0b | 0x10 | 0x19 | 0x1b | 0x80 | 0x8a | 0x93
         )
+    }
+
+    /// It needs the tape, and so a parked cartridge at the heads. TEST UNIT READY
+    /// asks whether that is so.
+    pub(crate) fn unparks(&self) -> bool {
+        const LOAD_UNLOAD: u8 = 0x1b;
+        const READ_POSITION: u8 = 0x34;
+        self.autoload
+            && self.opcode() != LOAD_UNLOAD
+            && (self.moves() || self.writes() || self.opcode() == READ_POSITION)
     }
 
     /// A command about the drive that is also about what is in it.

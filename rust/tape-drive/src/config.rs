@@ -36,6 +36,14 @@ pub struct Config {
     pub format: Option<Format>,
     /// Keep an index of the tape in the image.
     pub index: bool,
+    /// A READ of fixed blocks cuts them from the data of consecutive records,
+    /// wherever these end.
+    pub join_records: bool,
+    /// EOM goes with every end of data, not only past early warning.
+    pub eom_at_eod: bool,
+    /// An UNLOAD while removal is prevented lifts that and keeps the cartridge,
+    /// which the next command that needs it loads again.
+    pub autoload_after_unload: bool,
 }
 
 impl Default for Config {
@@ -55,6 +63,9 @@ impl Default for Config {
             compression: true,
             format: None,
             index: true,
+            join_records: false,
+            eom_at_eod: false,
+            autoload_after_unload: false,
         }
     }
 }

@@ -21,8 +21,8 @@ use tape_image::container::{Attribute, Operation as Change};
 use tape_image::{Error, Operation, Outcome, Position};
 
 use crate::call::Overwrite;
-use crate::medium::Standing;
 use crate::reserve::Refusal;
+use crate::state::Standing;
 use crate::Sense;
 
 /// What a procedure asks the drive for.
@@ -54,6 +54,9 @@ pub(crate) enum Ask {
     Note(Occasion),
     /// What ALLOW OVERWRITE allows.
     Allow(Overwrite),
+    /// Of the record before the position, only so many bytes were read; 0: it
+    /// was all of it.
+    Partly(u32),
     /// The cartridge is found to be good.
     Loaded,
     /// Forget what is known of the current partition.
@@ -121,10 +124,36 @@ pub(crate) struct TapeState {
     pub(crate) capacity: Option<u64>,
     /// Bytes before its end from which writes are answered with EOM.
     pub(crate) early_warning: u64,
+    /// EOM goes with the end of data, wherever that is.
+    pub(crate) eom_at_eod: bool,
     /// Objects in the drive's buffer, and their bytes.
     pub(crate) unsynced: (u64, u64),
     /// There is a filemark right before the position.
     pub(crate) behind_mark: bool,
+}
+
+impl TapeState {
+    /// The position is past early warning, where writes are answered with EOM.
+    pub(crate) fn past_early_warning(&self) -> bool {
+        self.past(self.early_warning)
+    }
+
+    /// The position is past programmable early warning, which comes so many
+    /// bytes before the other; 0: there is none.
+    pub(crate) fn past_programmable(&self, bytes: u64) -> bool {
+        bytes != 0 && self.past(self.early_warning.saturating_add(bytes))
+    }
+
+    /// EOM of sense data that tells of the end of data.
+    pub(crate) fn eom_at_end(&self) -> bool {
+        self.eom_at_eod || self.past_early_warning()
+    }
+
+    /// The position is less than so many bytes before the end of the partition.
+    fn past(&self, bytes: u64) -> bool {
+        self.capacity
+            .is_some_and(|capacity| self.used > capacity.saturating_sub(bytes))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -260,6 +289,10 @@ impl Deck {
 
     pub(crate) async fn allow(&self, overwrite: Overwrite) {
         self.ask(Ask::Allow(overwrite)).await;
+    }
+
+    pub(crate) async fn partly(&self, bytes: u32) {
+        self.ask(Ask::Partly(bytes)).await;
     }
 
     pub(crate) async fn loaded(&self) {

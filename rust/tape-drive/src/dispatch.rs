@@ -7,10 +7,11 @@ use crate::call::Call;
 use crate::command::Transfer as T;
 use crate::deck::{Deck, Occasion, Procedure};
 use crate::done::Task;
-use crate::medium::{go, note, ready, Standing};
-use crate::motion::{load_unload, locate, put_away, rewind, space};
+use crate::medium::{go, note, ready};
+use crate::motion::{load_unload, locate, put_away, rewind, space, unpark};
 use crate::position::read_position;
 use crate::reserve::Refusal;
+use crate::state::Standing;
 use crate::Sense;
 use crate::{format, read, write};
 
@@ -18,6 +19,9 @@ use crate::{format, read, write};
 pub(crate) fn command(deck: Deck, call: Call) -> Procedure {
     Box::pin(async move {
         let (deck, call) = (&deck, &call);
+        if call.unparks() {
+            unpark(deck).await;
+        }
         match call.opcode() {
             0x00 => ready(deck).await?,
             0x01 => rewind(deck).await?,

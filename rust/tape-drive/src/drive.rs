@@ -9,10 +9,11 @@ use crate::deck::Deck;
 use crate::dispatch;
 use crate::done::{Action, Attention, Done, Task};
 use crate::io::Out;
-use crate::medium::{Slot, Standing};
+use crate::medium::Slot;
 use crate::parameter::Parameters;
 use crate::reserve::{self, Refusal};
 use crate::run::{Interrupt, Running, Waiting};
+use crate::state::Standing;
 use crate::{asc, Config, ConfigError, Key, Medium, Sense, Transfer};
 
 /// The longest transfer of a command, in bytes.
@@ -49,6 +50,9 @@ pub struct Drive {
     pub(crate) deferred: Option<Sense>,
     /// What ALLOW OVERWRITE allows the next command.
     pub(crate) overwrite: Overwrite,
+    /// Of the record before the position, only so many bytes were read; 0: it
+    /// was all of it. Fixed reads that join records go on there.
+    pub(crate) partly: u32,
     pub(crate) failure: Option<Error>,
     pub(crate) attentions: Vec<Attention>,
     pub(crate) running: Option<Running>,
@@ -77,6 +81,7 @@ impl Drive {
             preventing: Vec::new(),
             deferred: None,
             overwrite: Overwrite::No,
+            partly: 0,
             failure: None,
             attentions: Vec::new(),
             running: None,
@@ -96,9 +101,11 @@ impl Drive {
     /// # Panics
     /// While a command or task is under way.
     pub fn insert(&mut self, medium: Medium) {
-        let restored = self.restored;
+        let (restored, partly) = (self.restored, self.partly);
         self.remove();
-        self.restored = restored;
+        if restored.is_some() {
+            (self.restored, self.partly) = (restored, partly);
+        }
         self.slot = Some(Slot::new(&self.config, medium));
         self.stand_as_restored();
     }
@@ -137,6 +144,7 @@ impl Drive {
         self.slot = None;
         self.restored = None;
         self.overwrite = Overwrite::No;
+        self.partly = 0;
         self.disown(|_| true);
     }
 
@@ -179,7 +187,7 @@ impl Drive {
 
     /// A logical unit reset: mode pages as at power on, RESERVE released
     /// (persistent reservations stay), removal allowed, deferred errors
-    /// forgotten. Position and unsynced data stay.
+    /// forgotten, a parked cartridge loaded. Position and unsynced data stay.
     ///
     /// # Panics
     /// While a command or task is under way.
@@ -188,6 +196,11 @@ impl Drive {
         self.preventing.clear();
         self.deferred = None;
         self.parameters.reset();
+        if let Some(slot) = &mut self.slot {
+            if slot.standing == Standing::Parked {
+                slot.standing = Standing::Loaded;
+            }
+        }
     }
 
     /// What the CDB announces.
@@ -340,6 +353,9 @@ impl Drive {
         call.worm = self.config.worm;
         call.append_only = self.parameters.modes.append_only();
         call.programmable = self.parameters.modes.early_warning_size();
+        call.join = self.config.join_records;
+        call.autoload = self.config.autoload_after_unload;
+        call.partly = self.partly;
         if call.moves() || call.writes() {
             call.overwrite = std::mem::take(&mut self.overwrite);
         }

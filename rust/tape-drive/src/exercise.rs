@@ -35,6 +35,9 @@ pub fn exercise(input: &[u8]) {
         worm: habits & 2 != 0,
         block_length: if habits & 4 != 0 { 64 } else { 0 },
         index: habits & 8 != 0,
+        join_records: habits & 32 != 0,
+        eom_at_eod: habits & 64 != 0,
+        autoload_after_unload: habits & 128 != 0,
         ..Config::default()
     };
     let medium = Medium {

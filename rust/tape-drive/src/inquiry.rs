@@ -2,9 +2,9 @@
 //! INQUIRY: standard data (SPC-4 6.4.2) and the vital product data pages
 //! (SPC-4 7.8, SSC-3 8.5).
 
+use crate::alert;
 use crate::config::Config;
 use crate::density::padded;
-use crate::log::alert;
 use crate::sense::Sense;
 use crate::Reply;
 

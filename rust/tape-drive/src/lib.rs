@@ -42,10 +42,12 @@
 //! as none is kept that can't be written.
 #![forbid(unsafe_code)]
 
+mod alert;
 mod attribute;
 mod call;
 mod command;
 mod config;
+mod counters;
 mod deck;
 mod density;
 mod diagnostic;

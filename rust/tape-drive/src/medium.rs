@@ -8,18 +8,8 @@ use tape_image::{Error, Format, Operation, Outcome, Tape};
 
 use crate::deck::{Deck, Occasion, State, TapeState};
 use crate::failure::sense_of;
+use crate::state::Standing;
 use crate::{asc, view, Config, Key, Medium, Sense};
-
-/// Where a cartridge is that is in the drive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// At the heads.
-    Loaded,
-    /// At the hold point: LOAD brings it back.
-    Held,
-    /// Pushed out, and not taken away. LOAD brings it back too.
-    Unloaded,
-}
 
 /// The cartridge in the drive.
 #[derive(Debug)]
@@ -107,6 +97,14 @@ impl Slot {
         self.tapes.get_mut(self.partition)?.as_mut()
     }
 
+    /// The byte of the cartridge that the tape is at; `None`: it isn't loaded.
+    pub(crate) fn byte(&self) -> Option<u64> {
+        let tape = self.tape().filter(|_| self.loaded)?;
+        let capacity = |number| self.cartridge.tape_config(number).capacity.unwrap_or(0);
+        let before = (0..self.partition).map(capacity);
+        Some(before.fold(tape.used(), u64::saturating_add))
+    }
+
     pub(crate) fn is_dirty(&self) -> bool {
         self.tapes.iter().flatten().any(Tape::is_dirty)
     }
@@ -141,6 +139,7 @@ impl Slot {
             used: tape.used(),
             capacity: tape.capacity(),
             early_warning: 0,
+            eom_at_eod: false,
             unsynced: tape.unsynced(),
             behind_mark: before.is_some_and(|found| found.kind == Kind::Mark),
         }
@@ -179,7 +178,7 @@ impl Slot {
 pub(crate) fn present(state: &State) -> Result<(), Sense> {
     match state.standing {
         Some(Standing::Loaded) => Ok(()),
-        Some(Standing::Held) => Err(Sense::new(
+        Some(Standing::Held | Standing::Parked) => Err(Sense::new(
             Key::NotReady,
             asc::INITIALIZING_COMMAND_REQUIRED,
         )),
@@ -198,6 +197,7 @@ pub(crate) async fn ready(deck: &Deck) -> Result<(), Sense> {
     let loaded = load(deck, state.resume).await;
     if loaded.is_err() && !deck.state().await.loaded {
         // It is tried again by the next command.
+        deck.partly(0).await;
         deck.forget().await;
     }
     loaded
@@ -215,6 +215,7 @@ async fn load(deck: &Deck, (partition, object): (usize, u64)) -> Result<(), Sens
     deck.loaded().await;
     let short = matches!(arrived, Outcome::Moved { left: 1.., .. });
     if short || !there {
+        deck.partly(0).await;
         // It isn't the tape that it was. Said once.
         return Err(Sense::new(Key::MediumError, asc::BLOCK_SEQUENCE_ERROR));
     }

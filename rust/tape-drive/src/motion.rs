@@ -7,8 +7,8 @@ use tape_image::{Operation, Outcome, Stop};
 use crate::call::{at_beginning, at_end_of_data, at_filemark, Call};
 use crate::command::signed;
 use crate::deck::{Deck, Occasion};
-use crate::medium::{change_partition, go as tape, note, present, ready, Standing};
-use crate::write::past_early_warning;
+use crate::medium::{change_partition, go as tape, note, present, ready};
+use crate::state::Standing;
 use crate::{asc, Key, Sense};
 
 /// REWIND.
@@ -93,7 +93,7 @@ async fn go(deck: &Deck, operation: Operation) -> Result<(), Sense> {
         Stop::Mark => Err(at_filemark(residue)),
         Stop::Beginning => Err(at_beginning(residue)),
         Stop::End => {
-            let eom = past_early_warning(&deck.tape_state().await);
+            let eom = deck.tape_state().await.eom_at_end();
             Err(at_end_of_data(residue, eom))
         }
     }
@@ -122,20 +122,33 @@ pub(crate) async fn load_unload(deck: &Deck, call: &Call) -> Result<(), Sense> {
     if !load && state.standing == Some(Standing::Unloaded) {
         present(&state)?;
     }
-    if !hold && state.prevented {
+    let park = !hold && state.prevented && call.autoload;
+    if !hold && state.prevented && !park {
         return Err(Sense::new(Key::IllegalRequest, asc::REMOVAL_PREVENTED));
+    }
+    if park && state.standing == Some(Standing::Loaded) {
+        ready(deck).await?;
+        change_partition(deck, 0).await?;
+        rewind(deck).await?;
     }
     put_away(deck).await?;
     if state.loaded && state.standing == Some(Standing::Loaded) {
         note(deck, Occasion::Unload).await?;
     }
-    let standing = if hold {
-        Standing::Held
-    } else {
-        Standing::Unloaded
-    };
-    deck.stand(standing).await;
+    deck.stand(match (hold, park) {
+        (true, _) => Standing::Held,
+        (_, true) => Standing::Parked,
+        _ => Standing::Unloaded,
+    })
+    .await;
     Ok(())
+}
+
+/// Brings a cartridge back that an UNLOAD has parked.
+pub(crate) async fn unpark(deck: &Deck) {
+    if deck.state().await.standing == Some(Standing::Parked) {
+        deck.stand(Standing::Loaded).await;
+    }
 }
 
 /// Leaves every partition synced and its index saved.

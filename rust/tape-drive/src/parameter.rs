@@ -3,12 +3,14 @@
 
 use tape_image::{Error, Operation, Outcome};
 
+use crate::alert;
 use crate::attribute::{Attribute, Memory};
 use crate::call::Call;
+use crate::counters::{Counters, Transfers};
 use crate::density;
 use crate::diagnostic::{self, Buffers};
 use crate::inquiry::inquiry;
-use crate::log::{alert, Context, Counters, Transfers};
+use crate::log::Context;
 use crate::mode::ModePages;
 use crate::opcodes::{report_opcodes, report_task_management, Timestamp};
 use crate::reserve::{Refusal, Reservations};
@@ -71,6 +73,8 @@ impl Parameters {
                 moved.to_medium = length as u64;
                 moved.records_written = 1;
             }
+            // The record was counted when it was met.
+            (Operation::Reread { .. }, Ok(_)) => return,
             (_, Ok(Outcome::Record { length, .. })) => {
                 moved.from_medium = u64::from(*length);
                 moved.records_read = 1;
@@ -80,6 +84,17 @@ impl Parameters {
             _ => return,
         }
         self.counters.count(moved);
+    }
+
+    /// Counts a motion from one byte of a cartridge to another.
+    pub(crate) fn count_passes(&mut self, from: u64, to: u64, middle: u64) {
+        let beginning = from != 0 && to == 0;
+        let over_middle = (from < middle) != (to < middle);
+        self.counters.count(Transfers {
+            beginning_passes: beginning.into(),
+            middle_passes: over_middle.into(),
+            ..Transfers::default()
+        });
     }
 
     /// Counts what an initiator was sent of the tape.

@@ -4,7 +4,6 @@
 use crate::call::Call;
 use crate::deck::{Deck, TapeState};
 use crate::medium::ready;
-use crate::write::{past_early_warning, past_programmable};
 use crate::Sense;
 
 const BOP: u8 = 0x80;
@@ -13,6 +12,8 @@ const EOP: u8 = 0x40;
 const LOCU: u8 = 0x20;
 /// So are their bytes.
 const BYCU: u8 = 0x10;
+/// The tape is inside of a record, which no address says.
+const LOLU: u8 = 0x04;
 /// The position is.
 const PERR: u8 = 0x02;
 const BPEW: u8 = 0x01;
@@ -26,14 +27,25 @@ pub(crate) async fn read_position(deck: &Deck, call: &Call) -> Result<(), Sense>
     }
     let state = deck.tape_state().await;
     let place = flag(state.position.object == 0, BOP)
-        | flag(past_early_warning(&state), EOP)
-        | flag(past_programmable(call, &state), BPEW);
+        | flag(state.past_early_warning(), EOP)
+        | flag(state.past_programmable(call.programmable), BPEW);
+    let unknown = call.partly != 0;
+    let place = place | flag(unknown, LOLU);
     let mut data = match action {
         0 | 1 => short(&state, place),
         6 => long(&state, place),
         8 => extended(&state, place),
         _ => return Err(Sense::cdb_field(1, Some(4))),
     };
+    if unknown {
+        // What stands there would be the address of the next record.
+        let addresses = match action {
+            6 => 8..24,
+            8 => 8..24,
+            _ => 4..12,
+        };
+        data[addresses].fill(0);
+    }
     data.truncate(call.transfer.bytes() as usize);
     deck.transferred(data.len());
     deck.put(0, data).await;

@@ -9,7 +9,6 @@ use crate::deck::Deck;
 use crate::failure::sense_of;
 use crate::medium::ready;
 use crate::motion::go_to_address;
-use crate::write::past_early_warning;
 use crate::{asc, Key, Sense};
 
 /// Bytes that VERIFY compares at a time.
@@ -75,6 +74,9 @@ async fn blocks(deck: &Deck, call: &Call, how: Use) -> Result<(), Sense> {
     if call.is_long() {
         go_to_address(deck, call).await?;
     }
+    if call.join && blocks.fixed && how == Use::Read {
+        return joined(deck, call, blocks).await;
+    }
     for done in 0..blocks.count {
         let data = done as usize * blocks.length;
         // VERIFY's records go behind the data.
@@ -106,6 +108,41 @@ async fn blocks(deck: &Deck, call: &Call, how: Use) -> Result<(), Sense> {
     Ok(())
 }
 
+/// Reads blocks that are cut from the data of consecutive records, wherever
+/// these end, from inside of a record on if an earlier READ has stopped there.
+async fn joined(deck: &Deck, call: &Call, blocks: Blocks) -> Result<(), Sense> {
+    let wanted = blocks.count as usize * blocks.length;
+    let mut read = 0;
+    let mut skip = match call.is_long() {
+        // It says where to begin.
+        true => 0,
+        false => call.partly as usize,
+    };
+    while read < wanted {
+        let limit = wanted - read;
+        let operation = match skip {
+            0 => Operation::Read { limit },
+            skip => Operation::Reread { skip, limit },
+        };
+        let residue = blocks.residue((read / blocks.length) as u64);
+        let length = match record(deck, operation, (residue, read), Use::Read).await {
+            Ok(length) => length,
+            Err(sense) => {
+                // A block that isn't whole counts as not read.
+                let ili = sense.ili || read % blocks.length != 0;
+                return Err(Sense { ili, ..sense });
+            }
+        };
+        let rest = length.saturating_sub(skip);
+        let taken = rest.min(limit);
+        skip = if taken < rest { skip + taken } else { 0 };
+        read += taken;
+        deck.transferred(read);
+    }
+    deck.partly(skip as u32).await;
+    Ok(())
+}
+
 /// Reads one record to `at` in the data buffer. Its length, which may be more
 /// than a block's.
 async fn one(
@@ -115,10 +152,25 @@ async fn one(
     (done, at): (u64, usize),
 ) -> Result<usize, Sense> {
     let limit = blocks.length;
-    let residue = blocks.residue(done);
     let operation = match how {
         Use::Reverse { .. } => Operation::ReadReverse { limit },
         _ => Operation::Read { limit },
+    };
+    record(deck, operation, (blocks.residue(done), at), how).await
+}
+
+/// Has the tape read a record to `at` in the data buffer. Its length.
+async fn record(
+    deck: &Deck,
+    operation: Operation,
+    (residue, at): (i64, usize),
+    how: Use,
+) -> Result<usize, Sense> {
+    let (Operation::Read { limit }
+    | Operation::ReadReverse { limit }
+    | Operation::Reread { limit, .. }) = operation
+    else {
+        unreachable!("{operation:?} is no read");
     };
     let outcome = deck.tape_at(operation, at).await;
     match outcome.map_err(|error| sense_of(&error).or_information(residue))? {
@@ -145,7 +197,7 @@ async fn one(
         )),
         Outcome::Mark => Err(at_filemark(residue)),
         Outcome::End => {
-            let eom = past_early_warning(&deck.tape_state().await);
+            let eom = deck.tape_state().await.eom_at_end();
             Err(at_end_of_data(residue, eom))
         }
         Outcome::Beginning => Err(at_beginning(residue)),

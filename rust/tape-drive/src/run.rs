@@ -11,9 +11,10 @@ use crate::density;
 use crate::dispatch;
 use crate::done::{Attention, Done, Tray};
 use crate::io::Owner;
-use crate::medium::{Slot, Standing};
+use crate::medium::Slot;
 use crate::reserve::Refusal;
-use crate::{asc, Drive, Status, Transfer};
+use crate::state::Standing;
+use crate::{asc, Drive, Key, Status, Transfer};
 
 /// A command or task.
 pub(crate) struct Running {
@@ -28,6 +29,10 @@ pub(crate) struct Running {
     from: Option<(usize, u64)>,
     /// Where the tape was to be after loading.
     resume: (usize, u64),
+    /// The byte of the cartridge where it began.
+    from_byte: Option<u64>,
+    /// What it has said of the record before the position.
+    partly: Option<u32>,
     pub(crate) interrupt: Interrupt,
 }
 
@@ -84,6 +89,8 @@ impl Drive {
             tray: None,
             from: slot.map(at),
             resume,
+            from_byte: self.slot.as_ref().and_then(Slot::byte),
+            partly: None,
             interrupt: Interrupt::No,
         });
         self.go_on(None);
@@ -127,6 +134,7 @@ impl Drive {
                     Some(capacity) => density::early_warning_in(&self.config, capacity),
                     None => 0,
                 };
+                state.eom_at_eod = self.config.eom_at_eod;
                 Some(Answer::TapeState(state))
             }
             Ask::Reply(data) => {
@@ -179,6 +187,10 @@ impl Drive {
                 self.overwrite = overwrite;
                 Some(Answer::Done)
             }
+            Ask::Partly(bytes) => {
+                self.running.as_mut()?.partly = Some(bytes);
+                Some(Answer::Done)
+            }
             Ask::Loaded => {
                 let slot = self.slot.as_mut()?;
                 slot.loaded = true;
@@ -190,8 +202,11 @@ impl Drive {
                 let tray = match standing {
                     Standing::Loaded => Some(Tray::Loaded),
                     Standing::Unloaded => Some(Tray::Unloaded),
-                    Standing::Held => None,
+                    Standing::Held | Standing::Parked => None,
                 };
+                if standing == Standing::Parked {
+                    self.preventing.clear();
+                }
                 let was = self.slot.as_ref()?.standing;
                 if was != standing {
                     self.running.as_mut()?.tray = tray;
@@ -311,6 +326,14 @@ impl Drive {
             }
             _ => {}
         }
+        let to_byte = self.slot.as_ref().and_then(Slot::byte);
+        if let (Some(from), Some(to)) = (running.from_byte, to_byte) {
+            let middle = density::usual_capacity(&self.config) / 2;
+            self.parameters.count_passes(from, to, middle);
+        }
+        if running.interrupt != Interrupt::Returning {
+            self.note_partly(running.partly, running.call, &result);
+        }
         if running.call.is_some_and(|call| call.is_read()) {
             self.parameters.count_sent(data_in);
         }
@@ -321,6 +344,15 @@ impl Drive {
             done.interrupted =
                 running.interrupt == Interrupt::Returning && done.status == Status::Good;
         }
+    }
+
+    /// After a command that has moved the tape, or tried to, the position is
+    /// between records, unless the command says otherwise.
+    fn note_partly(&mut self, said: Option<u32>, call: Option<Call>, result: &Result<(), Refusal>) {
+        let refused = matches!(result, Err(Refusal::Sense(sense))
+            if matches!(sense.key, Key::IllegalRequest | Key::NotReady));
+        let moved = call.is_some_and(|call| call.moves() || call.writes()) && !refused;
+        self.partly = said.unwrap_or(if moved { 0 } else { self.partly });
     }
 
     /// The end of a command that may not even have begun.

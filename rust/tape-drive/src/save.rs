@@ -3,28 +3,31 @@
 //! image, and the commands, of which there are none then.
 //!
 //! ```text
-//!  "TAPE"  u8 version, 1
-//!  u8      cartridge: 0 none, 1 loaded, 2 held, 3 unloaded
+//!  "TAPE"  u8 version, 1; 2 with what only it has
+//!  u8      cartridge: 0 none, 1 loaded, 2 held, 3 unloaded, 4 parked
 //!  u8      partition      u64  object at the position
 //!  u8      initiators that prevent removal, then a u32 for each
 //!  u8      a deferred error: 0, or 1 and
 //!            u8 key, u16 code, u8 EOM, u64 INFORMATION
 //!  …       parameters
+//!  u32     (version 2) bytes read of the record before the position
+//!  u64 × 4 (version 2) passes over beginning and middle: all, and of this mount
 //! ```
 //!
 //! Numbers are big-endian.
 
+use tape_image::container::PARTITIONS_MAX;
+
 use crate::call::Overwrite;
 use crate::drive::Place;
-use crate::medium::Standing;
 use crate::parameter::Parameters;
-use crate::state::Reader;
+use crate::state::{Reader, Standing};
 use crate::{Config, Drive, Key, Sense};
 
 const MAGIC: &[u8; 4] = b"TAPE";
-const VERSION: u8 = 1;
-/// Partitions of a cartridge, at most.
-const PARTITIONS_MAX: u8 = 16;
+const VERSION: u8 = 2;
+/// What is written if it says all there is to say: others read it, too.
+const VERSION_1: u8 = 1;
 
 /// Why a saved state can't be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +52,11 @@ impl Drive {
     pub fn save(&self) -> Vec<u8> {
         self.idle();
         let mut bytes = MAGIC.to_vec();
-        bytes.push(VERSION);
+        let passes: Vec<u64> = (self.parameters.counters.clone().passes())
+            .map(|passes| *passes)
+            .collect();
+        let more = self.partly != 0 || passes.iter().any(|&passes| passes != 0);
+        bytes.push(if more { VERSION } else { VERSION_1 });
         // Or where it was in the drive before this one, which hasn't got it yet.
         let place = self.place().or(self.restored);
         bytes.push(place.map_or(0, |place| place.standing as u8 + 1));
@@ -69,6 +76,10 @@ impl Drive {
             bytes.extend(sense.information.unwrap_or(0).to_be_bytes());
         }
         self.parameters.save(&mut bytes);
+        if more {
+            bytes.extend(self.partly.to_be_bytes());
+            bytes.extend(passes.into_iter().flat_map(u64::to_be_bytes));
+        }
         bytes
     }
 
@@ -87,6 +98,7 @@ impl Drive {
         self.parameters = saved.parameters;
         self.overwrite = Overwrite::No;
         self.restored = saved.place;
+        self.partly = saved.partly;
         self.stand_as_restored();
         Ok(())
     }
@@ -97,6 +109,7 @@ struct Saved {
     preventing: Vec<u32>,
     deferred: Option<Sense>,
     parameters: Parameters,
+    partly: u32,
 }
 
 impl Saved {
@@ -104,17 +117,26 @@ impl Saved {
         let rest = bytes.strip_prefix(MAGIC).ok_or(RestoreError::Foreign)?;
         let reader = &mut Reader::new(rest);
         let damaged = RestoreError::Damaged;
-        match reader.u8() {
-            Some(VERSION) => {}
+        let version = match reader.u8() {
+            Some(version @ VERSION_1..=VERSION) => version,
             Some(other) => return Err(RestoreError::Version(other)),
             None => return Err(damaged("it ends early")),
-        }
-        let saved = Self {
+        };
+        let mut saved = Self {
             place: place(reader).ok_or(damaged("cartridge"))?,
             preventing: preventing(reader).ok_or(damaged("prevention"))?,
             deferred: deferred(reader).ok_or(damaged("deferred error"))?,
             parameters: Parameters::restore(config, reader).ok_or(damaged("parameters"))?,
+            partly: match version {
+                VERSION_1 => 0,
+                _ => reader.u32().ok_or(damaged("it ends early"))?,
+            },
         };
+        if version > VERSION_1 {
+            for passes in saved.parameters.counters.passes() {
+                *passes = reader.u64().ok_or(damaged("it ends early"))?;
+            }
+        }
         if !reader.is_empty() {
             return Err(damaged("something follows it"));
         }
@@ -130,9 +152,10 @@ fn place(reader: &mut Reader) -> Option<Option<Place>> {
         1 => Standing::Loaded,
         2 => Standing::Held,
         3 => Standing::Unloaded,
+        4 => Standing::Parked,
         _ => return None,
     };
-    (resume.0 < PARTITIONS_MAX).then_some(Some(Place {
+    (usize::from(resume.0) < PARTITIONS_MAX).then_some(Some(Place {
         standing,
         resume: (resume.0.into(), resume.1),
     }))

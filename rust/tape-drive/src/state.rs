@@ -1,7 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Reading the drive's saved state: big-endian numbers and counted bytes, in
-//! the order in which they were written. Whoever sent it may be hostile, so
-//! everything can be missing.
+//! What the drive's saved state consists of, and reading it: big-endian numbers
+//! and counted bytes, in the order in which they were written. Whoever sent it
+//! may be hostile, so everything can be missing.
+
+/// Where a cartridge is that is in the drive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// At the heads.
+    Loaded,
+    /// At the hold point: LOAD brings it back.
+    Held,
+    /// Pushed out, and not taken away. LOAD brings it back too.
+    Unloaded,
+    /// Unloaded while removal was prevented, with `autoload_after_unload`: the
+    /// next command that needs it brings it back.
+    Parked,
+}
 
 /// What is left to read.
 #[derive(Clone, Copy, Debug)]

@@ -60,24 +60,6 @@ pub(crate) async fn erase(deck: &Deck, call: &Call) -> Result<(), Sense> {
     go(deck, Operation::Erase).await.map(|_| ())
 }
 
-/// Is this past early warning, where writes are answered with EOM?
-pub(crate) fn past_early_warning(state: &TapeState) -> bool {
-    past(state, state.early_warning)
-}
-
-/// Is this past programmable early warning, if there is any?
-pub(crate) fn past_programmable(call: &Call, state: &TapeState) -> bool {
-    let zone = state.early_warning.saturating_add(call.programmable);
-    call.programmable != 0 && past(state, zone)
-}
-
-/// Is this less than so many bytes before the end of the partition?
-fn past(state: &TapeState, bytes: u64) -> bool {
-    state
-        .capacity
-        .is_some_and(|capacity| state.used > capacity.saturating_sub(bytes))
-}
-
 /// [`may_write`], and if something is going to be written, the cartridge knows
 /// that it changes.
 async fn prepare(deck: &Deck, call: &Call, something: bool) -> Result<(), Sense> {
@@ -144,16 +126,18 @@ async fn end(
     on_medium: bool,
 ) -> Result<(), Sense> {
     let after = deck.tape_state().await;
-    let late = past_early_warning(&after);
+    let late = after.past_early_warning();
     // SEW: at early warning, what is buffered is written.
-    if on_medium || (late && !past_early_warning(&before)) {
+    if on_medium || (late && !before.past_early_warning()) {
         sync(deck, objects, residue).await?;
     }
     let met = if objects == 0 {
         return Ok(());
     } else if late {
         asc::END_OF_PARTITION
-    } else if past_programmable(call, &after) && !past_programmable(call, &before) {
+    } else if after.past_programmable(call.programmable)
+        && !before.past_programmable(call.programmable)
+    {
         asc::PROGRAMMABLE_EARLY_WARNING
     } else {
         return Ok(());

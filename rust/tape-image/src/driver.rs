@@ -276,6 +276,16 @@ impl<M: Medium> Drive<M> {
         } else {
             Operation::Read { limit }
         };
+        self.read_by(operation, data)
+    }
+
+    /// Reads the record before the position once more, from byte `skip` on.
+    pub fn reread(&mut self, skip: usize, data: &mut [u8]) -> Result<Outcome, Error> {
+        let limit = data.len();
+        self.read_by(Operation::Reread { skip, limit }, data)
+    }
+
+    fn read_by(&mut self, operation: Operation, data: &mut [u8]) -> Result<Outcome, Error> {
         let outcome = run(&mut self.tape, &mut self.medium, operation, Data::In(data))?;
         if let Outcome::Record { buffered, .. } = outcome {
             data[..buffered].copy_from_slice(self.tape.buffered());

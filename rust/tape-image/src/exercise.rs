@@ -54,6 +54,7 @@ pub fn image(input: &[u8]) {
             11 => drive.run(Operation::Erase),
             12 => drive.run(Operation::Sync),
             13 => drive.run(Operation::Unload),
+            14 => drive.reread(usize::from(byte), &mut buffer),
             _ => drive.read(&mut buffer, false),
         };
         match result {

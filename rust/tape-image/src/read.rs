@@ -33,6 +33,8 @@ pub(crate) struct Reading {
     half: Half,
     known: bool,
     way: Direction,
+    /// Bytes of the record that aren't wanted, at its beginning.
+    skip: usize,
     /// The body is there, or (AWS) so many bytes of it and of headers.
     sent: bool,
     done: u64,
@@ -118,6 +120,25 @@ impl Tape {
         Ok(outcome)
     }
 
+    pub(crate) fn reread(&mut self, skip: usize, limit: usize) -> Go<Outcome> {
+        if self.progress.reading.is_none() {
+            self.arrive()?;
+            let Some(before) = self.position.object.checked_sub(1) else {
+                return Ok(Outcome::Beginning);
+            };
+            let found = self.index.find(before).expect("arrived behind it");
+            if found.kind == Kind::Mark {
+                self.check_header(found)?;
+                return Ok(Outcome::Mark);
+            }
+            self.progress.reading = Some(Reading {
+                skip: skip.min(found.len as usize),
+                ..Reading::known(found, Direction::Forward)
+            });
+        }
+        self.record(limit)
+    }
+
     fn passed_mark(&mut self) -> Outcome {
         self.position.object += 1;
         self.position.marks += 1;
@@ -154,7 +175,7 @@ impl Tape {
     fn record(&mut self, limit: usize) -> Go<Outcome> {
         let reading = self.progress.reading.expect("set by the callers");
         let Half { kind, len, .. } = reading.half;
-        let want = limit.min(len as usize);
+        let want = limit.min(len as usize - reading.skip);
         if self.index.format() == Format::Aws {
             self.aws_body(reading, limit)?;
         } else if (len as usize) < DIRECT_MIN {
@@ -185,18 +206,19 @@ impl Tape {
         self.check_word(reading)?;
         self.check_trailer_of(reading)?;
         // Deciding between SIMH and E11 may have moved the window.
-        self.need(offset + WORD_LEN, want, way)?;
+        let data = offset + WORD_LEN + reading.skip as u64;
+        self.need(data, want, way)?;
         self.take_in(reading);
         self.buffered = Buffered::Window {
-            offset: offset + WORD_LEN,
+            offset: data,
             len: want,
         };
         Ok(())
     }
 
     fn large_body(&mut self, mut reading: Reading, want: usize) -> Go<()> {
-        let data = reading.offset + WORD_LEN;
-        let end = data + u64::from(reading.half.len);
+        let data = reading.offset + WORD_LEN + reading.skip as u64;
+        let end = reading.offset + WORD_LEN + u64::from(reading.half.len);
         if !reading.sent {
             if reading.known {
                 self.check_word(reading)?;
@@ -218,7 +240,8 @@ impl Tape {
             if lead < want {
                 // The trailer and the next header come along.
                 let tail = (self.length - end).min(READ_SMALL as u64) as usize;
-                let tail = if want == reading.half.len as usize && !self.progress.narrow {
+                let all = reading.skip + want == reading.half.len as usize;
+                let tail = if all && !self.progress.narrow {
                     tail
                 } else {
                     0
@@ -298,10 +321,9 @@ impl Tape {
             if reading.headers == 0 && header.ends() && length == u64::from(half.len) {
                 debug_assert!(length <= AWS_SEGMENT_MAX);
                 self.need(offset, (AWS_HEADER + length) as usize, way)?;
-                let len = limit.min(half.len as usize);
                 self.buffered = Buffered::Window {
-                    offset: offset + AWS_HEADER,
-                    len,
+                    offset: offset + AWS_HEADER + reading.skip as u64,
+                    len: limit.min(half.len as usize - reading.skip),
                 };
                 return Ok(());
             }
@@ -310,13 +332,14 @@ impl Tape {
                 let reason = Reason::AwsFlags(header.flags);
                 return Err(Pause::Fail(Error::Damaged { offset: at, reason }));
             }
-            let data = limit.min(before as usize)..limit.min(after as usize);
+            let wanted = |bytes: u64| limit.min((bytes as usize).saturating_sub(reading.skip));
+            let data = wanted(before)..wanted(after);
             if !reading.sent && !data.is_empty() {
                 reading.sent = true;
                 self.progress.reading = Some(reading);
                 let mut buf = self.window.take();
                 buf.clear();
-                let offset = at + AWS_HEADER;
+                let offset = at + AWS_HEADER + (reading.skip as u64).saturating_sub(before);
                 let purpose = Purpose::Body {
                     offset,
                     data: data.len(),
@@ -353,6 +376,7 @@ impl Reading {
             half,
             known,
             way,
+            skip: 0,
             sent: false,
             done: 0,
             headers: 0,

@@ -113,6 +113,14 @@ pub enum Operation {
         /// The length of the caller's data.
         limit: usize,
     },
+    /// Read the record before the position once more, without its first bytes;
+    /// the position stays.
+    Reread {
+        /// Bytes to leave out.
+        skip: usize,
+        /// The length of the caller's data.
+        limit: usize,
+    },
     /// Move over records, back if negative; a mark stops, behind it in the
     /// direction of motion.
     SpaceRecords(i64),

@@ -368,6 +368,7 @@ impl Tape {
             Operation::Load => self.load(),
             Operation::Read { limit } => self.read_forward(limit),
             Operation::ReadReverse { limit } => self.read_reverse(limit),
+            Operation::Reread { skip, limit } => self.reread(skip, limit),
             motion => self.motion(motion),
         }
     }

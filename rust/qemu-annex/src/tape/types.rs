@@ -42,6 +42,12 @@ pub struct AnnexTapeConfig {
     pub compression: bool,
     /// Keep an index in the image.
     pub index: bool,
+    /// Reads of fixed blocks cut them from the data of consecutive records.
+    pub join_records: bool,
+    /// EOM goes with every end of data.
+    pub eom_at_eod: bool,
+    /// Unloading while removal is prevented keeps the cartridge, for the next command.
+    pub autoload_after_unload: bool,
 }
 
 /// How an image can be cut.
@@ -203,6 +209,9 @@ impl AnnexTapeConfig {
             compression: self.compression,
             format,
             index: self.index,
+            join_records: self.join_records,
+            eom_at_eod: self.eom_at_eod,
+            autoload_after_unload: self.autoload_after_unload,
         })
     }
 }

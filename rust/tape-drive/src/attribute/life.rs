@@ -6,7 +6,7 @@
 use super::standard::BINARY;
 use super::Attribute;
 use crate::command::number;
-use crate::log::Transfers;
+use crate::counters::Transfers;
 
 const LOADS: u16 = 0x0003;
 pub(super) const INITIALIZATIONS: u16 = 0x0007;

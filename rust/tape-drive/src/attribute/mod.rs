@@ -19,7 +19,7 @@ mod tests;
 
 use crate::command::number;
 use crate::config::Config;
-use crate::log::Counters;
+use crate::counters::Counters;
 use crate::sense::{asc, Key, Sense};
 use crate::view::{Tape, View};
 use crate::Reply;

@@ -3,7 +3,7 @@
 
 use super::life::{barcode, note, Event, Life};
 use super::*;
-use crate::log::Transfers;
+use crate::counters::Transfers;
 use crate::view::Partition;
 use proptest::prelude::*;
 

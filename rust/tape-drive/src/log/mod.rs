@@ -8,17 +8,16 @@
 //!  parameter  | code | control | length | value |
 //! ```
 
-pub(crate) mod alert;
-mod counters;
 mod pages;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use counters::{Counters, Transfers};
+use tape_image::container::Attribute;
 
-use crate::attribute::Attribute;
+use crate::alert;
 use crate::command::number;
 use crate::config::Config;
+use crate::counters::Counters;
 use crate::sense::Sense;
 use crate::view::View;
 use crate::Reply;

@@ -2,8 +2,10 @@
 //! What the log pages hold: SPC-4 7.3, SSC-3 8.2; page 17h is SSC-4's, and 30h
 //! and 31h are those of LTO drives.
 
-use super::{alert, Contents, Context, Counters};
+use super::{Contents, Context};
+use crate::alert;
 use crate::attribute::life;
+use crate::counters::Counters;
 use crate::density::{early_warning_in, megabytes};
 use crate::view::{Partition, Tape};
 
@@ -193,6 +195,13 @@ fn volume(context: &Context<'_>, counters: &Counters) -> Vec<Parameter> {
         text(0x0042, &format!("{barcode:32}")),
         binary(0x0080, [u8::from(tape.write_protected)]),
         binary(0x0081, [u8::from(tape.worm)]),
+        // Of earlier mounts it is known that each began there.
+        counter(
+            0x0101,
+            (life.loads + 1).saturating_add(mount.beginning_passes),
+            4,
+        ),
+        counter(0x0102, mount.middle_passes, 4),
         binary(0x0202, records(tape, |partition| partition.capacity)),
         binary(0x0203, records(tape, |partition| partition.used)),
         binary(

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::attribute::life;
+use crate::counters::Transfers;
 use crate::state::Reader;
 use crate::view::{Partition, Tape};
 use proptest::prelude::*;
@@ -69,6 +70,7 @@ fn busy() -> Counters {
         records_read: 1,
         write_errors: 3,
         read_errors: 4,
+        ..Transfers::default()
     });
     counters
 }

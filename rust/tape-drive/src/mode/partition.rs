@@ -10,14 +10,14 @@
 //! ```
 
 use super::pages::{from_default, Page};
+pub(super) use tape_image::container::PARTITIONS_MAX;
+
 use crate::command::number;
 use crate::sense::{asc, Key, Sense};
 use crate::state::Reader;
 use crate::view::Partition;
 
 pub(super) const CODE: u8 = 0x11;
-/// Partitions of a cartridge, at most.
-pub(crate) const PARTITIONS_MAX: usize = 16;
 const MAX_ADDITIONAL: u8 = PARTITIONS_MAX as u8 - 1;
 
 const FDP: u8 = 0x80;
