@@ -163,6 +163,19 @@ typedef struct {
      * Keep an index in the image.
      */
     bool index;
+    /**
+     * Reads of fixed blocks cut them from the data of consecutive records.
+     */
+    bool join_records;
+    /**
+     * EOM goes with every end of data.
+     */
+    bool eom_at_eod;
+    /**
+     * Unloading while removal is prevented keeps the cartridge, for the next
+     * command.
+     */
+    bool autoload_after_unload;
 } AnnexTapeConfig;
 
 /**
@@ -332,7 +345,8 @@ bool annex_tape_is_removal_prevented(AnnexTape *tape);
 void annex_tape_allow_removal(AnnexTape *tape);
 
 /**
- * Whether something was acknowledged that is not on stable storage.
+ * Whether something was acknowledged that is not on stable storage. A drive
+ * that an internal error has broken may always have something.
  *
  * `tape` is alive.
  */
