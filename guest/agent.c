@@ -39,6 +39,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "stream.h"
+
 #define PAGE 4096ul
 #define MIB (1ul << 20)
 #define WORDS_PER_PAGE (PAGE / sizeof(uint64_t))
@@ -52,19 +54,6 @@ static void die(const char *what)
 {
     printf("agent: %s: %s\n", what, strerror(errno));
     exit(1);
-}
-
-/*
- * Word @i of stream(@seed): splitmix64, which can be entered anywhere and
- * doesn't compress. The host computes the same one (qtest/src/stream.rs).
- */
-static inline uint64_t stream(uint64_t seed, uint64_t i)
-{
-    uint64_t z = seed + (i + 1) * 0x9e3779b97f4a7c15ull;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
 }
 
 static void start(void *(*body)(void *), void *arg)

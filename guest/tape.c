@@ -39,6 +39,8 @@
 #include <scsi/sg.h>
 #include <unistd.h>
 
+#include "stream.h"
+
 #ifndef MTWEOFI
 #define MTWEOFI 35 /* as MTWEOF, without waiting; not in every libc's header */
 #endif
@@ -58,14 +60,10 @@ static const struct {
     { "lock", MTLOCK }, { "unlock", MTUNLOCK }, { "retension", MTRETEN },
 };
 
-/* Byte @i of the stream; see guest/agent.c. */
-static unsigned char stream(uint64_t i)
+/* Byte @i of stream(@seed). */
+static unsigned char byte(uint64_t i)
 {
-    uint64_t z = seed + (i / 8 + 1) * 0x9e3779b97f4a7c15ull;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return (z ^ (z >> 31)) >> (i % 8 * 8);
+    return stream(seed, i / 8) >> (i % 8 * 8);
 }
 
 static void transfer(int fd, const char *op, size_t length, long count)
@@ -80,7 +78,7 @@ static void transfer(int fd, const char *op, size_t length, long count)
         size_t i;
 
         for (i = 0; op[0] == 'w' && i < length; i++) {
-            buffer[i] = stream(position + i);
+            buffer[i] = byte(position + i);
         }
         n = op[0] == 'w' ? write(fd, buffer, length) : read(fd, buffer, length);
         if (n < 0) {
@@ -88,7 +86,7 @@ static void transfer(int fd, const char *op, size_t length, long count)
             break;
         }
         for (i = 0; op[0] == 'r' && i < (size_t)n; i++) {
-            if (buffer[i] != stream(position + i)) {
+            if (buffer[i] != byte(position + i)) {
                 end = "DIFFERS";
                 break;
             }

@@ -9,6 +9,10 @@ use std::path::Path;
 use annex_qtest::files::Dir;
 use annex_qtest::wait;
 use anyhow::{bail, ensure, Context, Result};
+use virtio_bindings::virtio_config::{VIRTIO_F_ACCESS_PLATFORM, VIRTIO_F_VERSION_1};
+use virtio_bindings::virtio_ring::{
+    VIRTIO_RING_F_INDIRECT_DESC, VRING_DESC_F_INDIRECT, VRING_DESC_F_NEXT, VRING_DESC_F_WRITE,
+};
 
 use crate::bare::{Bare, Ring};
 use crate::rig::SOON;
@@ -34,14 +38,14 @@ const SLOT: u64 = 0x2_0000;
 const SLOT_PARTS: u64 = 0x1000 - 16;
 
 /// Of a descriptor.
-const NEXT: u16 = 1;
-const WRITE: u16 = 2;
-const INDIRECT: u16 = 4;
+const NEXT: u16 = VRING_DESC_F_NEXT as u16;
+const WRITE: u16 = VRING_DESC_F_WRITE as u16;
+const INDIRECT: u16 = VRING_DESC_F_INDIRECT as u16;
 
-const F_INDIRECT: u64 = 1 << 28;
+const F_INDIRECT: u64 = 1 << VIRTIO_RING_F_INDIRECT_DESC;
 /// VERSION_1.
-pub const F_VERSION_1: u64 = 1 << 32;
-const F_ACCESS_PLATFORM: u64 = 1 << 33;
+pub const F_VERSION_1: u64 = 1 << VIRTIO_F_VERSION_1;
+const F_ACCESS_PLATFORM: u64 = 1 << VIRTIO_F_ACCESS_PLATFORM;
 
 /// What a descriptor of a request stands for.
 #[derive(Clone, Debug)]

@@ -27,8 +27,8 @@ inventory::submit! { Family(|add| {
 const ONE: usize = 1;
 const ALL: usize = 4;
 
-const F_CTRL_VQ: u64 = 1 << 17;
-const F_MQ: u64 = 1 << 22;
+const F_CTRL_VQ: u64 = 1 << virtio_bindings::virtio_net::VIRTIO_NET_F_CTRL_VQ;
+const F_MQ: u64 = 1 << virtio_bindings::virtio_net::VIRTIO_NET_F_MQ;
 
 fn pairs(dir: &Dir, iothread: bool, drivers: [usize; 3]) -> Result<()> {
     let features = (F_CTRL_VQ | F_MQ).to_string();

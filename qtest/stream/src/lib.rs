@@ -5,14 +5,16 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use rand_xoshiro::rand_core::{RngCore, SeedableRng};
+use rand_xoshiro::SplitMix64;
 use sha2::{Digest, Sha256};
 
-/// Word `index` of stream(`seed`): splitmix64, as in guest/agent.c.
+/// What splitmix64 adds to its state for each word.
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Word `index` of stream(`seed`): splitmix64, as in guest/stream.h.
 pub fn word(seed: u64, index: u64) -> u64 {
-    let mut z = seed.wrapping_add((index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    SplitMix64::seed_from_u64(seed.wrapping_add(index.wrapping_mul(STEP))).next_u64()
 }
 
 /// `length` bytes of stream(`seed`) from byte `from` on.
@@ -23,13 +25,11 @@ pub fn bytes(seed: u64, from: u64, length: usize) -> Vec<u8> {
 
 /// SHA-256, in hex, of the first `mib` MiB of stream(`seed`).
 pub fn sha256(seed: u64, mib: u64) -> String {
-    const WORDS_PER_MIB: u64 = (1 << 20) / 8;
     let mut digest = Sha256::new();
-    for block in 0..mib {
-        let words = block * WORDS_PER_MIB..(block + 1) * WORDS_PER_MIB;
-        let bytes: Vec<u8> = words
-            .flat_map(|index| word(seed, index).to_le_bytes())
-            .collect();
+    let mut words = SplitMix64::seed_from_u64(seed);
+    let mut bytes = vec![0; 1 << 20];
+    for _ in 0..mib {
+        words.fill_bytes(&mut bytes);
         digest.update(&bytes);
     }
     hex::encode(digest.finalize())

@@ -8,6 +8,7 @@
 use std::sync::atomic::{fence, Ordering};
 use std::sync::Arc;
 
+use virtio_bindings::virtio_ring;
 use vm_memory::{AtomicAccess, Bytes};
 
 use crate::area::Area;
@@ -16,11 +17,12 @@ use crate::layout::QueuePlace;
 /// Bytes of a descriptor.
 pub const DESCRIPTOR_LEN: u64 = 16;
 
-const DESC_F_NEXT: u16 = 1;
-const DESC_F_WRITE: u16 = 2;
-const DESC_F_INDIRECT: u16 = 4;
-const AVAIL_F_NO_INTERRUPT: u16 = 1;
-const USED_F_NO_NOTIFY: u16 = 1;
+// Fields of 16 bits; C's constants are wider.
+const DESC_F_NEXT: u16 = virtio_ring::VRING_DESC_F_NEXT as u16;
+const DESC_F_WRITE: u16 = virtio_ring::VRING_DESC_F_WRITE as u16;
+const DESC_F_INDIRECT: u16 = virtio_ring::VRING_DESC_F_INDIRECT as u16;
+const AVAIL_F_NO_INTERRUPT: u16 = virtio_ring::VRING_AVAIL_F_NO_INTERRUPT as u16;
+const USED_F_NO_NOTIFY: u16 = virtio_ring::VRING_USED_F_NO_NOTIFY as u16;
 
 /// What a descriptor says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

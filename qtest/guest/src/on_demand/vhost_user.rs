@@ -72,7 +72,7 @@ const GET_QUEUE_NUM: u32 = 17;
 const VERSION: u32 = 1;
 const REPLY: u32 = 1 << 2;
 const NEED_REPLY: u32 = 1 << 3;
-const F_VERSION_1: u64 = 1 << 32;
+const F_VERSION_1: u64 = 1 << virtio_bindings::virtio_config::VIRTIO_F_VERSION_1;
 const F_PROTOCOL_FEATURES: u64 = 1 << 30;
 const PROTOCOL_F_MQ: u64 = 1;
 

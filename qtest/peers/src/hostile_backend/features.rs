@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Feature bits: what it offers, and what no isolated device accepts.
 
+use virtio_bindings::virtio_blk::{
+    VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_MQ, VIRTIO_BLK_F_SEG_MAX,
+};
+
 pub use crate::vhost_user::features::{EVENT_IDX, PROTOCOL_FEATURES};
 use crate::vhost_user::features::{INDIRECT, VERSION_1};
 
-const SEG_MAX: u64 = 1 << 2;
-const BLK_SIZE: u64 = 1 << 6;
-const FLUSH: u64 = 1 << 9;
-const MQ: u64 = 1 << 12;
+const SEG_MAX: u64 = 1 << VIRTIO_BLK_F_SEG_MAX;
+const BLK_SIZE: u64 = 1 << VIRTIO_BLK_F_BLK_SIZE;
+const FLUSH: u64 = 1 << VIRTIO_BLK_F_FLUSH;
+const MQ: u64 = 1 << VIRTIO_BLK_F_MQ;
 
 /// What it can do.
 pub const OFFERED: u64 =

@@ -12,12 +12,15 @@ pub use ring::{Buffer, Chain, Ring, DESCRIPTOR};
 
 /// Feature bits of any device.
 pub mod features {
+    use virtio_bindings::virtio_config::VIRTIO_F_VERSION_1;
+    use virtio_bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC};
+
     /// RING_INDIRECT_DESC.
-    pub const INDIRECT: u64 = 1 << 28;
+    pub const INDIRECT: u64 = 1 << VIRTIO_RING_F_INDIRECT_DESC;
     /// RING_EVENT_IDX.
-    pub const EVENT_IDX: u64 = 1 << 29;
-    /// There are protocol features.
+    pub const EVENT_IDX: u64 = 1 << VIRTIO_RING_F_EVENT_IDX;
+    /// There are protocol features: vhost-user's own.
     pub const PROTOCOL_FEATURES: u64 = 1 << 30;
     /// VERSION_1.
-    pub const VERSION_1: u64 = 1 << 32;
+    pub const VERSION_1: u64 = 1 << VIRTIO_F_VERSION_1;
 }

@@ -5,16 +5,19 @@ use std::fs::File;
 use std::io::{Read, Write};
 
 use anyhow::{ensure, Context, Result};
+use virtio_bindings::virtio_ring::{
+    VRING_AVAIL_F_NO_INTERRUPT, VRING_DESC_F_INDIRECT, VRING_DESC_F_NEXT, VRING_DESC_F_WRITE,
+};
 
 use super::features::{EVENT_IDX, PROTOCOL_FEATURES};
 use super::wire::{Code, Message};
 use super::Memory;
 
-const NEXT: u16 = 1;
-const WRITE: u16 = 2;
-const INDIRECT: u16 = 4;
+const NEXT: u16 = VRING_DESC_F_NEXT as u16;
+const WRITE: u16 = VRING_DESC_F_WRITE as u16;
+const INDIRECT: u16 = VRING_DESC_F_INDIRECT as u16;
 /// In the avail ring's flags.
-const NO_INTERRUPT: u16 = 1;
+const NO_INTERRUPT: u16 = VRING_AVAIL_F_NO_INTERRUPT as u16;
 /// Of a descriptor.
 pub const DESCRIPTOR: u64 = 16;
 

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rand_xoshiro::rand_core::{RngCore, SeedableRng};
+use rand_xoshiro::SplitMix64;
 use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 
 use crate::bitmap::Bitmap;
@@ -38,14 +40,9 @@ pub fn header(version: u32, page_size: u64, bitmap_offset: u64, pages_offset: u6
 /// Fills `page` with bytes that depend on the block, the page's number and nothing else, and that
 /// are never all zero.
 pub fn fill_page(block: usize, number: u64, page: &mut [u8]) {
-    let mut state = (block as u64) << 48 | (number + 1);
-    for word in page.chunks_mut(8) {
-        // splitmix64
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word.copy_from_slice(&((mixed ^ (mixed >> 31)) | 1).to_ne_bytes()[..word.len()]);
+    let mut words = SplitMix64::seed_from_u64((block as u64) << 48 | (number + 1));
+    for bytes in page.chunks_mut(8) {
+        bytes.copy_from_slice(&(words.next_u64() | 1).to_ne_bytes()[..bytes.len()]);
     }
 }
 
