@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use annex_qtest::accel::{kvm_works, Accel};
+use annex_qtest::accel::Accel;
 use annex_qtest::error::Skip;
 use annex_qtest::files::Dir;
-use annex_qtest::qemu::Config;
+use annex_qtest::qemu::{kvm_works, Config};
 use annex_qtest::stream;
 use annex_qtest::trial::Family;
 use anyhow::{ensure, Result};
@@ -21,10 +21,7 @@ inventory::submit! { Family(|add| {
 }) }
 
 fn boots(dir: &Dir, accel: Accel) -> Result<()> {
-    let config = Config {
-        accel,
-        ..Config::new(512)?
-    };
+    let config = Config::with_accel(512, accel)?;
     let vm = config.boot("vm", dir)?;
 
     let limit = Duration::from_secs(60);
@@ -64,10 +61,7 @@ fn boots(dir: &Dir, accel: Accel) -> Result<()> {
 /// One CPU uses a device while another changes the memory map: it is always the
 /// device that answers. A machine's CPUs do that to each other while it boots.
 fn memory_map_changes(dir: &Dir) -> Result<()> {
-    let config = Config {
-        accel: Accel::Tcg,
-        ..Config::new(512)?
-    };
+    let config = Config::with_accel(512, Accel::Tcg)?;
     let vm = config.with(["-device", "edu"]).boot("vm", dir)?;
     // By vendor and device: QEMU's edu, whose first register is its identity, and
     // the VGA, below which everything else is mapped again when it goes and comes.

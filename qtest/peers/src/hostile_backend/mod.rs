@@ -2,11 +2,6 @@
 //! A vhost-user-blk back-end that does what it likes: a disk in RAM, served
 //! right until an attack's time has come.
 //!
-//!     hostile-backend --socket PATH [--attack NAME] [--after REQUESTS]
-//!                     [--mib SIZE] [--queues N] [--features BITS] [--seed N]
-//!                     [--canary TEXT]
-//!     hostile-backend --list
-//!
 //! What it is given, asked and able to do it tells on standard output, a fact
 //! a line. One connection at a time; it lives until it is killed.
 
@@ -17,20 +12,54 @@ mod random;
 mod report;
 mod session;
 
-use std::collections::HashMap;
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use clap::Parser;
 
 use crate::vhost_user::wire;
-use anyhow::{bail, Context, Result};
-
 use report::say;
 use session::{Plan, Session};
 
+/// A vhost-user-blk back-end that serves a disk in RAM right until an attack's
+/// time has come.
+#[derive(Parser)]
+#[command(name = "hostile-backend")]
+struct Arguments {
+    /// Name the attacks, and say what each does.
+    #[arg(long)]
+    list: bool,
+    /// Where to listen.
+    #[arg(long, required_unless_present = "list")]
+    socket: Option<PathBuf>,
+    /// What to do: see --list.
+    #[arg(long, default_value = "none")]
+    attack: String,
+    /// How many requests to serve right before it.
+    #[arg(long, default_value_t = 16)]
+    after: u64,
+    /// The disk's MiB.
+    #[arg(long, default_value_t = 64)]
+    mib: usize,
+    /// The device's queues.
+    #[arg(long, default_value_t = 1)]
+    queues: u16,
+    /// Feature bits to offer besides the usual.
+    #[arg(long, default_value_t = 0)]
+    features: u64,
+    /// For attacks that draw numbers.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What guest memory holds that it looks for.
+    #[arg(long, default_value = "ANNEX-CANARY")]
+    canary: String,
+}
+
 /// What the program does.
 pub fn main() -> ExitCode {
-    match run() {
+    match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("hostile-backend: {error:#}");
@@ -39,48 +68,29 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let mut options = HashMap::new();
-    while let Some(argument) = arguments.next() {
-        if argument == "--list" {
-            for attack in attacks::all() {
-                println!("{:24} {}", attack.name, attack.about);
-            }
-            return Ok(());
+fn run(arguments: Arguments) -> Result<()> {
+    if arguments.list {
+        for attack in attacks::all() {
+            println!("{:24} {}", attack.name, attack.about);
         }
-        let name = argument
-            .strip_prefix("--")
-            .with_context(|| format!("what is {argument}?"))?;
-        let value = arguments
-            .next()
-            .with_context(|| format!("{argument} needs a value"))?;
-        options.insert(name.to_owned(), value);
+        return Ok(());
     }
-    let socket = options
-        .remove("socket")
-        .context("--socket PATH is needed")?;
-    let name = options.remove("attack").unwrap_or_else(|| "none".into());
+    let name = arguments.attack;
     let attack = attacks::all()
         .find(|attack| attack.name == name)
         .with_context(|| format!("no attack {name}: see --list"))?;
     let mut plan = Plan {
         attack,
-        after: number(&mut options, "after", 16)?,
-        seed: number(&mut options, "seed", 1)?,
-        canary: options
-            .remove("canary")
-            .unwrap_or_else(|| "ANNEX-CANARY".into())
-            .into_bytes(),
-        queues: number(&mut options, "queues", 1)?,
-        features: number(&mut options, "features", 0)?,
+        after: arguments.after,
+        seed: arguments.seed,
+        canary: arguments.canary.into_bytes(),
+        queues: arguments.queues,
+        features: arguments.features,
         struck: false,
     };
-    let mut disk = disk::Disk::new(number(&mut options, "mib", 64)?);
-    if let Some(unknown) = options.keys().next() {
-        bail!("no option --{unknown}");
-    }
-    let listener = UnixListener::bind(&socket).with_context(|| socket.clone())?;
+    let mut disk = disk::Disk::new(arguments.mib);
+    let socket = arguments.socket.expect("clap requires it");
+    let listener = UnixListener::bind(&socket).with_context(|| socket.display().to_string())?;
     say("listening");
     loop {
         let (stream, _) = listener.accept()?;
@@ -90,15 +100,5 @@ fn run() -> Result<()> {
             Ok(()) => "disconnected".into(),
             Err(error) => format!("disconnected: {error:#}"),
         });
-    }
-}
-
-fn number<T: FromStr>(options: &mut HashMap<String, String>, name: &str, default: T) -> Result<T> {
-    match options.remove(name) {
-        None => Ok(default),
-        Some(text) => match text.parse() {
-            Ok(number) => Ok(number),
-            Err(_) => bail!("--{name} {text}: not a number"),
-        },
     }
 }

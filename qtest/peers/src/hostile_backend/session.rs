@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use anyhow::{ensure, Context, Result};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
-use crate::hostile_backend::attacks::{Attack, Load, Strike};
+use crate::hostile_backend::attacks::{Attack, Hit, Load, Strike, Then};
 use crate::hostile_backend::disk::Disk;
 use crate::hostile_backend::features as f;
 use crate::hostile_backend::random::Mutator;
@@ -32,24 +32,6 @@ pub struct Plan {
     pub features: u64,
     /// Whether an attack on a request was carried out.
     pub struck: bool,
-}
-
-/// A request that was carried out, and not given back yet.
-pub struct Hit {
-    /// Its queue.
-    pub queue: usize,
-    /// Itself.
-    pub chain: Chain,
-    /// Bytes written.
-    pub len: u32,
-}
-
-/// What becomes of a [`Hit`].
-pub enum Then {
-    /// It is given back with this length.
-    Give(u32),
-    /// The attack has done with it what it wanted.
-    Nothing,
 }
 
 /// The state of a connection.

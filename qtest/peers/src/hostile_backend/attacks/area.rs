@@ -5,9 +5,9 @@ use annex_qtest::stream;
 use anyhow::{Context, Result};
 use rustix::fs::{fallocate, fcntl_add_seals, ftruncate, FallocateFlags, SealFlags};
 
-use super::{Attack, Strike};
+use super::{Attack, Hit, Strike, Then};
 use crate::hostile_backend::report::say;
-use crate::hostile_backend::session::{Hit, Session, Then};
+use crate::hostile_backend::session::Session;
 use crate::vhost_user::Memory;
 
 pub const ALL: &[Attack] = &[

@@ -7,10 +7,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use anyhow::{Context, Result};
 use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 
-use super::{Attack, Strike};
+use super::{Attack, Hit, Strike, Then};
 use crate::hostile_backend::features::P_REACHING;
 use crate::hostile_backend::report::say;
-use crate::hostile_backend::session::{Hit, Session, Then};
+use crate::hostile_backend::session::Session;
 use crate::vhost_user::wire::to_qemu;
 use crate::vhost_user::Memory;
 

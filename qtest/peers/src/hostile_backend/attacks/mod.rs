@@ -12,9 +12,9 @@ mod used;
 
 use anyhow::Result;
 
-use crate::hostile_backend::session::{Hit, Session, Then};
+use crate::hostile_backend::session::Session;
 use crate::vhost_user::wire::{Code, Message};
-use crate::vhost_user::Memory;
+use crate::vhost_user::{Chain, Memory};
 
 /// An attack.
 #[derive(Clone, Copy)]
@@ -55,6 +55,24 @@ pub enum Strike {
     Message(Code, fn(&mut Session, &Message) -> Result<()>),
     /// Writes anything to anywhere, all the time.
     Random,
+}
+
+/// A request that was carried out, and not given back yet.
+pub struct Hit {
+    /// Its queue.
+    pub queue: usize,
+    /// Itself.
+    pub chain: Chain,
+    /// Bytes written.
+    pub len: u32,
+}
+
+/// What becomes of a [`Hit`].
+pub enum Then {
+    /// It is given back with this length.
+    Give(u32),
+    /// The attack has done with it what it wanted.
+    Nothing,
 }
 
 impl Attack {

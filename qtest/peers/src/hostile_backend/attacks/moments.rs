@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, Context, Result};
 use rustix::process::{getpid, kill_process, Signal};
 
-use super::{Attack, Strike};
+use super::{Attack, Hit, Strike, Then};
 use crate::hostile_backend::report::say;
-use crate::hostile_backend::session::{Hit, Session, Then};
+use crate::hostile_backend::session::Session;
 use crate::vhost_user::wire::{packet, to_qemu, Code, Message, VERSION};
 use crate::vhost_user::Memory;
 

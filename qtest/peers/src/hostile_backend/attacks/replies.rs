@@ -72,7 +72,7 @@ fn all_bits(session: &mut Session, message: &Message) -> Result<()> {
 }
 
 fn all_features(session: &mut Session, message: &Message) -> Result<()> {
-    const READ_ONLY: u64 = 1 << 5;
+    const READ_ONLY: u64 = 1 << virtio_bindings::virtio_blk::VIRTIO_BLK_F_RO;
     session.answer(message, !READ_ONLY)
 }
 

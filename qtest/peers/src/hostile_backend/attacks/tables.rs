@@ -4,8 +4,8 @@
 use annex_qtest::stream;
 use anyhow::{Context, Result};
 
-use super::{Attack, Load, Strike};
-use crate::hostile_backend::session::{Hit, Session, Then};
+use super::{Attack, Hit, Load, Strike, Then};
+use crate::hostile_backend::session::Session;
 use crate::vhost_user::Memory;
 use crate::vhost_user::DESCRIPTOR;
 
