@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A QEMU of one's own: started with three sockets, killed when dropped.
 
+use std::env;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
@@ -24,6 +26,11 @@ use crate::{spawn, wait};
 /// A guest boots in seconds; under TCG on a host with more to do than CPUs it
 /// may take minutes.
 pub const BOOT_LIMIT: Duration = Duration::from_secs(300);
+
+/// Under hardware virtualisation a guest is up in a second or two. A host
+/// that emulates its guests' kernel mode may open /dev/kvm and never get there.
+const KVM_BOOT_LIMIT: Duration = Duration::from_secs(8);
+
 /// What to start. Two machines made alike understand each other's snapshots.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -51,9 +58,14 @@ impl Config {
     /// A machine with `mib` MiB of anonymous RAM that boots the test guest in
     /// the QEMU under test, with the accelerator asked for.
     pub fn new(mib: u64) -> Result<Self> {
+        Self::with_accel(mib, Accel::wanted()?)
+    }
+
+    /// The same with this accelerator.
+    pub fn with_accel(mib: u64, accel: Accel) -> Result<Self> {
         Ok(Self {
             qemu: files::qemu()?,
-            accel: Accel::wanted()?,
+            accel,
             mib,
             backing: Backing::Anon,
             guest: Guest::usual()?,
@@ -154,7 +166,7 @@ impl Config {
             line.extend(["-device".into(), device.to_owned()]);
         }
         line.extend(self.args.iter().cloned());
-        if let Ok(events) = std::env::var("ANNEX_TRACE") {
+        if let Ok(events) = env::var("ANNEX_TRACE") {
             line.extend(["-trace".into(), events]);
         }
         if self.incoming {
@@ -213,6 +225,39 @@ impl Config {
     }
 }
 
+impl Accel {
+    /// What `ANNEX_ACCEL` asks for, TCG by default. KVM is probed first.
+    pub fn wanted() -> Result<Self> {
+        match env::var("ANNEX_ACCEL").as_deref() {
+            Err(_) | Ok("tcg") => Ok(Self::Tcg),
+            Ok("kvm") => kvm_works().map(|()| Self::Kvm).map_err(|why| {
+                MachineFailure(format!("ANNEX_ACCEL=kvm, but {why}: use tcg")).into()
+            }),
+            Ok(other) => {
+                Err(MachineFailure(format!("ANNEX_ACCEL={other}: it can be tcg or kvm")).into())
+            }
+        }
+    }
+}
+
+/// Whether a guest reaches user space under KVM here, or why not. Tried once.
+pub fn kvm_works() -> Result<(), String> {
+    static TRIED: OnceLock<Result<(), String>> = OnceLock::new();
+    TRIED
+        .get_or_init(|| {
+            if !Path::new("/dev/kvm").exists() {
+                return Err("there is no /dev/kvm".into());
+            }
+            probe_kvm().map_err(|error| format!("no guest gets up under KVM here ({error})"))
+        })
+        .clone()
+}
+
+fn probe_kvm() -> Result<()> {
+    let vm = Config::with_accel(256, Accel::Kvm)?.start("probe", &Dir::for_test("probe-kvm")?)?;
+    vm.console.wait_ready(KVM_BOOT_LIMIT)
+}
+
 /// A running QEMU and the three ways to talk to it.
 pub struct Vm {
     /// What its logs are called.
@@ -255,11 +300,16 @@ impl Vm {
     }
 
     /// Adds what these arguments would have added at the start: objects,
-    /// chardevs, netdevs and devices.
+    /// chardevs, netdevs, block nodes (in JSON) and devices.
     pub fn plug<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<()> {
         let mut args = args.into_iter();
         while let (Some(option), Some(value)) = (args.next(), args.next()) {
             let command = match option {
+                "-blockdev" => {
+                    self.qmp
+                        .execute("blockdev-add", serde_json::from_str(value)?)?;
+                    continue;
+                }
                 "-object" => "object_add",
                 "-chardev" => "chardev-add",
                 "-netdev" => "netdev_add",
