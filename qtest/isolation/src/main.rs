@@ -2,29 +2,29 @@
 //! vhost-user devices with memory-isolation=on in real guests: good back-ends,
 //! and one that attacks. Each file registers its own tests.
 
-mod away;
 mod backend;
 mod bare;
 mod blk;
 mod blocked;
 mod contact;
+mod device_start;
 mod devices;
 mod driver;
-mod endings;
 mod hostile;
 mod iommu;
-mod killed;
 mod large;
-mod lost;
+mod loss;
 mod migration;
 mod own_bar;
 mod pairs;
 mod plugged;
 mod random;
+mod reconnect;
 mod replies;
 mod rig;
+mod sigkill;
 mod sound;
-mod starts;
+mod stall;
 mod suspend;
 mod vtd;
 

@@ -9,8 +9,8 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::bare::Bare;
+use crate::device_start::{Kind, KINDS};
 use crate::rig::SOON;
-use crate::starts::{Kind, KINDS};
 
 inventory::submit! { Family(|add| {
     for &kind in KINDS {
