@@ -4,7 +4,8 @@
 //! demand. One test at a time has a machine, and gives back one that works.
 
 use std::fmt::Debug;
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -46,8 +47,15 @@ pub enum Left {
     Broken,
 }
 
-/// A snapshot, or the reason that there is none.
-type Made = Arc<OnceLock<Result<Snapshot, Arc<anyhow::Error>>>>;
+/// What machines of a kind begin with. The file has no name, and so no other
+/// program's run touches it, and it is gone when this one ends.
+struct Beginning {
+    snapshot: Snapshot,
+    _file: File,
+}
+
+/// A kind's, or the reason that there is none.
+type Made = Arc<OnceLock<Result<Beginning, Arc<anyhow::Error>>>>;
 
 /// The machines of a test program.
 pub struct Pool<K> {
@@ -116,7 +124,7 @@ impl<K: Kind> Pool<K> {
         }
         let made = self.made(kind);
         match made.get_or_init(|| self.make(kind).map_err(Arc::new)) {
-            Ok(snapshot) => snapshot.load(name, dir, Mode::OnDemand),
+            Ok(beginning) => beginning.snapshot.load(name, dir, Mode::OnDemand),
             Err(error) => {
                 let what = format!("no {kind:?} machine to start from: {error:#}");
                 Err(MachineFailure(what).into())
@@ -136,33 +144,29 @@ impl<K: Kind> Pool<K> {
         }
     }
 
-    fn make(&self, kind: K) -> Result<Snapshot> {
+    fn make(&self, kind: K) -> Result<Beginning> {
         let name = format!("{kind:?}").to_lowercase();
         let dir = Dir::for_test(&format!("{}/{name}", self.place))?;
         let vm = kind.config()?.boot(&name, &dir)?;
         kind.prepare(&vm)?;
-        Snapshot::save(vm, dir.file("snapshot"))
+        let file = tempfile::tempfile_in(dir.path())?;
+        let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+        let snapshot = Snapshot::save(vm, path.into())?;
+        Ok(Beginning {
+            snapshot,
+            _file: file,
+        })
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<(K, Vm)>> {
         self.idle.lock().expect("nothing panics holding it")
     }
 
-    /// Ends the machines that are left, and removes what they began with.
+    /// Ends the machines that are left.
     pub fn empty(&self) {
         for (_, vm) in self.idle().drain(..) {
             // Dropped, it is killed: by now no test depends on it.
             let _ = vm.quit();
-        }
-        for (_, made) in self
-            .saved
-            .lock()
-            .expect("nothing panics holding it")
-            .drain(..)
-        {
-            if let Some(Ok(snapshot)) = made.get() {
-                let _ = fs::remove_file(&snapshot.path);
-            }
         }
     }
 }

@@ -8,7 +8,7 @@ use annex_qtest::wait;
 use anyhow::{ensure, Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::drive::{Tab, Tape, LIMIT};
+use crate::drive::{Tape, WriteProtect, LIMIT};
 use crate::rig::{on_blank, SMALL, SMALL_CAPACITY, TAPE};
 use crate::simh;
 
@@ -181,7 +181,7 @@ fn tar_multi_volume(tape: &Tape) -> Result<()> {
             "cd /data/restored && tar -x -M -F /data/change -b 64 -f $T",
         ),
     ] {
-        tape.insert(&volumes[0], Tab::Open)?;
+        tape.insert(&volumes[0], WriteProtect::Off)?;
         tape.sh(&format!(
             "rm -f /data/wanted /data/done; ({command}; echo $? > /data/done) > /data/said 2>&1 &"
         ))?;
@@ -199,7 +199,7 @@ fn tar_multi_volume(tape: &Tape) -> Result<()> {
                 wanted == format!("{}", number + 1),
                 "tar wants {wanted:?}, {what}: {said}"
             );
-            tape.insert(volume, Tab::Open)?;
+            tape.insert(volume, WriteProtect::Off)?;
             tape.sh("rm /data/wanted; touch /data/changed")?;
         }
         let status = wait::until(&format!("tar to end, {what}"), LIMIT, || {

@@ -6,7 +6,7 @@ use annex_qtest::trial::Family;
 use anyhow::{ensure, Result};
 use serde_json::json;
 
-use crate::drive::{Tab, Tape, LIMIT};
+use crate::drive::{Tape, WriteProtect, LIMIT};
 use crate::rig::{on_blank, SMALL, SMALL_NAME, TAPE};
 use crate::simh;
 
@@ -39,7 +39,7 @@ fn empty_drive(tape: &Tape) -> Result<()> {
         status == 2 && text.contains("Medium not present"),
         "{status}: {text}"
     );
-    tape.insert(&tape.dir.file("blank.tap"), Tab::Open)?;
+    tape.insert(&tape.dir.file("blank.tap"), WriteProtect::Off)?;
     tape.does(&[
         ("w:100", "1 100"),
         ("rewind", "ok"),
@@ -53,7 +53,7 @@ fn empty_drive(tape: &Tape) -> Result<()> {
 fn changed_while_open(tape: &Tape) -> Result<()> {
     tape.start("w:5000:3 x:/data/go w:5000 w:5000 rewind s:1 w:700 weof")?;
     tape.answers(1)?;
-    tape.insert(&tape.blank("second.tap")?, Tab::Open)?;
+    tape.insert(&tape.blank("second.tap")?, WriteProtect::Off)?;
     let first = simh::tape(&tape.dir.file("blank.tap"))?;
     ensure!(
         first.len() == 3,
@@ -102,7 +102,7 @@ fn taken_out_while_open(tape: &Tape) -> Result<()> {
             "record {index} isn't what was written"
         );
     }
-    tape.insert(&tape.dir.file("blank.tap"), Tab::Open)?;
+    tape.insert(&tape.dir.file("blank.tap"), WriteProtect::Off)?;
     tape.mt("rewind")?;
     tape.does(&[("s:0", ""), ("r:5000:3", "3 15000")])
 }
@@ -111,7 +111,7 @@ fn taken_out_while_open(tape: &Tape) -> Result<()> {
 fn taken_out_in_a_transfer(tape: &Tape) -> Result<()> {
     let image = tape.dir.file("blank.tap");
     for round in 0..3 {
-        tape.insert(&image, Tab::Open)?;
+        tape.insert(&image, WriteProtect::Off)?;
         tape.mt("rewind")?;
         tape.start("s:8 w:60000:100000")?;
         annex_qtest::wait::until("the image to grow", LIMIT, || {
@@ -209,7 +209,7 @@ fn step_by_step(tape: &Tape) -> Result<()> {
     qmp.execute("blockdev-del", json!({ "node-name": "second" }))?;
     let found = simh::tape(&second)?;
     ensure!(found.len() == 2, "{found:?}");
-    tape.insert(&tape.dir.file("blank.tap"), Tab::Open)?;
+    tape.insert(&tape.dir.file("blank.tap"), WriteProtect::Off)?;
     tape.does(&[("s:0", ""), ("r:512:2", "2 200"), ("R:512", "1 0")])
 }
 
@@ -243,7 +243,7 @@ fn write_protected(tape: &Tape) -> Result<()> {
     tape.does(&[("w:1000:3", "3 3000"), ("weof", "ok")])?;
     tape.remove()?;
     let before = std::fs::read(&image)?;
-    tape.insert(&image, Tab::Closed)?;
+    tape.insert(&image, WriteProtect::On)?;
     let status = tape.mt("status")?;
     ensure!(status.contains("WR_PROT"), "{status}");
     let said = tape.sh_fails("dd if=/dev/zero of=$T count=1 2>&1")?;
@@ -272,7 +272,7 @@ fn write_protected(tape: &Tape) -> Result<()> {
         "a write-protected cartridge was written to"
     );
     // And the other way round.
-    tape.insert(&image, Tab::Open)?;
+    tape.insert(&image, WriteProtect::Off)?;
     let status = tape.mt("status")?;
     ensure!(!status.contains("WR_PROT"), "{status}");
     tape.does(&[("eod", "ok"), ("w:10", "1 10"), ("tell", "5")])
@@ -289,7 +289,7 @@ fn host_adds_to_it(tape: &Tape) -> Result<()> {
     objects[7] = simh::Object::Record(annex_qtest::stream::bytes(5, 0, 333));
     objects.push(simh::Object::Record(annex_qtest::stream::bytes(6, 0, 444)));
     std::fs::write(&image, simh::image(&objects))?;
-    tape.insert(&image, Tab::Open)?;
+    tape.insert(&image, WriteProtect::Off)?;
     tape.does(&[
         ("seek:7", "ok"),
         ("s:5", ""),

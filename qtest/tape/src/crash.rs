@@ -8,8 +8,8 @@ use annex_qtest::wait;
 use anyhow::{ensure, Result};
 
 use crate::archives::{digest, make_tree};
-use crate::drive::{Tab, Tape, LIMIT};
-use crate::rig::{boot, config, with_machine, Machine, TAPE};
+use crate::drive::{Tape, WriteProtect, LIMIT};
+use crate::rig::{drive, node, plugged, with_machine, Machine, TAPE};
 use crate::simh::{self, Object};
 
 inventory::submit! { Family(|add| {
@@ -40,7 +40,7 @@ fn in_a_tar(dir: &Dir) -> Result<()> {
 
     with_machine(Machine::Virtio, dir, |vm| {
         let tape = Tape::find(vm, dir, TAPE)?;
-        tape.insert(&image, Tab::Open)?;
+        tape.insert(&image, WriteProtect::Off)?;
         tape.sh("rm -rf /data/restored; mkdir /data/restored; mt -f $T asf 0; tar -xf $T -C /data/restored")?;
         let found = digest(&tape, "restored/tree")?;
         ensure!(found == wanted, "restored {found}, not {wanted}");
@@ -95,7 +95,7 @@ fn in_an_overwrite(dir: &Dir) -> Result<()> {
     Ok(())
 }
 
-/// Boots a guest with a tape, has `work` begin something that writes on and
+/// Starts a guest with a tape, has `work` begin something that writes on and
 /// tell how long the image is to get, and kills QEMU then. The image, and
 /// whatever else `work` answered.
 fn killed<T>(
@@ -104,11 +104,7 @@ fn killed<T>(
 ) -> Result<(std::path::PathBuf, T)> {
     let image = dir.file("tape.tap");
     std::fs::File::create(&image)?;
-    let drive = format!("if=none,id=d0,format=raw,file={}", image.display());
-    let config = config()?
-        .with(["-drive", &drive, "-device", "virtio-scsi-pci"])
-        .with(["-device", "scsi-tape,id=tape,product=tape,drive=d0"]);
-    let vm = boot(&config, "killed", dir)?;
+    let vm = plugged(&drive(&node(&image, "raw"), ""), "killed", dir)?;
     let (answer, length) = work(&Tape::find(&vm, dir, TAPE)?)?;
     wait::until("the image to grow", LIMIT, || {
         Ok((image.metadata()?.len() > length).then_some(()))

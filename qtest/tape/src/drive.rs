@@ -30,23 +30,25 @@ pub struct Tape<'a> {
     environment: String,
 }
 
-/// What is written on a cartridge may be changed, or not.
+/// A cartridge's tab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tab {
+pub enum WriteProtect {
     /// Writable.
-    Open,
-    /// Write-protected.
-    Closed,
+    Off,
+    /// Read only.
+    On,
 }
 
 impl<'a> Tape<'a> {
-    /// The drive `id` of `vm`, which has its id as its product name.
+    /// The drive `id` of `vm`, which has its id as its product name. One that was
+    /// just plugged in gets its nodes one after the other.
     pub fn find(vm: &'a Vm, dir: &'a Dir, id: &str) -> Result<Self> {
         let found = wait::until(&format!("the guest to see drive {id}"), FOUND_LIMIT, || {
             let command = format!(
                 "cd /sys/class/scsi_tape; for n in nst*[0-9]; do \
-                 read model < $n/device/model; [ \"$model\" != {id} ] || \
-                 echo $n $(ls $n/device/scsi_generic); done"
+                 read model < $n/device/model && [ \"$model\" = {id} ] && \
+                 sg=$(ls $n/device/scsi_generic) && [ -c /dev/$n -a -c /dev/$sg ] && \
+                 echo $n $sg; done 2> /dev/null; true"
             );
             let text = vm.agent.sh(&command)?;
             std::thread::sleep(Duration::from_millis(if text.is_empty() { 200 } else { 0 }));
@@ -186,13 +188,13 @@ impl<'a> Tape<'a> {
     }
 
     /// Puts a cartridge in; what was in the drive goes.
-    pub fn insert(&self, image: &Path, tab: Tab) -> Result<()> {
-        let mode = match tab {
-            Tab::Open => "read-write",
-            Tab::Closed => "read-only",
+    pub fn insert(&self, image: &Path, write_protect: WriteProtect) -> Result<()> {
+        let mode = match write_protect {
+            WriteProtect::Off => "read-write",
+            WriteProtect::On => "read-only",
         };
         self.dir.log(format!(
-            "{}: insert {} ({tab:?})",
+            "{}: insert {} (write protection {write_protect:?})",
             self.vm.name,
             image.display()
         ));

@@ -13,7 +13,7 @@ use anyhow::{ensure, Result};
 use serde_json::{json, Value};
 
 use crate::drive::{Tape, LIMIT};
-use crate::rig::{boot, config, TAPE};
+use crate::rig::{drive, node, plugged, TAPE};
 use crate::simh;
 
 inventory::submit! { Family(|add| {
@@ -35,11 +35,7 @@ fn with_rules(dir: &Dir, rules: &Value, policy: &str) -> Result<Vm> {
             "image": { "driver": "file", "filename": image },
         },
     });
-    let tape = format!("scsi-tape,id=tape,product=tape,drive=d0,{policy}");
-    let config = config()?
-        .with(["-blockdev", &node.to_string(), "-device", "virtio-scsi-pci"])
-        .with(["-device", &tape]);
-    boot(&config, "vm", dir)
+    plugged(&drive(&node, &format!(",{policy}")), "vm", dir)
 }
 
 /// Waits until I/O has failed and stopped the VM.
@@ -175,10 +171,7 @@ impl Drop for SmallFileSystem<'_> {
 /// A machine whose tape is the file `image`.
 fn with_image(dir: &Dir, image: &Path, policy: &str) -> Result<Vm> {
     std::fs::File::create(image)?;
-    let drive = format!("if=none,id=d0,format=raw,file={}", image.display());
-    let tape = format!("scsi-tape,id=tape,product=tape,drive=d0{policy}");
-    let config = config()?.with(["-drive", &drive, "-device", "virtio-scsi-pci"]);
-    boot(&config.with(["-device", &tape]), "vm", dir)
+    plugged(&drive(&node(image, "raw"), policy), "vm", dir)
 }
 
 /// By default a full host stops the VM; when there is room again it goes on.

@@ -6,7 +6,7 @@ use annex_qtest::trial::Family;
 use anyhow::{ensure, Result};
 
 use crate::archives::{digest, make_tree};
-use crate::drive::{Tab, Tape};
+use crate::drive::{Tape, WriteProtect};
 use crate::rig::{boot, config, on_blank, TAPE};
 use crate::simh::{self, Object};
 
@@ -84,7 +84,7 @@ fn put(tape: &Tape, image: &[u8]) -> Result<()> {
     let path = tape.dir.file("others.tap");
     tape.remove()?;
     std::fs::write(&path, image)?;
-    tape.insert(&path, Tab::Open)
+    tape.insert(&path, WriteProtect::Off)
 }
 
 fn simh_image(tape: &Tape) -> Result<()> {

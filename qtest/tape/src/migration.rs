@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use annex_qtest::files::Dir;
 use annex_qtest::migrate;
-use annex_qtest::qemu::Config;
+use annex_qtest::qemu::{Config, Vm};
 use annex_qtest::snapshot::{self, Mode};
 use annex_qtest::trial::Family;
 use annex_qtest::wait;
@@ -16,7 +16,7 @@ use anyhow::{ensure, Context, Result};
 
 use crate::archives::{digest, make_tree, sha256};
 use crate::drive::{Tape, LIMIT};
-use crate::rig::{boot, config, TAPE};
+use crate::rig::{boot, config, drive, node, plugged, TAPE};
 use crate::simh;
 
 inventory::submit! { Family(|add| {
@@ -26,12 +26,14 @@ inventory::submit! { Family(|add| {
     add("tape/migration/savevm".into(), Box::new(savevm));
 }) }
 
-/// A machine with the image, of that format, in its drive.
-fn machine(image: &Path, format: &str) -> Result<Config> {
-    let drive = format!("if=none,id=d0,format={format},file={}", image.display());
-    Ok(config()?
-        .with(["-drive", &drive, "-device", "virtio-scsi-pci"])
-        .with(["-device", "scsi-tape,id=tape,product=tape,drive=d0"]))
+/// A machine with the image in its drive, as it is where a guest arrives.
+fn machine(image: &Path) -> Result<Config> {
+    Ok(config()?.with(drive(&node(image, "raw"), "").iter().map(String::as_str)))
+}
+
+/// The same, where a guest starts out.
+fn source(image: &Path, format: &str, name: &str, dir: &Dir) -> Result<Vm> {
+    plugged(&drive(&node(image, format), ""), name, dir)
 }
 
 fn blank(dir: &Dir) -> Result<std::path::PathBuf> {
@@ -43,8 +45,8 @@ fn blank(dir: &Dir) -> Result<std::path::PathBuf> {
 /// In the middle of a tar the guest goes on elsewhere, with the same image.
 fn live(dir: &Dir) -> Result<()> {
     let image = blank(dir)?;
-    let config = machine(&image, "raw")?;
-    let vm = boot(&config, "source", dir)?;
+    let config = machine(&image)?;
+    let vm = source(&image, "raw", "source", dir)?;
     let tape = Tape::find(&vm, dir, TAPE)?;
     begin_tars(&tape)?;
     let there = migrate::live(&vm, &config, "destination", dir)?;
@@ -57,8 +59,8 @@ fn live(dir: &Dir) -> Result<()> {
 /// Twice, the second time into a new machine on the first one's host.
 fn there_and_back(dir: &Dir) -> Result<()> {
     let image = blank(dir)?;
-    let config = machine(&image, "raw")?;
-    let first = boot(&config, "first", dir)?;
+    let config = machine(&image)?;
+    let first = source(&image, "raw", "first", dir)?;
     let tape = Tape::find(&first, dir, TAPE)?;
     tape.mt("setblk 1024")?;
     begin_tars(&tape)?;
@@ -119,7 +121,7 @@ fn check_tars(tape: &Tape, image: &Path) -> Result<()> {
 /// The tape in a snapshot is where it was, and the annex's other feature
 /// brings the guest back.
 fn snapshot_on_demand(dir: &Dir) -> Result<()> {
-    let config = machine(&blank(dir)?, "raw")?;
+    let config = machine(&blank(dir)?)?;
     let vm = boot(&config, "source", dir)?;
     let tape = Tape::find(&vm, dir, TAPE)?;
     tape.does(&[
@@ -163,7 +165,7 @@ fn savevm(dir: &Dir) -> Result<()> {
         .status()
         .with_context(|| tool.display().to_string())?;
     ensure!(made.success(), "qemu-img: {made}");
-    let vm = boot(&machine(&image, "qcow2")?, "vm", dir)?;
+    let vm = source(&image, "qcow2", "vm", dir)?;
     let tape = Tape::find(&vm, dir, TAPE)?;
     tape.does(&[
         ("s:1", ""),

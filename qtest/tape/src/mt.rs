@@ -306,7 +306,7 @@ fn partitions(tape: &Tape) -> Result<()> {
     tape.sh_fails("mt -f $T setpartition 2")?;
 
     // The cartridge keeps them.
-    tape.insert(&tape.dir.file("blank.tap"), crate::drive::Tab::Open)?;
+    tape.insert(&tape.dir.file("blank.tap"), crate::drive::WriteProtect::Off)?;
     tape.mt("partseek 1 1")?;
     tape.does(&[
         ("R:4096", "1 2000"),
@@ -370,7 +370,7 @@ fn defaults(tape: &Tape) -> Result<()> {
             ensure!(found == wanted, "{operation}: {file} is {found}");
         }
     }
-    tape.insert(&tape.blank("other.tap")?, crate::drive::Tab::Open)?;
+    tape.insert(&tape.blank("other.tap")?, crate::drive::WriteProtect::Off)?;
     let status = tape.mt("status")?;
     ensure!(status.contains("Tape block size 2048 bytes"), "{status}");
     ensure!(page(tape, 0x0f)?[2] & 0x80 == 0, "compression is still on");

@@ -2,13 +2,16 @@
 //! Guests that many tests share, one test at a time: a boot takes seconds, a
 //! test often less. A test that fails takes its guest down with it.
 
+use std::path::Path;
+
 use annex_qtest::files::{Dir, Guest};
 use annex_qtest::pool::{Kind, Left, Pool};
 use annex_qtest::qemu::{Config, Vm};
 use annex_qtest::trial::Body;
 use anyhow::Result;
+use serde_json::{json, Value};
 
-use crate::drive::{Tab, Tape};
+use crate::drive::{Tape, WriteProtect};
 
 /// Capacity of the drive [`SMALL`].
 pub const SMALL_CAPACITY: u64 = 8 << 20;
@@ -28,6 +31,8 @@ pub const SERIAL: &str = "ANNEX-0001";
 /// The machines there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Machine {
+    /// None: what tests of one machine plug theirs into.
+    Plain,
     /// [`TAPE`] and [`SMALL`] on virtio-scsi.
     Virtio,
     /// A drive on each HBA, see [`crate::hbas`].
@@ -63,6 +68,7 @@ static POOL: Pool<Machine> = Pool::new("tape/machines");
 impl Kind for Machine {
     fn config(self) -> Result<Config> {
         match self {
+            Self::Plain => config(),
             Self::Virtio => virtio(),
             Self::Hbas => crate::hbas::config(),
         }
@@ -71,7 +77,7 @@ impl Kind for Machine {
     fn prepare(self, vm: &Vm) -> Result<()> {
         vm.agent.ask("tick 10000")?;
         match self {
-            Self::Virtio => Ok(()),
+            Self::Plain | Self::Virtio => Ok(()),
             Self::Hbas => crate::hbas::complete(vm),
         }
     }
@@ -92,6 +98,38 @@ pub fn with_machine(kind: Machine, dir: &Dir, body: impl FnOnce(&Vm) -> Result<(
     let vm = POOL.take(kind, dir)?;
     let result = body(&vm).map(|()| Left::Clean);
     POOL.give_back(kind, vm, dir, result)
+}
+
+/// The arguments for a drive, [`TAPE`], with these options, that holds the block
+/// node "d0" given in JSON.
+pub fn drive(node: &Value, options: &str) -> Vec<String> {
+    let tape = format!("scsi-tape,id={TAPE},product={TAPE},drive=d0{options}");
+    let hba = "virtio-scsi-pci";
+    [
+        "-blockdev",
+        &node.to_string(),
+        "-device",
+        hba,
+        "-device",
+        &tape,
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// The block node "d0": an image in this format.
+pub fn node(image: &Path, format: &str) -> Value {
+    json!({
+        "node-name": "d0", "driver": format,
+        "file": { "driver": "file", "filename": image },
+    })
+}
+
+/// A machine of a test's own, that has these arguments plugged in.
+pub fn plugged(args: &[String], name: &str, dir: &Dir) -> Result<Vm> {
+    let vm = POOL.start(Machine::Plain, name, dir)?;
+    vm.plug(args.iter().map(String::as_str))?;
+    Ok(vm)
 }
 
 /// Ends the machines that are left.
@@ -118,7 +156,7 @@ pub fn on_blank(id: &'static str, body: fn(&Tape) -> Result<()>) -> Body {
 
 /// Does `body` with a blank cartridge, in variable block mode.
 pub fn with_blank(tape: &Tape, body: impl FnOnce(&Tape) -> Result<()>) -> Result<()> {
-    tape.insert(&tape.blank("blank.tap")?, Tab::Open)?;
+    tape.insert(&tape.blank("blank.tap")?, WriteProtect::Off)?;
     tape.mt("setblk 0")?;
     body(tape)?;
     tape.remove()

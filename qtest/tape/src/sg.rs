@@ -8,7 +8,7 @@
 use annex_qtest::trial::Family;
 use anyhow::{ensure, Context, Result};
 
-use crate::drive::{Tab, Tape};
+use crate::drive::{Tape, WriteProtect};
 use crate::rig::{on_blank, SERIAL, TAPE};
 
 inventory::submit! { Family(|add| {
@@ -267,7 +267,7 @@ fn attributes(tape: &Tape) -> Result<()> {
     tape.does(&[("w:100", "1 100"), ("weof", "ok")])?;
     let image = tape.dir.file("blank.tap");
     tape.remove()?;
-    tape.insert(&image, Tab::Open)?;
+    tape.insert(&image, WriteProtect::Off)?;
     // Takes the unit attention.
     tape.mt("rewind")?;
     has(&tape.sh(read)?, &["written in the guest"])?;
@@ -276,7 +276,7 @@ fn attributes(tape: &Tape) -> Result<()> {
     let found = crate::simh::tape(&image)?;
     ensure!(found.len() == 2, "{found:?}");
     // Another cartridge doesn't have it.
-    tape.insert(&tape.blank("other.tap")?, Tab::Open)?;
+    tape.insert(&tape.blank("other.tap")?, WriteProtect::Off)?;
     tape.mt("rewind")?;
     let other = tape.run(read)?.1;
     ensure!(!other.contains("written in the guest"), "{other}");
