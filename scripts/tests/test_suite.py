@@ -131,6 +131,15 @@ class Tiers(Scrap):
         self.assertIsNone(self.left_out('guest', 'a-test -p /x/y'))
         self.assertIsNone(self.left_out('qtests', 'a-test -p /x/y', 'all'))
 
+    def test_a_test_of_a_program(self):
+        self.write('scripts/only-in-check-all', 'qtests a -s /x/y: twice\n')
+        line = ['a', '-p', '/x']
+        self.assertEqual(programs.skips(self.top, line), ['-s', '/x/y'])
+        self.assertEqual(programs.skips(self.top, ['a', '-p', '/z']), [])
+        self.assertEqual(programs.skips(self.top, ['b', '-p', '/x']), [])
+        with mock.patch.dict(os.environ, {tiers.VARIABLE: 'all'}):
+            self.assertEqual(programs.skips(self.top, line), [])
+
     def test_a_reason_is_needed(self):
         self.LIST = 'guest boot/kvm\n'
         with self.assertRaises(ValueError):
@@ -139,7 +148,13 @@ class Tiers(Scrap):
     def test_lines_for_qtests_match_something(self):
         lines = [' '.join(line) for line in programs.lines(TOP)]
         for stage, pattern, _ in tiers.listed(TOP):
-            if stage == 'qtests':
+            if stage != 'qtests':
+                continue
+            program, skips, test = pattern.partition(' -s ')
+            if skips:
+                self.assertIn(test.rpartition('/')[0], [line.rpartition(' ')[2] for line in
+                                                        lines if line.startswith(program)])
+            else:
                 self.assertIn(pattern, lines)
 
 
