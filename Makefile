@@ -31,14 +31,14 @@ check-qtest: all ## run QEMU's own qtest suite
 bench: bench-snapshot bench-tape bench-isolation ## run every bench
 
 bench-snapshot: all guest ## measure starting from a snapshot; writes into docs/
-	scripts/bench-snapshot
+	scripts/bench snapshot
 
 bench-tape: all guest ## measure the tape drive beside a disk; writes into docs/
-	scripts/bench-tape
+	scripts/bench tape
 
 bench-isolation: all guest ## measure an isolated back-end beside one that isn't; writes into docs/
 	scripts/backends
-	scripts/bench-isolation
+	scripts/bench isolation
 
 export: ## write the branch annex of build/qemu-src into patches/ [FOLDER=for new commits]
 	scripts/series export $(if $(FOLDER),--folder $(FOLDER))

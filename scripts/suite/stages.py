@@ -189,9 +189,10 @@ def guest():
     return call('cargo', 'test', '--locked', '--no-fail-fast', *of_folder('qtest'))
 
 
-@stage('the benches at a smoke size', lane='alone', form='tap',
-       needs=('build', 'images', 'trials', 'backends'))
+@stage('the benches, a row of each table; in make check-all every case',
+       lane='alone', form='tap', needs=('build', 'images', 'trials', 'backends'))
 def bench():
+    size = '--smoke' if tiers.everything() else '--row'
     return programs.run([
-        programs.Program(name, [TOP / 'scripts' / f'bench-{name}', '--smoke'], plain=True)
+        programs.Program(name, [TOP / 'scripts/bench', name, size], plain=True)
         for name in ('snapshot', 'tape', 'isolation')])

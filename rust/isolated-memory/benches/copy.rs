@@ -2,15 +2,13 @@
 //! The copy engine beside memcpy for the same scatter-gather lists, and whole requests beside the
 //! copying that they can't do without, in one run.
 //!
-//!     cargo bench -p isolated-memory [-- --smoke]
+//!     cargo bench -p isolated-memory [-- --help]
 //!
 //! Ours and the rival take turns, after a round that doesn't count. What is shown is the median,
 //! the spread, (longest - shortest) / median, and the median of the rounds' ratios, so that
 //! another load on the machine, which slows down both, tells little. Each list is copied over and
 //! over between the same places, so short ones are measured in the caches and long ones out of
-//! them, and so is the rival. --smoke is a quick look at whether it all works.
-//!
-//! The same goes to isolated-memory.csv in cargo's target folder, below tmp.
+//! them, and so is the rival.
 
 #![allow(unsafe_code)]
 #![allow(clippy::single_range_in_vec_init)] // lists of ranges
@@ -19,7 +17,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bench_report::{Report, Rounds};
+use bench_report::{Report, Rounds, Target};
+use clap::Parser;
 use isolated_memory::copy::copy;
 use isolated_memory::testing::{Backend, Guest, GuestRequest};
 use isolated_memory::{Area, Layout, Options, Queue, QueueSpec, Request};
@@ -144,7 +143,8 @@ fn engine(report: &mut Report, list: &List, rounds: usize, bytes: usize) {
             .skip(1);
         let mib = (repeat * len) as f64 / f64::from(1 << 20);
         let name = format!("{}, {direction}", list.name);
-        report.ratio(&name, mib, &Rounds::new(rounds), Some(0.9));
+        let target = Some(Target::AtLeast(0.9));
+        report.ratio(&name, mib, &Rounds::new(rounds), target);
     }
 }
 
@@ -182,10 +182,20 @@ fn whole(report: &mut Report, name: &str, request: GuestRequest, rounds: usize, 
     report.cost(name, count as f64, &Rounds::new(rounds));
 }
 
+/// The copy engine beside memcpy
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    report: bench_report::Args,
+}
+
 fn main() {
-    let smoke = std::env::args().any(|arg| arg == "--smoke");
-    let (rounds, bytes) = if smoke { (3, 1 << 20) } else { (301, 8 << 20) };
-    let mut report = Report::new("isolated-memory", env!("CARGO_TARGET_TMPDIR"), smoke);
+    let Arguments { report: args } = Arguments::parse();
+    let (rounds, bytes) = match args.smoke {
+        true => (3, 1 << 20),
+        false => (301, 8 << 20),
+    };
+    let mut report = Report::new("isolated-memory", env!("CARGO_TARGET_TMPDIR"), &args);
     for list in lists() {
         engine(&mut report, &list, rounds, bytes);
     }

@@ -2,9 +2,11 @@
 //! How fast faults are answered and memory is filled, each beside its rival in the same run:
 //! a bare userfaultfd loop, and an eager load.
 //!
-//! `cargo bench -p mapped-ram [-- MIB [ROUNDS]]`, by default 512 MiB, 5 rounds. The snapshot is in
-//! the page cache, except in the rows that say cold. Prints the median of the rounds and their
-//! spread.
+//!     cargo bench -p mapped-ram [-- --help]
+//!
+//! The snapshot is in the page cache, except in the rows that say cold. Ours and the rival take
+//! turns; what is shown is the median of the rounds, their spread, (longest - shortest) / median,
+//! and the median of the rounds' ratios.
 
 #![allow(unsafe_code)]
 
@@ -18,6 +20,8 @@ use std::sync::mpsc::{channel, Sender};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use bench_report::{quantile, Report, Rounds, Spread, Target};
+use clap::Parser;
 use mapped_ram::bitmap::Bitmap;
 use mapped_ram::memory::Kind;
 use mapped_ram::service::{BlockSpec, Config, Latency, Observer, RamLoad, Stats};
@@ -32,11 +36,27 @@ const FAULT: Duration = Duration::from_nanos(2500);
 /// Touches in a round of the idle measurement.
 const TOUCHES: u64 = 8000;
 
+/// A load on demand beside a bare userfaultfd loop and an eager load
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    report: bench_report::Args,
+    /// The snapshot's RAM in MiB, 512 unless --smoke
+    #[arg(long)]
+    mib: Option<u64>,
+    /// How often each is done, 5 times unless --smoke
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: Option<u64>,
+}
+
 fn main() {
-    // cargo passes --bench.
-    let mut numbers = std::env::args().filter_map(|arg| arg.parse::<u64>().ok());
-    let pages = (numbers.next().unwrap_or(512) << 20) / PAGE;
-    let rounds = numbers.next().unwrap_or(5);
+    let arguments = Arguments::parse();
+    let (mib, rounds) = match arguments.report.smoke {
+        true => (64, 2),
+        false => (512, 5),
+    };
+    let pages = (arguments.mib.unwrap_or(mib) << 20) / PAGE;
+    let rounds = arguments.rounds.unwrap_or(rounds);
 
     let mut all = Bitmap::new(pages);
     all.set(0..pages);
@@ -47,97 +67,103 @@ fn main() {
     let dense = Snapshot::in_file(tempfile::tempfile().expect("a file"), &[("ram", all)]);
     let sparse = Snapshot::in_file(tempfile::tempfile().expect("a file"), &[("ram", scattered)]);
 
-    println!(
-        "{} MiB in the page cache, {rounds} rounds\n",
-        (pages * PAGE) >> 20
-    );
-    latency(&dense, rounds);
-    println!();
-    throughput(&dense, &sparse, rounds);
+    let mut report = Report::new("mapped-ram", env!("CARGO_TARGET_TMPDIR"), &arguments.report);
+    idle_faults(&mut report, &dense, rounds);
+    busy_faults(&mut report, &dense, rounds);
+    for threads in [1, 2] {
+        whole_loads(&mut report, &dense, &sparse, threads, rounds);
+    }
+    report.save();
 }
 
-fn latency(snapshot: &Snapshot, rounds: u64) {
-    println!("demand faults, µs                       seen by who waits          by the handler");
-    println!("                                   median     p99 (medians)       median     p99");
-    let row = |name: &str, measure: &dyn Fn() -> (Vec<Duration>, Latency)| {
-        let (mut medians, mut p99s, mut handler) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..rounds {
-            let (mut times, latency) = measure();
-            times.sort_unstable();
-            medians.push(quantile(&times, 50));
-            p99s.push(quantile(&times, 99));
-            handler.push((latency.median_ns, latency.p99_ns));
-        }
-        medians.sort_unstable();
-        p99s.sort_unstable();
-        handler.sort_unstable();
-        let us = |time: Duration| time.as_nanos() as f64 / 1e3;
-        let (median, p99) = (us(quantile(&medians, 50)), us(quantile(&p99s, 50)));
-        let spread = format!(
-            "({:.1} to {:.1})",
-            us(medians[0]),
-            us(medians[medians.len() - 1])
-        );
-        let (handled, handled_p99) = handler[handler.len() / 2];
-        let (handled, handled_p99) = (handled as f64 / 1e3, handled_p99 as f64 / 1e3);
-        println!("{name:32} {median:8.1} {p99:7.1} {spread:16} {handled:8.1} {handled_p99:7.1}");
-        (median, p99, handled_p99 / handled)
+/// Faults while nothing else goes on, beside those of the bare loop.
+fn idle_faults(report: &mut Report, snapshot: &Snapshot, rounds: u64) {
+    let sorted = |mut times: Vec<Duration>| {
+        times.sort_unstable();
+        times
     };
-    let (bare, ..) = row("bare loop, idle", &|| {
-        (bare_loop(snapshot), Latency::default())
-    });
-    let (ours, ..) = row("the service, idle", &|| idle(snapshot));
-    let (busy, busy_p99, handler) = row("the service, background loading", &|| busy(snapshot));
-    println!("idle median over the bare loop's: {:.2}", ours / bare);
-    println!(
-        "while loading, p99 over the median: {:.1}, in the handler {handler:.1}",
-        busy_p99 / busy
-    );
+    let rounds: Vec<_> = (0..rounds)
+        .map(|_| {
+            let (ours, handler) = idle(snapshot);
+            (sorted(ours), handler, sorted(bare_loop(snapshot)))
+        })
+        .collect();
+    // Half more than the least that it can cost.
+    let target = Some(Target::AtLeast(0.67));
+    for (name, share, target) in [("median", 0.5, target), ("99 %", 0.99, None)] {
+        let at = |times: &[Duration]| quantile(times, share).expect("a fault");
+        let both = rounds.iter().map(|(ours, _, bare)| (at(ours), at(bare)));
+        report.latency(&format!("fault, idle, {name}"), &Rounds::new(both), target);
+    }
+    let handlers: Vec<_> = rounds.iter().map(|(_, handler, _)| *handler).collect();
+    in_handler(report, "fault, idle", &handlers);
 }
 
-fn throughput(dense: &Snapshot, sparse: &Snapshot, rounds: u64) {
-    println!(
-        "whole load, GB/s                              eager    ours   ratio of times (spread)"
-    );
+/// Faults while the background loads, too.
+fn busy_faults(report: &mut Report, snapshot: &Snapshot, rounds: u64) {
+    let (mut medians, mut late, mut handlers) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let (mut times, handler) = busy(snapshot);
+        times.sort_unstable();
+        medians.extend(quantile(&times, 0.5));
+        late.extend(quantile(&times, 0.99));
+        handlers.push(handler);
+    }
+    for (name, times) in [("median", medians), ("99 %", late)] {
+        let micros = times.iter().map(|time| time.as_secs_f64() * 1e6).collect();
+        // A small snapshot may be loaded before anything was touched.
+        if let Some(spread) = Spread::of(micros) {
+            let name = format!("fault, while loading, {name}");
+            report.single(&name, "µs", spread.median, None);
+        }
+    }
+    in_handler(report, "fault, while loading", &handlers);
+}
+
+/// What of that the thread spends that answers.
+fn in_handler(report: &mut Report, name: &str, rounds: &[Latency]) {
+    let medians: Vec<_> = rounds.iter().map(|latency| latency.median_ns).collect();
+    let late: Vec<_> = rounds.iter().map(|latency| latency.p99_ns).collect();
+    for (which, figures) in [("median", medians), ("99 %", late)] {
+        let micros = figures.iter().map(|&nanos| nanos as f64 / 1e3).collect();
+        let spread = Spread::of(micros).expect("a round");
+        let name = format!("{name}, {which}, in the handler");
+        report.single(&name, "µs", spread.median, None);
+    }
+}
+
+fn whole_loads(
+    report: &mut Report,
+    dense: &Snapshot,
+    sparse: &Snapshot,
+    threads: u32,
+    rounds: u64,
+) {
     let anonymous = |len| Memory::anonymous(len).expect("memory");
     let shared = |len| Memory::shared(len).expect("memory");
-    for threads in [1, 2] {
-        let row = |name: &str, snapshot: &Snapshot, cold: bool, memory: &dyn Fn(u64) -> Memory| {
-            let prepare = || {
-                if cold {
-                    evict(snapshot)
-                }
-            };
-            let len = snapshot.blocks[0].length();
-            let data = snapshot.blocks[0].data.count(0..len / PAGE) * PAGE;
-            let mut times: Vec<(f64, f64, f64)> = (0..rounds)
-                .map(|_| {
-                    prepare();
-                    let eager = eager(snapshot, &memory(len), threads).as_secs_f64();
-                    prepare();
-                    let ours = whole_load(snapshot, &memory(len), threads).as_secs_f64();
-                    (ours / eager, eager, ours)
-                })
-                .collect();
-            times.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-            let (ratio, eager, ours) = times[times.len() / 2];
-            let (low, high) = (times[0].0, times[times.len() - 1].0);
-            let rate = |time: f64| data as f64 / time / 1e9;
-            println!(
-                "{:42} {:8.2} {:7.2}   {ratio:.2} ({low:.2} to {high:.2})",
-                format!(
-                    "{name}, {threads} thread{}",
-                    if threads == 1 { "" } else { "s" }
-                ),
-                rate(eager),
-                rate(ours),
-            );
+    let mut row = |name: &str, snapshot: &Snapshot, cold: bool, memory: &dyn Fn(u64) -> Memory| {
+        let prepare = || {
+            if cold {
+                evict(snapshot)
+            }
         };
-        row("anonymous, all in the file", dense, false, &anonymous);
-        row("anonymous, all in the file, cold", dense, true, &anonymous);
-        row("anonymous, every other page", sparse, false, &anonymous);
-        row("shared, all in the file", dense, false, &shared);
-    }
+        let len = snapshot.blocks[0].length();
+        let pages = snapshot.blocks[0].data.count(0..len / PAGE);
+        let rounds = (0..rounds).map(|_| {
+            prepare();
+            let eager = eager(snapshot, &memory(len), threads);
+            prepare();
+            (whole_load(snapshot, &memory(len), threads), eager)
+        });
+        let plural = if threads == 1 { "" } else { "s" };
+        let name = format!("whole load, {name}, {threads} thread{plural}");
+        let mib = (pages * PAGE) as f64 / f64::from(1 << 20);
+        report.ratio(&name, mib, &Rounds::new(rounds), None);
+    };
+    row("anonymous", dense, false, &anonymous);
+    row("anonymous, cold", dense, true, &anonymous);
+    row("anonymous, every other page", sparse, false, &anonymous);
+    row("shared", dense, false, &shared);
 }
 
 /// What everybody writes first: read a fault, read the page, copy it.
@@ -358,12 +384,6 @@ impl PageSource for Gate {
         }
         self.inner.read_at(buf, offset)
     }
-}
-
-/// Of sorted times.
-fn quantile(times: &[Duration], percent: usize) -> Duration {
-    let rank = (times.len() * percent).div_ceil(100).max(1);
-    times.get(rank - 1).copied().unwrap_or_default()
 }
 
 /// Scatters numbers.

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The crate beside plain pread and pwrite of the same bytes, in one run.
 //!
-//!     cargo bench -p tape-image [-- [--smoke] [--cold] [DIRECTORY]]
+//!     cargo bench -p tape-image [-- --help]
 //!
-//! The files are in the page cache, or for --cold dropped from it before each
-//! first scan, in a DIRECTORY that is on a disk. Flushes are left out on both
-//! sides: they measure the disk. Ours and the rival take turns, after one round
-//! that doesn't count; what is shown is the median, the spread, (longest -
-//! shortest) / median, and the median of the rounds' ratios, so that another
-//! load on the machine, which slows down both, tells little. --smoke is a quick
-//! look at whether it all works.
-//!
-//! The same goes to tape-image.csv in cargo's target folder, below tmp.
+//! The files are in the page cache. Flushes are left out on both sides: they
+//! measure the disk. Ours and the rival take turns, after one round that
+//! doesn't count; what is shown is the median, the spread, (longest - shortest)
+//! / median, and the median of the rounds' ratios, so that another load on the
+//! machine, which slows down both, tells little.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -20,7 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use bench_report::Target::{self, AtLeast, AtMost};
 use bench_report::{Report, Rounds, Times};
+use clap::Parser;
 use tape_image::driver::{Drive, Medium};
 use tape_image::{Config, Operation, Outcome};
 
@@ -152,11 +150,11 @@ impl Bench {
 
     /// Times ours.
     fn alone(&self, ours: impl Fn()) -> Times {
-        Times::new((0..=self.rounds).map(|_| timed(&ours)).skip(1).collect())
+        Times::new((0..=self.rounds).map(|_| timed(&ours)).skip(1))
     }
 
     /// Writes and reads records of a length.
-    fn both_ways(&mut self, length: usize, count: u64, target: Option<f64>) {
+    fn both_ways(&mut self, length: usize, count: u64, target: Option<Target>) {
         let count = count / self.smaller;
         let record = vec![7; length];
         let mib = (length as u64 * count) as f64 / f64::from(1 << 20);
@@ -183,7 +181,7 @@ impl Bench {
         }
     }
 
-    fn first_scan(&mut self, length: usize, count: u64, cold: bool, target: Option<f64>) {
+    fn first_scan(&mut self, length: usize, count: u64, cold: bool, target: Option<Target>) {
         let count = count / self.smaller;
         let path = self.path.clone();
         remove(&path);
@@ -210,7 +208,7 @@ impl Bench {
         let scan = self.alone(|| scan_tape(&path));
         let read = self.alone(|| read_tape(&path, length, count));
         self.report
-            .rate("first scan, 80 bytes", million, &scan, Some(2.0));
+            .rate("first scan, 80 bytes", million, &scan, Some(AtLeast(2.0)));
         self.report.rate("read 80 bytes", million, &read, None);
     }
 
@@ -229,9 +227,10 @@ impl Bench {
         self.report.single(&name, "bytes", memory as f64, None);
         let path = self.path.clone();
         let loaded = || assert_eq!(drive(&path).tape.index().end().objects, count);
-        let open = self.alone(loaded).median();
+        let open = self.alone(loaded).spread().median;
         let name = format!("open, index of {count} records");
-        self.report.single(&name, "ms", open * 1e3, Some(500.0));
+        self.report
+            .single(&name, "ms", open * 1e3, Some(AtMost(500.0)));
         for (name, mut tape) in [("saved", drive(&self.path)), ("own", own)] {
             let mut random = 1u64;
             let times = (0..100_000 / self.smaller).map(|_| {
@@ -243,42 +242,55 @@ impl Bench {
                     assert!(outcome.is_ok());
                 })
             });
-            let times = Times::new(times.collect());
+            let times = Times::new(times);
             let name = format!("LOCATE, {name} index");
-            let (median, late) = (times.median() * 1e6, times.at(0.99) * 1e6);
+            let (median, late) = (times.at(0.5) * 1e6, times.at(0.99) * 1e6);
             self.report
-                .single(&format!("{name}, median"), "µs", median, Some(20.0));
+                .single(&format!("{name}, median"), "µs", median, Some(AtMost(20.0)));
             self.report
                 .single(&format!("{name}, 99 %"), "µs", late, None);
         }
     }
 }
 
+/// The tape format beside plain pread and pwrite
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    report: bench_report::Args,
+    /// First scans of files that were dropped from the page cache, too
+    #[arg(long)]
+    cold: bool,
+    /// Where the files are to be: for --cold, on a disk
+    directory: Option<PathBuf>,
+}
+
 fn main() {
-    let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let has = |name| arguments.iter().any(|a| a == name);
-    let directory = match arguments.iter().find(|a| !a.starts_with('-')) {
+    let arguments = Arguments::parse();
+    let directory = match arguments.directory {
         Some(directory) => tempfile::tempdir_in(directory),
         None => tempfile::tempdir(),
     };
     let directory = directory.expect("a directory");
-    let smoke = has("--smoke");
+    let smoke = arguments.report.smoke;
+    let tmp = env!("CARGO_TARGET_TMPDIR");
     let mut bench = Bench {
         path: directory.path().join("tape"),
         other: directory.path().join("plain"),
-        report: Report::new("tape-image", env!("CARGO_TARGET_TMPDIR"), smoke),
+        report: Report::new("tape-image", tmp, &arguments.report),
         rounds: if smoke { 2 } else { 11 },
         smaller: if smoke { 100 } else { 1 },
     };
     bench.both_ways(512, 400_000, None);
     bench.both_ways(10 << 10, 20_000, None);
-    bench.both_ways(64 << 10, 4_000, Some(0.8));
-    bench.both_ways(256 << 10, 1_000, Some(0.8));
-    bench.first_scan(10 << 10, 20_000, false, Some(0.7));
-    bench.first_scan(64 << 10, 4_000, false, Some(0.7));
-    if has("--cold") {
-        bench.first_scan(10 << 10, 80_000, true, Some(0.7));
-        bench.first_scan(64 << 10, 16_000, true, Some(0.7));
+    bench.both_ways(64 << 10, 4_000, Some(AtLeast(0.8)));
+    bench.both_ways(256 << 10, 1_000, Some(AtLeast(0.8)));
+    let scans = Some(AtLeast(0.7));
+    bench.first_scan(10 << 10, 20_000, false, scans);
+    bench.first_scan(64 << 10, 4_000, false, scans);
+    if arguments.cold {
+        bench.first_scan(10 << 10, 80_000, true, scans);
+        bench.first_scan(64 << 10, 16_000, true, scans);
     }
     bench.small_records();
     bench.index();

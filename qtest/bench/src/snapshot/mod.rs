@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! How long a guest takes to start from a snapshot: eagerly, eagerly with
+//! multifd, and on demand; and the loader's crate beside the least that faults
+//! can cost.
+
+mod bare_loop;
+mod cache;
+mod cases;
+mod page;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use annex_qtest::kept::Kept;
+use annex_qtest::measure;
+use anyhow::{Context, Result};
+use bench_report::Spread;
+
+use crate::about::About;
+use crate::bench::{Bench, Size};
+use crate::chart::Chart;
+use crate::crate_figures;
+use crate::progress::Progress;
+use crate::results::Results;
+use crate::runs::Runs;
+use crate::verdict::Verdict;
+use bare_loop::Latency;
+use cases::{guests, Case, Figures, Guest, Mode};
+
+/// Background threads of a load on demand, and channels of multifd.
+const THREADS: u8 = 2;
+/// No new round is begun that would end after this.
+const TIME_LIMIT: Duration = Duration::from_secs(19 * 60);
+
+/// The bench of loading on demand.
+pub struct Snapshot {
+    about: About,
+    results: Results<Case, Mode, Figures>,
+}
+
+impl Bench for Snapshot {
+    const FILE: &'static str = "fast-snapshot-load";
+    const COLUMNS: &'static [&'static str] = &[
+        "guest",
+        "cache",
+        "mode",
+        "run",
+        "to_run_s",
+        "to_life_s",
+        "to_loaded_s",
+        "resident_mib",
+        "faults",
+        "fault_median_us",
+        "fault_p99_us",
+        "fault_max_us",
+    ];
+
+    fn measure(size: Size) -> Result<Self> {
+        let mut about = About::now(size)?;
+        about.figures = crate_figures::measure("mapped-ram", "load", size)?;
+        let kept = prepare(guests(size))?;
+        let (results, bare) = loads(Case::all(size), &kept, size.pick(5, 1))?;
+        let mut others: BTreeMap<_, Vec<f64>> = BTreeMap::new();
+        for (name, micros) in bare.iter().flat_map(Latency::named) {
+            others.entry(name).or_default().push(micros);
+        }
+        for (name, micros) in others {
+            let spread = Spread::of(micros).context("no round")?;
+            about.others.insert(name.into(), spread);
+        }
+        Ok(Self { about, results })
+    }
+
+    fn restore(about: About, runs: &mut Runs) -> Result<Self> {
+        let cases = Case::all(about.size);
+        Ok(Self {
+            about,
+            results: Results::take(None, cases, runs)?,
+        })
+    }
+
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn runs(&self) -> Result<Runs> {
+        let mut runs = Runs::default();
+        self.results.put(None, &mut runs)?;
+        Ok(runs)
+    }
+
+    fn page(&self) -> String {
+        page::text(self)
+    }
+
+    fn charts(&self) -> Vec<(&'static str, Chart)> {
+        vec![("", page::chart(&self.results))]
+    }
+
+    fn verdicts(&self) -> Vec<Verdict> {
+        page::verdicts(self)
+    }
+}
+
+/// The snapshots, made where they aren't kept from an earlier run.
+fn prepare(guests: &'static [Guest]) -> Result<Vec<(&'static Guest, Kept)>> {
+    let get = |guest: &'static Guest| {
+        let place = format!("bench/{}", guest.file_name());
+        println!("snapshot of {}:", guest.name);
+        let kept = Kept::get(&place, guest.mib, guest.fill, &|step| {
+            println!("    {step}")
+        })?;
+        Ok((guest, kept))
+    };
+    guests.iter().map(get).collect()
+}
+
+/// Round after round, while there is time; in each, every case once, and the
+/// bare loop.
+fn loads(
+    cases: Vec<Case>,
+    kept: &[(&Guest, Kept)],
+    runs: usize,
+) -> Result<(Results<Case, Mode, Figures>, Vec<Latency>)> {
+    let start = Instant::now();
+    let (mut results, mut bare) = (Results::new(cases), Vec::new());
+    let count = results.cases.len();
+    let mut progress = Progress::new("loads", runs * count, 3);
+    for run in 1..=runs {
+        let round = Instant::now();
+        cache::warm(&kept[0].1.path)?;
+        bare.push(bare_loop::run(&kept[0].1.path)?);
+        for case in results.cases.clone() {
+            let kept = kept.iter().find(|(guest, _)| *guest == case.guest);
+            let (_, kept) = kept.context("all were made")?;
+            results.turns(case, run, &progress, |case, mode: Mode| {
+                case.cache.prepare(&kept.path)?;
+                Ok(measure::load(kept, mode.load(), THREADS)?.into())
+            })?;
+            progress.case(page::line(&results, case));
+        }
+        if run < runs && start.elapsed() + round.elapsed() > TIME_LIMIT {
+            progress.say(format_args!("time is up after {run} of {runs} rounds"));
+            break;
+        }
+    }
+    Ok((results, bare))
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The page, and the chart.
+
+use bench_report::{Spread, Target};
+use strum::VariantArray;
+
+use super::bare_loop::{self, FAULTS};
+use super::cache::Cache;
+use super::cases::{Case, Figures, Mode};
+use super::{Snapshot, THREADS};
+use crate::bench::Bench;
+use crate::chart::{Chart, Panel, Scale};
+use crate::crate_figures;
+use crate::page::{head, shown, Table};
+use crate::verdict::Verdict;
+
+type Results = crate::results::Results<Case, Mode, Figures>;
+
+/// A figure of a load, and what it is.
+type Of = fn(&Figures) -> Option<f64>;
+
+const TO_RUN: Of = |figures| Some(figures.to_run);
+const TO_LIFE: Of = |figures| Some(figures.to_life);
+const TO_LOADED: Of = |figures| Some(figures.to_loaded);
+const RESIDENT: Of = |figures| Some(figures.resident);
+const MEDIAN: Of = |figures| figures.fault_median;
+const P99: Of = |figures| figures.fault_p99;
+
+const FAULT: &str = "\
+## Demand faults
+
+From the fault's being read to its page's being in place, in µs. The bare loop is one
+thread that touches pages at random and one that reads the fault, preads 4 KiB of a warm
+file and places them, with nothing else going on; it ran once in each round.
+
+";
+
+const CRATE: &str = "\
+## The loader's crate: beside a bare loop and an eager load
+
+`cargo bench -p mapped-ram`, in the same run: no QEMU. Faults (µs) are as who waits sees
+them, or the thread that answers; whole loads are beside threads that read the file straight
+into memory.
+
+";
+
+/// The whole page but the verdicts.
+pub fn text(bench: &Snapshot) -> String {
+    let results = &bench.results;
+    let notes = [
+        "Guests have 2 vCPUs and tick every 5 ms".into(),
+        format!(
+            "{} runs of each case, modes taking turns; medians, with the lowest and highest run.\n  \
+             A share is of two runs beside each other",
+            results.runs()
+        ),
+        "RAM is full of incompressible data but in the mostly empty guest, which has just booted"
+            .into(),
+        format!(
+            "Multifd has {THREADS} channels, on demand {THREADS} background threads and 1 fault \
+             thread"
+        ),
+        "Warm: the file is in the page cache. Cold: dropped from it with posix_fadvise(2);\n  \
+         what caches lie below this kernel isn't known"
+            .into(),
+        "Times count from the command migrate-incoming. The VM runs at the event RESUME; the\n  \
+         guest shows life when its counter goes on; all is loaded at the status completed"
+            .into(),
+    ];
+    [
+        head(
+            bench,
+            "Fast snapshot load: the numbers",
+            "bench-snapshot",
+            &notes,
+        ),
+        format!("## Times and memory\n\n{}\n", times(results)),
+        format!("{FAULT}{}\n", faults(bench)),
+        format!(
+            "{CRATE}{}\n",
+            crate_figures::table(&bench.about().figures, "rival")
+        ),
+    ]
+    .concat()
+}
+
+/// Every case's times, with the share of the rival's.
+fn times(results: &Results) -> Table {
+    let share = "of multifd's";
+    let mut table = Table::new([
+        "guest",
+        "cache",
+        "mode",
+        "VM runs, s",
+        share,
+        "shows life, s",
+        "all loaded, s",
+        share,
+        "resident, MiB",
+    ]);
+    for &case in &results.cases {
+        for &mode in Mode::VARIANTS {
+            let value = |figure: Of, digits| shown(results.spread(case, mode, figure), digits);
+            let share = |figure: Of| match results.ratio(case, mode, figure) {
+                Some(ratio) => format!("{:.1} %", ratio.median * 100.0),
+                None => "–".into(),
+            };
+            table.row([
+                case.guest.name.into(),
+                case.cache.to_string(),
+                mode.to_string(),
+                value(TO_RUN, 3),
+                share(TO_RUN),
+                value(TO_LIFE, 3),
+                value(TO_LOADED, 3),
+                share(TO_LOADED),
+                value(RESIDENT, 0),
+            ]);
+        }
+    }
+    table
+}
+
+/// Demand faults beside the bare loop.
+fn faults(bench: &Snapshot) -> Table {
+    let bare = |name| bench.about().others.get(name).copied();
+    let of_bare = "of the bare loop's";
+    let mut table = Table::new([
+        "guest",
+        "cache",
+        "faults",
+        "median",
+        of_bare,
+        "99th centile",
+        "worst",
+    ]);
+    table.row([
+        "bare loop".into(),
+        Cache::Warm.to_string(),
+        FAULTS.to_string(),
+        shown(bare(bare_loop::MEDIAN), 1),
+        "1".into(),
+        shown(bare(bare_loop::P99), 1),
+        shown(bare(bare_loop::MAX), 0),
+    ]);
+    for &case in &bench.results.cases {
+        let value = |figure: Of| bench.results.spread(case, Mode::OnDemand, figure);
+        let ratio = quotient(value(MEDIAN), bare(bare_loop::MEDIAN));
+        table.row([
+            case.guest.name.into(),
+            case.cache.to_string(),
+            shown(value(|figures| figures.faults), 0),
+            shown(value(MEDIAN), 1),
+            ratio.map_or("–".into(), |ratio| format!("{ratio:.2}")),
+            shown(value(P99), 1),
+            shown(value(|figures| figures.fault_max), 0),
+        ]);
+    }
+    table
+}
+
+/// A case in a line, for who watches.
+pub fn line(results: &Results, case: Case) -> String {
+    let seconds = |mode, figure| match results.spread(case, mode, figure) {
+        Some(spread) => format!("{:.3}", spread.median),
+        None => "–".into(),
+    };
+    let modes = Mode::VARIANTS.iter().map(|&mode| {
+        let (run, loaded) = (seconds(mode, TO_RUN), seconds(mode, TO_LOADED));
+        format!("{mode}: runs after {run} s, loaded after {loaded} s")
+    });
+    format!("{case}: {}", modes.collect::<Vec<_>>().join("; "))
+}
+
+/// Times until the VM runs, and until all is loaded.
+pub fn chart(results: &Results) -> Chart {
+    let figures: [(&str, Of); 2] = [("the VM runs", TO_RUN), ("all is loaded", TO_LOADED)];
+    let panel = |what: &str, figure: Of, cache: Cache| {
+        let rows = results
+            .cases
+            .iter()
+            .filter(|case| case.cache == cache)
+            .map(|&case| {
+                let spreads = Mode::VARIANTS
+                    .iter()
+                    .map(|&mode| results.spread(case, mode, figure));
+                (case.guest.name.to_owned(), spreads.collect())
+            });
+        Panel {
+            title: format!("Until {what}, {cache} page cache: less is better"),
+            axis: "seconds (log scale)".into(),
+            scale: Scale::Log,
+            marks: vec![],
+            rows: rows.collect(),
+        }
+    };
+    let panels = figures.iter().flat_map(|&(what, figure)| {
+        Cache::VARIANTS
+            .iter()
+            .map(move |&cache| panel(what, figure, cache))
+    });
+    Chart {
+        title: "Time until the VM runs, and until all is loaded".into(),
+        modes: Mode::VARIANTS.iter().map(ToString::to_string).collect(),
+        across: 2,
+        panels: panels.filter(|panel| !panel.rows.is_empty()).collect(),
+    }
+}
+
+/// What loading on demand is to reach.
+pub fn verdicts(bench: &Snapshot) -> Vec<Verdict> {
+    let results = &bench.results;
+    let full = |cache| {
+        let cases = results.cases.iter().copied();
+        cases.filter(move |case| case.cache == cache && case.guest.is_full())
+    };
+    let value = |case, figure| results.spread(case, Mode::OnDemand, figure);
+    let share = |case, figure| Some(results.ratio(case, Mode::OnDemand, figure)?.median);
+    let mut verdicts = Vec::new();
+    let mut judge = |what, bound, found| {
+        verdicts.push(Verdict::new(what, Target::AtMost(bound), found, 3));
+    };
+    for &cache in Cache::VARIANTS {
+        let (Some(smallest), Some(largest)) = (full(cache).next(), full(cache).next_back()) else {
+            continue;
+        };
+        judge(
+            format!("time to run, {largest}, of multifd's"),
+            0.02,
+            share(largest, TO_RUN),
+        );
+        let ratio = quotient(value(largest, TO_RUN), value(smallest, TO_RUN));
+        judge(format!("time to run, {largest}, of {smallest}"), 1.5, ratio);
+        for case in full(cache) {
+            judge(
+                format!("all loaded, {case}, of multifd's"),
+                1.0,
+                share(case, TO_LOADED),
+            );
+        }
+    }
+    let bare = bench.about().others.get(bare_loop::MEDIAN).copied();
+    for case in full(Cache::Warm) {
+        let median = value(case, MEDIAN);
+        judge(
+            format!("median fault, {case}, of the bare loop's"),
+            1.5,
+            quotient(median, bare),
+        );
+        let ratio = quotient(value(case, P99), median);
+        judge(
+            format!("99th centile of faults, {case}, of the median"),
+            10.0,
+            ratio,
+        );
+    }
+    let is_sparse = |case: &Case| case.cache == Cache::Warm && !case.guest.is_full();
+    for case in results.cases.iter().copied().filter(is_sparse) {
+        let eager = results.spread(case, Mode::Eager, RESIDENT);
+        let ratio = quotient(value(case, RESIDENT), eager);
+        judge(
+            format!("resident memory, {case}, of an eager load's"),
+            1.0,
+            ratio,
+        );
+    }
+    verdicts.extend(crate_figures::verdicts(
+        &bench.about().figures,
+        "mapped-ram",
+    ));
+    verdicts
+}
+
+/// The ratio of two medians, where runs aren't beside each other.
+fn quotient(a: Option<Spread>, b: Option<Spread>) -> Option<f64> {
+    Some(a?.median / b?.median)
+}

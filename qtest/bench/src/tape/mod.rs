@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A guest that writes and reads a tape beside the same guest writing and
+//! reading a disk, and the crate beside plain file I/O.
+
+pub mod cases;
+mod guest;
+mod page;
+
+use anyhow::Result;
+
+use crate::about::About;
+use crate::bench::{Bench, Size};
+use crate::chart::Chart;
+use crate::crate_figures;
+use crate::progress::Progress;
+use crate::results::{Mode, Results};
+use crate::runs::Runs;
+use crate::verdict::Verdict;
+use cases::{Case, Device, Figures, Operation};
+use guest::Guest;
+
+/// The bench of scsi-tape.
+pub struct Tape {
+    about: About,
+    results: Results<Case, Device, Figures>,
+}
+
+impl Bench for Tape {
+    const FILE: &'static str = "scsi-tape";
+    const COLUMNS: &'static [&'static str] = &[
+        "operation",
+        "block_bytes",
+        "device",
+        "run",
+        "bytes",
+        "seconds",
+    ];
+
+    fn measure(size: Size) -> Result<Self> {
+        let mut about = About::now(size)?;
+        about.figures = crate_figures::measure("tape-image", "tape", size)?;
+        let (runs, seconds) = size.pick((9, 1.5), (2, 0.1));
+        let mut cases = Case::all();
+        if size == Size::Row {
+            cases.truncate(2);
+        }
+        let results = in_guest(cases, runs, seconds)?;
+        Ok(Self { about, results })
+    }
+
+    fn restore(about: About, runs: &mut Runs) -> Result<Self> {
+        Ok(Self {
+            about,
+            results: Results::take(None, Case::all(), runs)?,
+        })
+    }
+
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn runs(&self) -> Result<Runs> {
+        let mut runs = Runs::default();
+        self.results.put(None, &mut runs)?;
+        Ok(runs)
+    }
+
+    fn page(&self) -> String {
+        page::text(self)
+    }
+
+    fn charts(&self) -> Vec<(&'static str, Chart)> {
+        vec![("", page::chart(&self.results))]
+    }
+
+    fn verdicts(&self) -> Vec<Verdict> {
+        page::verdicts(self)
+    }
+}
+
+/// Case after case, since a write at the beginning of a tape ends it: what is
+/// read is what was written last. Round 0 makes the files as long as they will
+/// be.
+fn in_guest(cases: Vec<Case>, runs: usize, seconds: f64) -> Result<Results<Case, Device, Figures>> {
+    println!("booting a guest ...");
+    let guest = Guest::boot()?;
+    let mut results = Results::new(cases);
+    let mut progress = Progress::new("tape and disk", results.cases.len(), (runs + 1) * 2);
+    let mut count = 0;
+    for case in results.cases.clone() {
+        if case.operation == Operation::Write {
+            count = guest.calibrate(case.block, seconds)?;
+        }
+        for run in 0..=runs {
+            results.turns(case, run, &progress, |case, device| {
+                guest.run(device, case, count)
+            })?;
+        }
+        let rate = |device| page::rate(&results, case, device);
+        let ratio = page::ratio(&results, case);
+        progress.case(format_args!(
+            "{case}: tape {} MiB/s, disk {} MiB/s, ratio {ratio}",
+            rate(Device::Tape),
+            rate(Device::RIVAL)
+        ));
+    }
+    drop(progress);
+    guest.end()?;
+    Ok(results)
+}
