@@ -9,6 +9,7 @@ mod file_system;
 mod hostile;
 mod log;
 mod model;
+mod motion;
 mod old_hosts;
 mod partition_model;
 mod partitions;

@@ -94,8 +94,12 @@ fn length_zero_moves_nothing() {
     drive.set_block_length(4);
     for flags in [0, FIXED] {
         assert_eq!(drive.ok(read(flags, 0)), b"");
+        assert_eq!(drive.ok(reverse(flags, 0)), b"");
         drive.ok(write(flags, 0));
-        drive.ok(space(flags, 0));
+        drive.ok(verify(flags, 0));
+    }
+    for code in 0..3 {
+        drive.ok(space(code, 0));
     }
     drive.ok(marks(0));
     assert_eq!(drive.position(), 0);
@@ -117,8 +121,20 @@ fn end_of_data() {
 }
 
 #[test]
+fn a_blank_tape() {
+    let mut drive = Runner::blank();
+    let end = |left| (BlankCheck, asc::END_OF_DATA, "", Some(left));
+    assert_eq!(drive.fails(read(0, 10)).0, end(10));
+    assert_eq!(drive.fails(space(0, 1)).0, end(1));
+    drive.ok(TO_END);
+    assert_eq!(drive.position(), 0);
+}
+
+#[test]
 fn beginning_in_reverse() {
     let mut drive = tape(&[b"abcd", b"efgh"]);
+    let (told, _) = drive.fails(reverse(0, 4));
+    assert_eq!(told, (NoSense, asc::BEGINNING_OF_PARTITION, "eom", Some(4)));
     drive.set_block_length(4);
     drive.ok(TO_END);
     let (told, data) = drive.fails(reverse(FIXED, 3));
@@ -192,6 +208,15 @@ fn early_warning() {
     drive.fails(read(0, 10));
     let (told, _) = drive.fails(read(0, 10));
     assert_eq!(told, (BlankCheck, asc::END_OF_DATA, "eom", Some(10)));
+}
+
+#[test]
+fn early_warning_in_the_midst_of_blocks() {
+    let mut drive = small(10_000, 5000);
+    drive.set_block_length(1024);
+    let told = drive.fails_with(write(FIXED, 8), &[0; 8 * 1024]);
+    assert_eq!(told, (NoSense, asc::END_OF_PARTITION, "eom", Some(0)));
+    assert_eq!(drive.position(), 8);
 }
 
 #[test]
