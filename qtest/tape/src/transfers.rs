@@ -36,7 +36,15 @@ const fn case(
     (bytes, records): (usize, &'static [u8]),
     status: &'static str,
 ) -> Case {
-    Case { name, block, at, command, bytes, records, status }
+    Case {
+        name,
+        block,
+        at,
+        command,
+        bytes,
+        records,
+        status,
+    }
 }
 
 #[rustfmt::skip]
@@ -114,7 +122,13 @@ fn prepare(tape: &Tape) -> Result<()> {
             _ => (format!("s:{seed} w:{length}"), format!("1 {length}")),
         });
     }
-    let answers = tape.ops(&steps.iter().map(|step| &step.0[..]).collect::<Vec<_>>().join(" "))?;
+    let answers = tape.ops(
+        &steps
+            .iter()
+            .map(|step| &step.0[..])
+            .collect::<Vec<_>>()
+            .join(" "),
+    )?;
     for (answer, (_, expected)) in answers.iter().zip(&steps) {
         ensure!(answer.ends_with(expected), "{answers:?}");
     }
@@ -142,9 +156,13 @@ fn check(tape: &Tape, case: &Case) -> Result<()> {
     let locate = format!("c:n:0:2b0000{:08x}000000", case.at);
     let data = data(case);
     let command = format!("c:{direction}:{room}/{}:{cdb}", data.len());
-    let answers = tape.sh(&format!("tape $SG {select} c:n:0:010000000000 {locate} {command}"))?;
+    let answers = tape.sh(&format!(
+        "tape $SG {select} c:n:0:010000000000 {locate} {command}"
+    ))?;
     let answers: Vec<&str> = answers.lines().collect();
-    let [_, _, located, answer, ..] = answers[..] else { bail!("{answers:?}") };
+    let [_, _, located, answer, ..] = answers[..] else {
+        bail!("{answers:?}")
+    };
     ensure!(located.ends_with(" GOOD"), "{answers:?}");
     let half = tape.id == HALF_MUTE && (case.bytes == 0 || case.status != "GOOD");
     let bytes = match MUTE.contains(&&tape.id[..]) || half {

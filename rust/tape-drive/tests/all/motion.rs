@@ -281,3 +281,14 @@ fn load_hold_and_unload() {
         assert_eq!(drive.fails(UNLOAD).0 .1, asc::MEDIUM_NOT_PRESENT);
     }
 }
+
+/// IMMED of WRITE FILEMARKS: nothing is lost, whenever it is written.
+#[test]
+fn filemarks_immediately() {
+    let mut drive = Runner::blank();
+    drive.record(b"one");
+    drive.ok([0x10, 1, 0, 0, 2, 0]);
+    assert_eq!(drive.position(), 3);
+    drive.ok(space(MARKS, -2));
+    assert_eq!(drive.position(), 1);
+}

@@ -375,3 +375,11 @@ fn reserved_by_another() {
     drive.drive.reset();
     assert_eq!(drive.ok(read(0, 4)), b"abcd");
 }
+
+#[test]
+fn block_limits() {
+    let mut drive = Runner::blank();
+    assert_eq!(drive.ok([5, 0, 0, 0, 0, 0]), [0, 0xff, 0xff, 0xff, 0, 1]);
+    let mloi = drive.ok([5, 1, 0, 0, 0, 0]);
+    assert_eq!(mloi.len(), 20);
+}
