@@ -8,7 +8,7 @@ use crate::command::Transfer as T;
 use crate::deck::{Deck, Occasion, Procedure};
 use crate::done::Task;
 use crate::medium::{go, note, ready};
-use crate::motion::{load_unload, locate, put_away, rewind, space, unpark};
+use crate::motion::{flush_partitions, load_unload, locate, rewind, space, unpark};
 use crate::position::read_position;
 use crate::reserve::Refusal;
 use crate::state::Standing;
@@ -56,7 +56,7 @@ async fn parameters(deck: &Deck, call: &Call) -> Result<(), Refusal> {
         // What is in the drive changes the answer, but not whether there is one.
         let loaded = ready(deck).await;
         if loaded.is_ok() && call.looks_at_partitions() {
-            survey(deck).await?;
+            load_partitions(deck).await?;
         }
     }
     let mut reply = deck.reply(data).await?;
@@ -70,7 +70,7 @@ async fn parameters(deck: &Deck, call: &Call) -> Result<(), Refusal> {
 
 /// Makes all partitions known: what a command tells of each doesn't depend on
 /// where the tape has been. One that can't be read stays unknown.
-async fn survey(deck: &Deck) -> Result<(), Sense> {
+async fn load_partitions(deck: &Deck) -> Result<(), Sense> {
     let state = deck.state().await;
     let unknown = |&partition: &usize| state.mounted & 1 << partition == 0;
     let mut unknown = (0..state.partitions).filter(unknown).peekable();
@@ -93,7 +93,7 @@ pub(crate) fn task(deck: Deck, task: Task) -> Procedure {
     Box::pin(async move {
         match task {
             Task::Unload => {
-                put_away(&deck).await?;
+                flush_partitions(&deck).await?;
                 let state = deck.state().await;
                 if state.loaded && state.standing == Some(Standing::Loaded) {
                     note(&deck, Occasion::Unload).await?;
@@ -109,7 +109,7 @@ pub(crate) fn task(deck: Deck, task: Task) -> Procedure {
 }
 
 /// From wherever an interrupted command was, back to where it began.
-pub(crate) fn way_back(deck: Deck, from: Option<(usize, u64)>) -> Procedure {
+pub(crate) fn restore_position(deck: Deck, from: Option<(usize, u64)>) -> Procedure {
     Box::pin(async move {
         let Some((partition, object)) = from else {
             deck.forget().await;

@@ -131,7 +131,7 @@ impl Drive {
             // Where it comes from has counted it.
             slot.counted = place.standing == Standing::Loaded;
         }
-        self.disown(|_| true);
+        self.forget_requests(|_| true);
     }
 
     /// Takes the cartridge out. What wasn't synced is lost: [`Task::Unload`]
@@ -145,7 +145,7 @@ impl Drive {
         self.restored = None;
         self.overwrite = Overwrite::No;
         self.partly = 0;
-        self.disown(|_| true);
+        self.forget_requests(|_| true);
     }
 
     /// There is a cartridge, and LOAD UNLOAD hasn't pushed it out.
@@ -290,7 +290,7 @@ impl Drive {
         if let Some(request) = self.next_request() {
             return Some(Action::Io(request));
         }
-        self.lend_put()
+        self.next_put()
     }
 
     /// Takes the result of a request.

@@ -72,7 +72,7 @@ fn step(drive: &mut Drive, image: &mut Faulty, bytes: &[u8], config: &Config) {
         }
         cdb[0] = entry.opcode;
         cdb[1] |= entry.action.unwrap_or(0);
-        come_near(&mut cdb);
+        clamp_cdb(&mut cdb);
     }
     // Millions of filemarks take time and show nothing new either.
     match cdb[0] {
@@ -115,7 +115,7 @@ fn step(drive: &mut Drive, image: &mut Faulty, bytes: &[u8], config: &Config) {
 
 /// Numbers that mean something: where there are partitions and objects, and
 /// blocks that a buffer has room for.
-fn come_near(cdb: &mut [u8]) {
+fn clamp_cdb(cdb: &mut [u8]) {
     match cdb[0] {
         0x08 | 0x0a | 0x0f | 0x13 => cdb[2] = 0,
         0x2b => {

@@ -115,7 +115,7 @@ impl Drive {
     }
 
     /// Shows the caller the bytes that a procedure puts into the buffer.
-    pub(crate) fn lend_put(&mut self) -> Option<Action<'_>> {
+    pub(crate) fn next_put(&mut self) -> Option<Action<'_>> {
         let Waiting::Put(put) = &mut self.running.as_mut()?.waiting else {
             return None;
         };
@@ -137,7 +137,7 @@ impl Drive {
     }
 
     /// Completions of such owners' requests are no longer of interest.
-    pub(crate) fn disown(&mut self, gone: impl Fn(Owner) -> bool) {
+    pub(crate) fn forget_requests(&mut self, gone: impl Fn(Owner) -> bool) {
         for out in self.out.iter_mut().filter(|out| gone(out.owner)) {
             out.owner = Owner::Nobody;
         }

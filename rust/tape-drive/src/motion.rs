@@ -131,7 +131,7 @@ pub(crate) async fn load_unload(deck: &Deck, call: &Call) -> Result<(), Sense> {
         change_partition(deck, 0).await?;
         rewind(deck).await?;
     }
-    put_away(deck).await?;
+    flush_partitions(deck).await?;
     if state.loaded && state.standing == Some(Standing::Loaded) {
         note(deck, Occasion::Unload).await?;
     }
@@ -152,7 +152,7 @@ pub(crate) async fn unpark(deck: &Deck) {
 }
 
 /// Leaves every partition synced and its index saved.
-pub(crate) async fn put_away(deck: &Deck) -> Result<(), Sense> {
+pub(crate) async fn flush_partitions(deck: &Deck) -> Result<(), Sense> {
     let state = deck.state().await;
     if !state.loaded {
         return Ok(());

@@ -16,7 +16,7 @@ const CHUNK: usize = 64 << 10;
 
 /// What becomes of the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Use {
+enum ReadMode {
     /// They are transferred.
     Read,
     /// They are transferred, and met in reverse; `swapped`: so are their bytes.
@@ -27,14 +27,14 @@ enum Use {
 
 /// READ(6) and (16).
 pub(crate) async fn read(deck: &Deck, call: &Call) -> Result<(), Sense> {
-    blocks(deck, call, Use::Read).await
+    blocks(deck, call, ReadMode::Read).await
 }
 
 /// READ REVERSE(6) and (16).
 pub(crate) async fn reverse(deck: &Deck, call: &Call) -> Result<(), Sense> {
     const BYTORD: u8 = 4;
     let swapped = !call.flag(BYTORD);
-    blocks(deck, call, Use::Reverse { swapped }).await
+    blocks(deck, call, ReadMode::Reverse { swapped }).await
 }
 
 /// VERIFY(6) and (16).
@@ -45,7 +45,7 @@ pub(crate) async fn verify(deck: &Deck, call: &Call) -> Result<(), Sense> {
     if compared && call.flag(IMMED) {
         return Err(Sense::cdb_field(1, Some(2)));
     }
-    blocks(deck, call, Use::Verify { compared }).await
+    blocks(deck, call, ReadMode::Verify { compared }).await
 }
 
 /// RECOVER BUFFERED DATA. Nothing stays in the buffer that couldn't be written:
@@ -62,10 +62,10 @@ pub(crate) async fn recover(deck: &Deck, call: &Call) -> Result<(), Sense> {
     })
 }
 
-async fn blocks(deck: &Deck, call: &Call, how: Use) -> Result<(), Sense> {
+async fn blocks(deck: &Deck, call: &Call, mode: ReadMode) -> Result<(), Sense> {
     ready(deck).await?;
     let blocks = call.blocks()?;
-    let verify = matches!(how, Use::Verify { .. });
+    let verify = matches!(mode, ReadMode::Verify { .. });
     // Byte 1, bit 1 is BYTCMP there.
     let sili = !verify && call.flag(2);
     if sili && blocks.fixed {
@@ -74,7 +74,7 @@ async fn blocks(deck: &Deck, call: &Call, how: Use) -> Result<(), Sense> {
     if call.is_long() {
         go_to_address(deck, call).await?;
     }
-    if call.join && blocks.fixed && how == Use::Read {
+    if call.join && blocks.fixed && mode == ReadMode::Read {
         return joined(deck, call, blocks).await;
     }
     for done in 0..blocks.count {
@@ -85,8 +85,8 @@ async fn blocks(deck: &Deck, call: &Call, how: Use) -> Result<(), Sense> {
         } else {
             data
         };
-        let length = one(deck, blocks, how, (done, at)).await?;
-        if let Use::Verify { compared: true } = how {
+        let length = one(deck, blocks, mode, (done, at)).await?;
+        if let ReadMode::Verify { compared: true } = mode {
             let known = length.min(blocks.length);
             compare(deck, blocks.residue(done), data, at, known).await?;
         } else if !verify && (length == blocks.length || !blocks.fixed) {
@@ -125,7 +125,7 @@ async fn joined(deck: &Deck, call: &Call, blocks: Blocks) -> Result<(), Sense> {
             skip => Operation::Reread { skip, limit },
         };
         let residue = blocks.residue((read / blocks.length) as u64);
-        let length = match record(deck, operation, (residue, read), Use::Read).await {
+        let length = match record(deck, operation, (residue, read), ReadMode::Read).await {
             Ok(length) => length,
             Err(sense) => {
                 // A block that isn't whole counts as not read.
@@ -148,15 +148,15 @@ async fn joined(deck: &Deck, call: &Call, blocks: Blocks) -> Result<(), Sense> {
 async fn one(
     deck: &Deck,
     blocks: Blocks,
-    how: Use,
+    mode: ReadMode,
     (done, at): (u64, usize),
 ) -> Result<usize, Sense> {
     let limit = blocks.length;
-    let operation = match how {
-        Use::Reverse { .. } => Operation::ReadReverse { limit },
+    let operation = match mode {
+        ReadMode::Reverse { .. } => Operation::ReadReverse { limit },
         _ => Operation::Read { limit },
     };
-    record(deck, operation, (blocks.residue(done), at), how).await
+    record(deck, operation, (blocks.residue(done), at), mode).await
 }
 
 /// Has the tape read a record to `at` in the data buffer. Its length.
@@ -164,7 +164,7 @@ async fn record(
     deck: &Deck,
     operation: Operation,
     (residue, at): (i64, usize),
-    how: Use,
+    mode: ReadMode,
 ) -> Result<usize, Sense> {
     let (Operation::Read { limit }
     | Operation::ReadReverse { limit }
@@ -180,10 +180,10 @@ async fn record(
             buffered,
         } => {
             let length = length as usize;
-            if buffered > 0 && how != (Use::Verify { compared: false }) {
+            if buffered > 0 && mode != (ReadMode::Verify { compared: false }) {
                 deck.put_buffered(at).await;
             }
-            if how == (Use::Reverse { swapped: true }) {
+            if mode == (ReadMode::Reverse { swapped: true }) {
                 let mut bytes = deck.copy(at..at + length.min(limit)).await;
                 bytes.reverse();
                 deck.put(at, bytes).await;

@@ -161,11 +161,11 @@ impl Drive {
             Ask::Mount(partition) => self.slot_mut(|slot| slot.mount(partition)),
             Ask::Dismount => {
                 let partition = self.slot.as_ref()?.partition;
-                self.disown(|owner| owner == Owner::Tape(partition));
+                self.forget_requests(|owner| owner == Owner::Tape(partition));
                 self.slot_mut(Slot::dismount)
             }
             Ask::Forget => {
-                self.disown(|_| true);
+                self.forget_requests(|_| true);
                 let running = self.running.as_ref()?;
                 let returning = running.interrupt == Interrupt::Returning;
                 let resume = returning.then_some(running.resume);
@@ -303,7 +303,7 @@ impl Drive {
         if outcome == Err(Error::Interrupted) && running.interrupt == Interrupt::Asked {
             running.interrupt = Interrupt::Returning;
             running.deck = Deck::default();
-            running.procedure = dispatch::way_back(running.deck.clone(), running.from);
+            running.procedure = dispatch::restore_position(running.deck.clone(), running.from);
             self.go_on(None);
             return None;
         }

@@ -257,7 +257,7 @@ impl Cartridge {
         if simh && bytes.starts_with(&SLOT_WORD.to_le_bytes()) {
             let slot = |at| {
                 let header = Header::from_slot(bytes.get(at..).unwrap_or(&[]))?;
-                match self.misplaced(&header) {
+                match self.out_of_bounds(&header) {
                     Some(number) => Err(HeaderReason::Region(number)),
                     None => Ok(header),
                 }
@@ -281,7 +281,7 @@ impl Cartridge {
     }
 
     /// The first partition that goes beyond a medium that can't grow.
-    pub(crate) fn misplaced(&self, header: &Header) -> Option<usize> {
+    pub(crate) fn out_of_bounds(&self, header: &Header) -> Option<usize> {
         let fixed = self.config.truncation == Truncation::Never;
         let past = |p: &Partition| p.end().unwrap_or(p.start + WORD_LEN) > self.config.length;
         header.partitions.iter().position(|p| fixed && past(p))

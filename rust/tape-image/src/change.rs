@@ -85,7 +85,7 @@ impl Cartridge {
     }
 
     fn fits(&self, header: &Header) -> Result<(), Error> {
-        if self.misplaced(header).is_none() {
+        if self.out_of_bounds(header).is_none() {
             return Ok(());
         }
         let last = header.partitions.last().expect("one at least");

@@ -9,7 +9,7 @@
 //!  window      request                            window
 //!  | header |' data … data … data … data … data '| trailer | header | …
 //!           '--'-------- caller's data --------'
-//!          lead
+//!          prefix
 //! ```
 //!
 //! In reverse, the index knows where the object begins. Half-gaps, which look
@@ -19,7 +19,7 @@ use crate::error::Reason;
 use crate::index::{extent, Found, Kind};
 use crate::object::{AwsHeader, AWS_HEADER, AWS_SEGMENT_MAX};
 use crate::progress::{Go, Pause, Purpose};
-use crate::scan::{Half, Next};
+use crate::scan::{Next, PendingRecord};
 use crate::stage::DIRECT_MIN;
 use crate::tape::Tape;
 use crate::window::{Direction, READ_SMALL};
@@ -30,7 +30,7 @@ use crate::{Error, Format, Outcome, Request};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     offset: u64,
-    half: Half,
+    half: PendingRecord,
     known: bool,
     way: Direction,
     /// Bytes of the record that aren't wanted, at its beginning.
@@ -44,7 +44,7 @@ pub(crate) struct Reading {
 /// Where the first bytes of a record are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Buffered {
-    Lead,
+    Prefix,
     Window { offset: u64, len: usize },
 }
 
@@ -174,7 +174,7 @@ impl Tape {
 
     fn record(&mut self, limit: usize) -> Go<Outcome> {
         let reading = self.progress.reading.expect("set by the callers");
-        let Half { kind, len, .. } = reading.half;
+        let PendingRecord { kind, len, .. } = reading.half;
         let want = limit.min(len as usize - reading.skip);
         if self.index.format() == Format::Aws {
             self.aws_body(reading, limit)?;
@@ -184,7 +184,7 @@ impl Tape {
             self.large_body(reading, want)?;
         }
         let buffered = match self.buffered {
-            Buffered::Lead => self.lead.len(),
+            Buffered::Prefix => self.prefix.len(),
             Buffered::Window { len, .. } => len,
         };
         Ok(Outcome::Record {
@@ -234,10 +234,10 @@ impl Tape {
             reading.sent = true;
             self.progress.reading = Some(reading);
             let here = self.window.from(data);
-            self.lead.clear();
-            self.lead.extend_from_slice(&here[..want.min(here.len())]);
-            let lead = self.lead.len();
-            if lead < want {
+            self.prefix.clear();
+            self.prefix.extend_from_slice(&here[..want.min(here.len())]);
+            let prefix = self.prefix.len();
+            if prefix < want {
                 // The trailer and the next header come along.
                 let tail = (self.length - end).min(READ_SMALL as u64) as usize;
                 let all = reading.skip + want == reading.half.len as usize;
@@ -248,16 +248,16 @@ impl Tape {
                 };
                 let mut buf = self.window.take();
                 buf.resize(tail, 0);
-                let offset = data + lead as u64;
+                let offset = data + prefix as u64;
                 let purpose = Purpose::Body {
                     offset,
-                    data: want - lead,
-                    want: want - lead + tail,
+                    data: want - prefix,
+                    want: want - prefix + tail,
                 };
                 return Err(self.wait_for(purpose, |id| Request::Read {
                     id,
                     offset,
-                    data: lead..want,
+                    data: prefix..want,
                     buf,
                     skip: 0,
                 }));
@@ -265,7 +265,7 @@ impl Tape {
         }
         self.check_trailer_of(reading)?;
         self.take_in(reading);
-        self.buffered = Buffered::Lead;
+        self.buffered = Buffered::Prefix;
         Ok(())
     }
 
@@ -354,8 +354,8 @@ impl Tape {
                 }));
             }
             if header.ends() {
-                self.lead.clear();
-                self.buffered = Buffered::Lead;
+                self.prefix.clear();
+                self.buffered = Buffered::Prefix;
                 return Ok(());
             }
             reading = Reading {
@@ -370,7 +370,7 @@ impl Tape {
 }
 
 impl Reading {
-    fn new(offset: u64, half: Half, known: bool, way: Direction) -> Self {
+    fn new(offset: u64, half: PendingRecord, known: bool, way: Direction) -> Self {
         Self {
             offset,
             half,
@@ -390,7 +390,7 @@ impl Reading {
 
     fn known(found: Found, way: Direction) -> Self {
         let Found { at, kind, len, .. } = found;
-        let half = Half {
+        let half = PendingRecord {
             kind,
             word: header_word(kind, len),
             len,

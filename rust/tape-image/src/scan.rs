@@ -2,7 +2,7 @@
 //! Going over tape that isn't in the index yet.
 //!
 //! A step may be interrupted by a read and is then begun again, so what has
-//! been learned is kept: in the index, or, within an object, in [`Half`] and
+//! been learned is kept: in the index, or, within an object, in [`PendingRecord`] and
 //! [`AwsWalk`]. The window is one place only, and may have moved on.
 
 use crate::error::Reason;
@@ -16,7 +16,7 @@ use crate::{Error, Format, IoError, Position, Request};
 
 /// A record whose header has been read, at the index's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Half {
+pub(crate) struct PendingRecord {
     pub(crate) kind: Kind,
     pub(crate) word: u32,
     pub(crate) len: u32,
@@ -35,7 +35,7 @@ pub(crate) struct AwsWalk {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     Mark,
-    Record(Half),
+    Record(PendingRecord),
     End,
 }
 
@@ -131,7 +131,7 @@ impl Tape {
                     let word = self.word(at)?;
                     match word.map_or(Header::End, framed) {
                         Header::Mark => return Ok(Next::Mark),
-                        Header::Framed { kind, word, len } => Half { kind, word, len },
+                        Header::Framed { kind, word, len } => PendingRecord { kind, word, len },
                         Header::Skip(bytes) => {
                             self.index.append(Kind::Skip, bytes);
                             continue;
@@ -157,13 +157,13 @@ impl Tape {
 
     /// Compares the trailer of the record at the index's end, and takes the
     /// record in.
-    pub(crate) fn check_trailer(&mut self, half: Half) -> Go<()> {
+    pub(crate) fn check_trailer(&mut self, half: PendingRecord) -> Go<()> {
         let offset = self.index.end().offset;
         if let Err(reason) = self.trailer(offset, half)? {
             return Err(self.damage(offset, reason));
         }
         self.half = None;
-        let Half { kind, len, .. } = half;
+        let PendingRecord { kind, len, .. } = half;
         match kind {
             Kind::Skip => {
                 let size = crate::index::extent(self.index.format(), Kind::Bad, len);
@@ -191,8 +191,8 @@ impl Tape {
     /// Is the trailer of the record at `offset` as it should be? Decides
     /// between SIMH and E11 if nothing has.
     #[inline]
-    pub(crate) fn trailer(&mut self, offset: u64, half: Half) -> Go<Result<(), Reason>> {
-        let Half {
+    pub(crate) fn trailer(&mut self, offset: u64, half: PendingRecord) -> Go<Result<(), Reason>> {
+        let PendingRecord {
             word: header, len, ..
         } = half;
         let behind = offset + WORD_LEN + u64::from(len);
@@ -260,7 +260,7 @@ impl Tape {
                 total,
             };
             if header.ends() {
-                return Ok(Next::Record(Half {
+                return Ok(Next::Record(PendingRecord {
                     kind: Kind::Record,
                     word: 0,
                     len: total,

@@ -8,7 +8,7 @@ use crate::index::{Index, Totals};
 use crate::progress::{Go, Pause, Progress, Purpose};
 use crate::read::Buffered;
 use crate::salvage::{Salvage, WriteFailure};
-use crate::scan::{AwsWalk, Half};
+use crate::scan::{AwsWalk, PendingRecord};
 use crate::stage::Stage;
 use crate::sync::Commit;
 use crate::window::Window;
@@ -56,7 +56,7 @@ pub struct Tape {
     pub(crate) trusted: bool,
     /// The index reaches to the end of data.
     pub(crate) complete: bool,
-    pub(crate) half: Option<Half>,
+    pub(crate) half: Option<PendingRecord>,
     pub(crate) aws: AwsWalk,
     pub(crate) position: Position,
     /// The medium's length now.
@@ -73,7 +73,7 @@ pub struct Tape {
     pub(crate) commit: Option<Commit>,
     pub(crate) window: Window,
     pub(crate) stage: Stage,
-    pub(crate) lead: Vec<u8>,
+    pub(crate) prefix: Vec<u8>,
     pub(crate) buffered: Buffered,
     pub(crate) progress: Progress,
     operation: Option<Operation>,
@@ -109,7 +109,7 @@ impl Tape {
             commit: None,
             window: Window::new(),
             stage: Stage::new(),
-            lead: Vec::new(),
+            prefix: Vec::new(),
             buffered: Buffered::default(),
             progress: Progress::default(),
             operation: None,
@@ -191,7 +191,7 @@ impl Tape {
     /// [`Outcome::Record`] says.
     pub fn buffered(&self) -> &[u8] {
         match self.buffered {
-            Buffered::Lead => &self.lead,
+            Buffered::Prefix => &self.prefix,
             Buffered::Window { offset, len } => self.window.get(offset, len).unwrap_or(&[]),
         }
     }
