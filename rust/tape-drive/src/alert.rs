@@ -21,7 +21,7 @@ pub(crate) const UNSUPPORTED_FORMAT: u8 = 12;
 /// A write over data of a WORM cartridge.
 pub(crate) const WORM_OVERWRITE: u8 = 60;
 
-/// Those that this drive raises.
+/// The flags that this drive raises.
 pub(crate) const RAISED: [u8; 7] = [
     HARD_ERROR,
     READ_FAILURE,

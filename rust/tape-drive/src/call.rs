@@ -16,7 +16,7 @@ pub(crate) struct Call {
     /// What is at the beginning of the data buffer; what is behind it is for
     /// the procedure's own use.
     pub(crate) transfer: Transfer,
-    /// Of the mode parameter block descriptor; 0 is variable.
+    /// The block length of the mode parameter block descriptor; 0 is variable.
     pub(crate) block_length: u32,
     /// Writes are acknowledged before they are on stable storage.
     pub(crate) buffered: bool,
@@ -107,7 +107,7 @@ impl Call {
         self.entry.usage.len() == 16
     }
 
-    /// It brings data from the tape.
+    /// The command brings data from the tape.
     pub(crate) fn is_read(&self) -> bool {
         matches!(self.entry.length, Length::Read(_))
     }
@@ -132,7 +132,7 @@ impl Call {
         )
     }
 
-    /// It needs the tape, and so a parked cartridge at the heads. TEST UNIT READY
+    /// The command needs the tape, and so a parked cartridge at the heads. TEST UNIT READY
     /// asks whether that is so.
     pub(crate) fn unparks(&self) -> bool {
         const LOAD_UNLOAD: u8 = 0x1b;
@@ -147,7 +147,7 @@ impl Call {
         !matches!(self.opcode(), 0x03 | 0x12 | 0xa0 | 0xa3) && self.entry.access != Access::Own
     }
 
-    /// It may tell of partitions that the tape isn't in: LOG SENSE and READ
+    /// The command may tell of partitions that the tape isn't in: LOG SENSE and READ
     /// ATTRIBUTE do.
     pub(crate) fn looks_at_partitions(&self) -> bool {
         matches!(self.opcode(), 0x4d | 0x8c)

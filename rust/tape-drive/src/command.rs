@@ -14,7 +14,7 @@ pub enum Transfer {
     None,
     /// At most so many bytes to the initiator.
     In(u64),
-    /// So many bytes from the initiator.
+    /// Data out: so many bytes.
     Out(u64),
 }
 

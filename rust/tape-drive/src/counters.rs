@@ -40,7 +40,7 @@ impl Transfers {
         ]
     }
 
-    /// Those that the first version of the saved state doesn't have.
+    /// The counters that the first version of the saved state doesn't have.
     fn passes(&mut self) -> [&mut u64; 2] {
         [&mut self.beginning_passes, &mut self.middle_passes]
     }

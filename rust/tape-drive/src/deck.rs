@@ -94,20 +94,20 @@ pub(crate) enum Occasion {
 pub(crate) struct State {
     /// `None`: there is no cartridge.
     pub(crate) standing: Option<Standing>,
-    /// It has been read.
+    /// The cartridge has been read.
     pub(crate) loaded: bool,
-    /// Nobody may take it out.
+    /// Removal of the cartridge is prevented.
     pub(crate) prevented: bool,
     /// Partition and object to go to after loading.
     pub(crate) resume: (usize, u64),
     pub(crate) partition: usize,
     /// How many there are.
     pub(crate) partitions: usize,
-    /// Those that have been used since the cartridge was put in: a bit each.
+    /// The partitions that were used since the cartridge was put in: a bit each.
     pub(crate) mounted: u32,
     /// There is a place for attributes.
     pub(crate) header: bool,
-    /// It was written to since it was loaded.
+    /// The cartridge was written to since it was loaded.
     pub(crate) changed: bool,
 }
 
@@ -235,7 +235,7 @@ impl Deck {
         }
     }
 
-    /// Of the current partition; what it isn't loaded for is zero.
+    /// The state of the current partition; zero unless it is loaded.
     pub(crate) async fn tape_state(&self) -> TapeState {
         match self.ask(Ask::TapeState).await {
             Answer::TapeState(state) => state,

@@ -17,7 +17,7 @@ pub(crate) struct Density {
     organisation: &'static str,
     name: &'static str,
     description: &'static str,
-    /// As the mode parameter header names a data and a WORM cartridge.
+    /// MEDIUM TYPE of a data and of a WORM cartridge.
     medium_types: [u8; 2],
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn organisation(code: u8) -> &'static str {
     find(code).organisation
 }
 
-/// Of a cartridge of this kind, in units of 10^6 bytes: the configured
+/// The capacity of a cartridge, in units of 10^6 bytes: the configured
 /// capacity, or the nominal one if there is no bound.
 pub(crate) fn megabytes(config: &Config) -> u32 {
     match config.capacity {

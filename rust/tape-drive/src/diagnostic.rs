@@ -53,7 +53,7 @@ const CAPACITY: usize = 4096;
 pub(crate) struct Buffers {
     /// Buffer 0: what was written of it; the rest is 0.
     data: Vec<u8>,
-    /// As the last WRITE BUFFER left it; `None`: there was none.
+    /// The buffer as the last WRITE BUFFER left it; `None`: there was none.
     echo: Option<Vec<u8>>,
 }
 

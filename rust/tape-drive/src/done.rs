@@ -26,7 +26,7 @@ pub enum Action<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Status {
-    /// It is done.
+    /// GOOD: the command is done.
     Good = 0x00,
     /// There is sense data.
     CheckCondition = 0x02,

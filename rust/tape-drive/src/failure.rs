@@ -5,12 +5,12 @@ use tape_image::{Error, IoError};
 
 use crate::{asc, Key, Sense};
 
-/// Of a command that hasn't written anything itself.
+/// The sense data of a command that hasn't written anything itself.
 pub(crate) fn sense_of(error: &Error) -> Sense {
     written(error, 0, |_| 0)
 }
 
-/// Of a command that has put `accepted` objects into the drive's buffer;
+/// The sense data of a command that has put `accepted` objects into the buffer;
 /// `residue` is what is left of it if so many of its objects are written.
 ///
 /// An error is deferred if it is about what was acknowledged before; its

@@ -15,7 +15,7 @@ use crate::{asc, Drive, Key, Sense};
 pub(crate) struct Out {
     pub(crate) id: RequestId,
     pub(crate) owner: Owner,
-    /// Its owner's number.
+    /// The request's number at its owner.
     inner: RequestId,
 }
 

@@ -16,11 +16,11 @@ use crate::{asc, view, Config, Key, Medium, Sense};
 pub(crate) struct Slot {
     pub(crate) medium: Medium,
     pub(crate) standing: Standing,
-    /// It has been read.
+    /// The cartridge has been read.
     pub(crate) loaded: bool,
     /// The log has it.
     pub(crate) counted: bool,
-    /// It was written to since.
+    /// The cartridge was written to since it was loaded.
     pub(crate) changed: bool,
     /// Partition and object to begin at, until it is loaded.
     pub(crate) resume: (usize, u64),

@@ -39,7 +39,7 @@ impl Parameters {
         }
     }
 
-    /// As after a logical unit reset.
+    /// Brings the parameters to what a logical unit reset leaves.
     pub(crate) fn reset(&mut self) {
         self.modes.reset();
         self.reservations.reset();

@@ -10,7 +10,7 @@ const BOP: u8 = 0x80;
 const EOP: u8 = 0x40;
 /// The objects in the buffer are more than their field can say.
 const LOCU: u8 = 0x20;
-/// So are their bytes.
+/// The bytes in the buffer are more than their field can say.
 const BYCU: u8 = 0x10;
 /// The tape is inside of a record, which no address says.
 const LOLU: u8 = 0x04;

@@ -17,11 +17,11 @@ const CHUNK: usize = 64 << 10;
 /// What becomes of the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReadMode {
-    /// They are transferred.
+    /// The records are transferred.
     Read,
-    /// They are transferred, and met in reverse; `swapped`: so are their bytes.
+    /// The records are met in reverse and transferred; `swapped`: so are their bytes.
     Reverse { swapped: bool },
-    /// They have to be readable; and, if so asked, equal to the data out.
+    /// The records have to be readable; and, if so asked, equal to the data out.
     Verify { compared: bool },
 }
 

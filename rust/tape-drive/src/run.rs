@@ -47,7 +47,7 @@ pub(crate) enum Waiting {
     Cartridge,
     /// Bytes of the data buffer, which are yet to be asked for.
     Copy(Option<Request>),
-    /// That bytes are put into the data buffer.
+    /// Bytes that are put into the data buffer.
     Put(Put),
 }
 

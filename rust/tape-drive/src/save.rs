@@ -32,13 +32,13 @@ const VERSION_1: u8 = 1;
 /// Why a saved state can't be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
-    /// It is something else.
+    /// The bytes are something else.
     #[error("this is not the state of a tape drive")]
     Foreign,
-    /// It was saved by something newer.
+    /// The state was saved by something newer.
     #[error("the state has version {0}, and this is for version {VERSION}: update this side")]
     Version(u8),
-    /// It is too short, too long, or says what can't be.
+    /// The state is too short, too long, or says what can't be.
     #[error("the state of the tape drive is damaged: {0}")]
     Damaged(&'static str),
 }

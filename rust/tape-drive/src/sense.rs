@@ -7,7 +7,7 @@
 pub enum Key {
     /// No error; FM, EOM or ILI say what there is to say.
     NoSense = 0x0,
-    /// It worked, but not at first.
+    /// The command succeeded, but not at first.
     RecoveredError = 0x1,
     /// No medium, or not loaded.
     NotReady = 0x2,

@@ -4,7 +4,7 @@
 /// A partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Partition {
-    /// In bytes, record framing included; `u64::MAX`: unknown.
+    /// The capacity in bytes, record framing included; `u64::MAX`: unknown.
     pub(crate) capacity: u64,
     /// Bytes up to the end of data, if that has been met; else what is known
     /// to be used.

@@ -59,9 +59,9 @@ pub enum Operation {
     /// header, which gets one then, partition 0 begins somewhere else
     /// afterwards: its tape has to be made and loaded anew.
     SetAttributes {
-        /// Its number.
+        /// The partition's number.
         partition: usize,
-        /// In any order.
+        /// The attributes, in any order.
         attributes: Vec<Attribute>,
     },
     /// Change the proportion of the capacities that may be used, of

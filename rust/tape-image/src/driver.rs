@@ -138,11 +138,11 @@ fn again(mut what: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 
 /// The caller's data of an operation.
 pub enum Data<'a> {
-    /// Of a write.
+    /// The data of a write.
     Out(&'a [u8]),
-    /// Of a read.
+    /// The buffer of a read.
     In(&'a mut [u8]),
-    /// Of anything else.
+    /// No data.
     None,
 }
 

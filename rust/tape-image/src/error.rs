@@ -9,16 +9,16 @@ pub enum Error {
     /// The medium is in none of the formats.
     #[error("not a tape image: at offset {offset}: {reason}; an empty file would be a blank tape")]
     NotATape {
-        /// Of the first thing that isn't an object.
+        /// The offset of the first thing that isn't an object.
         offset: u64,
-        /// As SIMH's format sees it, unless another was asked for.
+        /// Why it is none: as a SIMH image, unless another format was asked for.
         reason: Reason,
     },
     /// A damaged place on the tape. The position is in front of it (reading
     /// forward) or behind it (reading in reverse).
     #[error("damaged tape at offset {offset}: {reason}")]
     Damaged {
-        /// Of the damaged object.
+        /// The offset of the damaged object.
         offset: u64,
         /// What is wrong with it.
         reason: Reason,
@@ -67,7 +67,7 @@ pub enum Error {
     /// has memory for.
     #[error("the index is full at offset {offset}; raise its limit to go on")]
     IndexFull {
-        /// Of the first object that found no place.
+        /// The offset of the first object that found no place.
         offset: u64,
     },
     /// The tape wasn't loaded, or its loading failed.
@@ -94,7 +94,7 @@ pub enum Error {
     TooSmall {
         /// Bytes up to the end of the last.
         needed: u64,
-        /// Of the medium.
+        /// The length of the medium.
         length: u64,
     },
     /// There is no such partition.

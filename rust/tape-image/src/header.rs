@@ -32,11 +32,11 @@ const NO_LIMIT: u64 = u64::MAX;
 /// A medium auxiliary memory attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribute {
-    /// Its identifier, once in a list.
+    /// The attribute's identifier, once in a list.
     pub id: u16,
     /// SSC's format code; not interpreted here.
     pub format: u8,
-    /// Its value; not interpreted here.
+    /// The attribute's value; not interpreted here.
     pub value: Vec<u8>,
 }
 
@@ -50,7 +50,7 @@ pub struct Partition {
     /// Bytes of objects it was made for, before the proportion of SET CAPACITY.
     /// `None`: no bound.
     pub capacity: Option<u64>,
-    /// Its attributes, by ascending identifier.
+    /// The partition's attributes, by ascending identifier.
     pub attributes: Vec<Attribute>,
 }
 

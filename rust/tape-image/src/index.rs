@@ -53,7 +53,7 @@ pub struct Totals {
 /// An object that was looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Its start, with the counts before it.
+    /// The object's start, with the counts before it.
     pub at: Totals,
     /// Record, bad or mark.
     pub kind: Kind,

@@ -74,7 +74,7 @@ pub enum Request {
     Truncate {
         /// For the completion.
         id: RequestId,
-        /// In bytes; shorter than the medium is.
+        /// The new length in bytes; shorter than the medium is.
         length: u64,
     },
 }
@@ -155,7 +155,7 @@ pub enum Operation {
 /// Why a motion ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// It is where it was told to go.
+    /// The tape is where it was told to go.
     Done,
     /// A mark was met; the position is beyond it.
     Mark,
@@ -169,11 +169,11 @@ pub enum Stop {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Outcome {
-    /// It is done.
+    /// The operation is done.
     Done,
     /// A record was read.
     Record {
-        /// Its length, which may be more than was asked for.
+        /// The record's length, which may be more than was asked for.
         length: u32,
         /// Marked as bad by whoever wrote it; the data is what could be read.
         bad: bool,

@@ -2,7 +2,8 @@
 //! Going over tape that isn't in the index yet.
 //!
 //! A step may be interrupted by a read and is then begun again, so what has
-//! been learned is kept: in the index, or, within an object, in [`PendingRecord`] and
+//! been learned is kept: in the index, or, within an object, in
+//! [`PendingRecord`] and
 //! [`AwsWalk`]. The window is one place only, and may have moved on.
 
 use crate::error::Reason;

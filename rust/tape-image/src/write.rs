@@ -17,7 +17,7 @@ pub(crate) enum Writing {
     Start,
     /// The header and this much of the data are in the stage or past it.
     Data(usize),
-    /// So many marks are written.
+    /// The number of marks that are written.
     Marks(u32),
 }
 

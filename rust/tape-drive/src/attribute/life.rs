@@ -22,7 +22,7 @@ pub(super) const KEPT: [u16; 5] = [LOADS, INITIALIZATIONS, CHANGE_REFERENCE, WRI
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Life {
     pub(crate) loads: u64,
-    /// In units of 2^20 bytes.
+    /// What was written, in units of 2^20 bytes.
     pub(crate) written: u64,
     pub(crate) read: u64,
 }
@@ -50,11 +50,11 @@ pub(crate) fn barcode(kept: &[Attribute]) -> String {
 /// Something that is to be kept with the tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// It is about to be changed, for the first time since it was loaded.
+    /// The tape is about to be changed, for the first time since it was loaded.
     Change,
-    /// It is being formatted.
+    /// The tape is being formatted.
     Format,
-    /// It is being unloaded, and this was done since it was loaded.
+    /// The tape is being unloaded, and this was done since it was loaded.
     Unload(Transfers),
 }
 

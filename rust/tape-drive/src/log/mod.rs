@@ -28,7 +28,7 @@ use pages::{Parameter, PAGES};
 pub(crate) struct Context<'a> {
     pub(crate) config: &'a Config,
     pub(crate) view: View<'a>,
-    /// Of partition 0, as they are kept on the cartridge.
+    /// The attributes of partition 0, as they are kept on the cartridge.
     pub(crate) attributes: &'a [Attribute],
     /// The data compression page says that it's on.
     pub(crate) compression: bool,

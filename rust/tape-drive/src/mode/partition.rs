@@ -34,7 +34,7 @@ const REST: u16 = 0xffff;
 const SIZE_MIN: u64 = 1_000_000;
 /// The smallest partition, as a part of the cartridge.
 const SMALLEST: u64 = 40;
-/// Of a cartridge without bound: LTO-5's smallest partition, in bytes.
+/// The smallest partition of a cartridge without bound: LTO-5's, in bytes.
 const SMALLEST_UNBOUNDED: u64 = 37_500_000_000;
 
 /// What a MODE SELECT asked FORMAT MEDIUM for.
@@ -43,7 +43,7 @@ pub(super) enum Plan {
     /// Nothing: one partition.
     #[default]
     Single,
-    /// So many, of sizes that the drive chooses (FDP, SDP).
+    /// So many partitions, of sizes that the drive chooses (FDP, SDP).
     Equal(usize),
     /// Bytes of each (IDP); `None`: what the others leave, once at most.
     Sizes(Vec<Option<u64>>),

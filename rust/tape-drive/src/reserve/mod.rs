@@ -96,10 +96,10 @@ struct Holder {
 /// The reservations there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reservations {
-    /// Of RESERVE.
+    /// The initiator that RESERVE has reserved the drive for.
     unit: Option<u32>,
     generation: u32,
-    /// In the order of their coming, one for an initiator.
+    /// The registrations in the order of their coming, one for an initiator.
     registrations: Vec<Registration>,
     holder: Option<Holder>,
 }

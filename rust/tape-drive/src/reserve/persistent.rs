@@ -35,7 +35,7 @@ impl Reservations {
         bytes
     }
 
-    /// Of READ RESERVATION. All registrants have no key in common.
+    /// The data of READ RESERVATION. All registrants have no key in common.
     fn reservation(&self, holder: Holder) -> [u8; 16] {
         let mut bytes = [0; 16];
         if !holder.kind.all() {
@@ -46,7 +46,7 @@ impl Reservations {
         bytes
     }
 
-    /// Of READ FULL STATUS. The transport is not known here: an initiator is
+    /// The data of READ FULL STATUS. The transport is not known here: an initiator is
     /// given a SAS TransportID with a locally assigned address.
     fn full_status(&self, registration: Registration) -> [u8; 48] {
         const SAS: u8 = 0x06;
@@ -261,7 +261,7 @@ fn kind(cdb: &[u8]) -> Result<Type, Sense> {
     Type::from_code(cdb[2] & 0x0f).ok_or(Sense::cdb_field(2, Some(3)))
 }
 
-/// Of REPORT CAPABILITIES: CRH; TMV, and the types.
+/// The data of REPORT CAPABILITIES: CRH; TMV, and the types.
 fn capabilities() -> Vec<u8> {
     vec![0, 8, 0x10, 0x80, 0xea, 0x01, 0, 0]
 }
