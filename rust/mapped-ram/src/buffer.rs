@@ -9,10 +9,9 @@ use std::ptr::{self, NonNull};
 
 use rustix::mm::{madvise, mmap_anonymous, munmap, Advice, MapFlags, ProtFlags};
 
-/// A huge page as transparent huge pages have it on x86 and most others.
-pub const HUGE: u64 = 2 << 20;
+use crate::plan::HUGE_PAGE;
 
-/// Zeroed memory at an address that is a multiple of [`HUGE`] when it is at least that long.
+/// Zeroed memory at an address that is a multiple of [`HUGE_PAGE`] when it is at least that long.
 #[derive(Debug)]
 pub struct Buffer {
     start: NonNull<u8>,
@@ -31,14 +30,14 @@ impl Buffer {
 
     /// One huge page, or, if the kernel has none to give, base pages in its place.
     pub fn huge_page() -> io::Result<Self> {
-        Self::map(HUGE as usize, true)
+        Self::map(HUGE_PAGE as usize, true)
     }
 
     fn map(len: usize, huge: bool) -> io::Result<Self> {
-        let align = if len < HUGE as usize {
+        let align = if len < HUGE_PAGE as usize {
             0
         } else {
-            HUGE as usize
+            HUGE_PAGE as usize
         };
         // SAFETY: a new mapping at an address of the kernel's choice touches nothing else's.
         let raw = unsafe {
@@ -138,16 +137,16 @@ mod tests {
     fn is_aligned_writable_and_renewed_to_zero() {
         for mut buffer in [
             Buffer::new(4096).unwrap(),
-            Buffer::new(HUGE as usize).unwrap(),
+            Buffer::new(HUGE_PAGE as usize).unwrap(),
             Buffer::huge_page().unwrap(),
         ] {
-            if buffer.len() as u64 >= HUGE {
+            if buffer.len() as u64 >= HUGE_PAGE {
                 assert!(
                     buffer
                         .start
                         .cast::<[u8; 1]>()
                         .as_ptr()
-                        .align_offset(HUGE as usize)
+                        .align_offset(HUGE_PAGE as usize)
                         == 0
                 );
             }

@@ -21,11 +21,11 @@ pub enum Kind {
     HugePages,
 }
 
-/// What placing met at a page.
+/// What became of a page that was to be placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Met {
+pub enum Placement {
     /// It was missing, and has been placed.
-    Missing,
+    Placed,
     /// It was there already, and is untouched.
     Present,
 }
@@ -48,25 +48,25 @@ pub fn place(
     len: u64,
     page: u64,
     mut place: impl FnMut(u64) -> Result<(), Stopped>,
-    mut met: impl FnMut(Met, Range<u64>),
+    mut met: impl FnMut(Placement, Range<u64>),
 ) -> Result<(), PlaceError> {
     let mut done = 0;
     while done < len {
         match place(done) {
             Ok(()) => {
-                met(Met::Missing, done..len);
+                met(Placement::Placed, done..len);
                 return Ok(());
             }
             Err(stopped) if stopped.done > 0 => {
                 let end = len.min(done + stopped.done);
-                met(Met::Missing, done..end);
+                met(Placement::Placed, done..end);
                 done = end;
             }
             Err(Stopped {
                 errno: Errno::EXIST,
                 ..
             }) => {
-                met(Met::Present, done..done + page);
+                met(Placement::Present, done..done + page);
                 done += page;
             }
             Err(Stopped {
@@ -120,7 +120,7 @@ mod tests {
 
     const PAGE: u64 = 4096;
 
-    type Seen = (Met, Range<u64>);
+    type Seen = (Placement, Range<u64>);
 
     /// Runs `place` against a script of the kernel's answers; returns the calls and what was met.
     fn run(
@@ -160,9 +160,9 @@ mod tests {
         assert_eq!(
             seen,
             [
-                (Met::Missing, 0..2 * PAGE),
-                (Met::Present, 2 * PAGE..3 * PAGE),
-                (Met::Missing, 3 * PAGE..5 * PAGE)
+                (Placement::Placed, 0..2 * PAGE),
+                (Placement::Present, 2 * PAGE..3 * PAGE),
+                (Placement::Placed, 3 * PAGE..5 * PAGE)
             ]
         );
         assert_eq!(result, Ok(()));
@@ -180,7 +180,7 @@ mod tests {
             3 * PAGE,
             &[stopped(PAGE, Errno::AGAIN), stopped(0, Errno::NOENT)],
         );
-        assert_eq!(seen, [(Met::Missing, 0..PAGE)]);
+        assert_eq!(seen, [(Placement::Placed, 0..PAGE)]);
         assert_eq!(
             result,
             Err(PlaceError {

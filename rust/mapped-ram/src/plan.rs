@@ -6,9 +6,12 @@ use std::ops::Range;
 
 use crate::bitmap::Bitmap;
 
-/// A batch covers at most this much memory, from one multiple of it to the next, so that a batch
-/// that is wholly in the file can become one transparent huge page.
-pub const BATCH: u64 = 2 << 20;
+/// A transparent huge page as x86 and most others have it, in bytes. A batch covers at most this much
+/// memory, from one multiple of it to the next, so that a batch that is wholly in the file can
+/// become one.
+pub const HUGE_PAGE: u64 = 2 << 20;
+
+const _: () = assert!(HUGE_PAGE.is_power_of_two());
 
 /// The most stretches of zero pages that are left unwatched. Each splits its block's mapping in
 /// two more, and a process may have 65530 mappings (`vm.max_map_count`): this takes 3 % of them.
@@ -30,20 +33,25 @@ pub struct PlanBlock<'a> {
 impl PlanBlock<'_> {
     /// The pages of the block between one multiple of the batch size and the next, all along it.
     fn windows(&self) -> impl Iterator<Item = Range<u64>> + '_ {
-        let (per_batch, first) = (
-            self.window() / self.page_size,
-            self.address / self.page_size,
-        );
-        let end = first + self.data.len();
-        (first / per_batch..end.div_ceil(per_batch)).map(move |window| {
-            let start = (window * per_batch).max(first) - first;
-            start..((window + 1) * per_batch).min(end) - first
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let window = (start < self.data.len()).then(|| self.window_of(start))?;
+            start = window.end;
+            Some(window)
         })
+    }
+
+    /// The pages around `page` that one batch may span.
+    pub fn window_of(&self, page: u64) -> Range<u64> {
+        let per_window = self.window() / self.page_size;
+        let first = self.address / self.page_size;
+        let start = (first + page) / per_window * per_window;
+        start.max(first) - first..(start + per_window - first).min(self.data.len())
     }
 
     /// Bytes from the start of one batch to the next.
     fn window(&self) -> u64 {
-        BATCH.max(self.page_size)
+        HUGE_PAGE.max(self.page_size)
     }
 
     /// Whether `pages` are all of a window and not the ragged start or end of the block.
@@ -61,7 +69,7 @@ pub struct Batch {
     pub pages: Range<u64>,
     /// How many of them are.
     pub data_pages: u64,
-    /// Whether it is [`BATCH`] bytes of memory, aligned to that, with every page in the file.
+    /// Whether it is [`HUGE_PAGE`] bytes of memory, aligned to that, with every page in the file.
     pub whole: bool,
 }
 
@@ -128,8 +136,9 @@ fn batch(index: usize, block: &PlanBlock<'_>, window: Range<u64>) -> Option<Batc
         .unwrap_or(first.clone());
     let pages = first.start..last.end;
     let data_pages = block.data.count(pages.clone());
-    let whole =
-        block.is_window(&pages) && block.window() == BATCH && data_pages == pages.end - pages.start;
+    let whole = block.is_window(&pages)
+        && block.window() == HUGE_PAGE
+        && data_pages == pages.end - pages.start;
     Some(Batch {
         block: index,
         pages,
@@ -244,7 +253,7 @@ mod tests {
                     model.address + batch.pages.end * model.page_size,
                 );
                 // In one window, which may be a single larger page.
-                let window = BATCH.max(model.page_size);
+                let window = HUGE_PAGE.max(model.page_size);
                 prop_assert_eq!(start / window, (end - 1) / window);
                 // Nothing useless at either end.
                 prop_assert!(model.bits[pages.start] && model.bits[pages.end - 1]);
@@ -252,7 +261,7 @@ mod tests {
                 prop_assert_eq!(batch.data_pages, data as u64);
                 prop_assert_eq!(
                     batch.whole,
-                    start % BATCH == 0 && end - start == BATCH && data == pages.len()
+                    start % HUGE_PAGE == 0 && end - start == HUGE_PAGE && data == pages.len()
                 );
                 for page in pages {
                     brought[batch.block][page] += 1;
@@ -276,7 +285,7 @@ mod tests {
                     prop_assert!(watched[index][page] <= 1);
                     prop_assert!(!*bit || watched[index][page] == 1);
                     // A window is watched or not as a whole, and not only if it is whole and zero.
-                    let window = BATCH.max(model.page_size);
+                    let window = HUGE_PAGE.max(model.page_size);
                     let at = |page: usize| (model.address + page as u64 * model.page_size) / window;
                     if page > 0 && at(page) == at(page - 1) {
                         prop_assert_eq!(watched[index][page], watched[index][page - 1]);
@@ -296,7 +305,7 @@ mod tests {
     fn zero_stretches_are_unwatched_up_to_the_limit_largest_first() {
         // A page of data in every other window, and one gap that is three windows long at the end.
         let windows = 2 * (MAX_GAPS as u64 + 10) + 3;
-        let per_window = BATCH / 4096;
+        let per_window = HUGE_PAGE / 4096;
         let mut data = Bitmap::new(windows * per_window);
         for window in (0..windows - 3).step_by(2) {
             data.set(window * per_window..window * per_window + 1);

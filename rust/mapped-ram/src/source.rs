@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use rustix::fs::{fadvise, seek, Advice, SeekFrom};
 
@@ -14,9 +14,43 @@ pub trait PageSource: Send + Sync {
     /// Bytes from offset 0 to the end.
     fn size(&self) -> io::Result<u64>;
 
+    /// By what a change of the source is known; nothing where it can't be.
+    fn stamp(&self) -> io::Result<Option<Stamp>> {
+        Ok(None)
+    }
+
     /// Fills all of `buf` from `offset`. When the source ends before that the error is of the kind
     /// `UnexpectedEof`. Whatever was read before an error may be in `buf`.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+/// What a file has that changes when it is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The length in bytes.
+    pub size: u64,
+    /// When it was last written to: seconds and nanoseconds.
+    pub modified: (i64, i64),
+    /// When it or its attributes were last changed: seconds and nanoseconds.
+    pub changed: (i64, i64),
+}
+
+impl Stamp {
+    /// What differs in `later`, in words.
+    pub fn difference(&self, later: &Self) -> Option<String> {
+        if self.size != later.size {
+            Some(format!(
+                "its length was {:#x} and is {:#x}",
+                self.size, later.size
+            ))
+        } else if self.modified != later.modified {
+            Some("it was written to".into())
+        } else if self.changed != later.changed {
+            Some("its attributes or its name were changed".into())
+        } else {
+            None
+        }
+    }
 }
 
 /// A snapshot in a file or on a block device, read through the page cache.
@@ -52,6 +86,16 @@ impl PageSource for FileSource {
         Ok(end)
     }
 
+    fn stamp(&self) -> io::Result<Option<Stamp>> {
+        let metadata = self.file.metadata()?;
+        // A block device's node doesn't tell what is written to the device.
+        Ok(metadata.is_file().then(|| Stamp {
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }))
+    }
+
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         self.file
             .read_exact_at(buf, offset)
@@ -76,6 +120,33 @@ mod tests {
     use super::*;
     use std::io::Write;
     use std::os::fd::AsFd;
+
+    #[test]
+    fn tells_what_changed() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let source = FileSource::new(file.as_fd()).unwrap();
+        let before = source.stamp().unwrap().unwrap();
+        let mut buf = [0; 4];
+        source.read_at(&mut buf, 0).unwrap();
+        let changed = || before.difference(&source.stamp().unwrap().unwrap());
+        assert_eq!(changed(), None, "reading changes nothing");
+        // Timestamps move in steps of the kernel's clock.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        file.write_all_at(b"x", 3).unwrap();
+        assert_eq!(changed().as_deref(), Some("it was written to"));
+        let modified = file.metadata().unwrap().modified().unwrap();
+        file.set_len(9).unwrap();
+        assert_eq!(changed().as_deref(), Some("its length was 0xa and is 0x9"));
+        // Whoever sets the time back can't hide it.
+        let before = source.stamp().unwrap().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        file.write_all_at(b"y", 3).unwrap();
+        file.set_modified(modified).unwrap();
+        assert!(before
+            .difference(&source.stamp().unwrap().unwrap())
+            .is_some());
+    }
 
     #[test]
     fn reads_whole_ranges_and_names_the_end() {

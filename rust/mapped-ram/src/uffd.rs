@@ -3,6 +3,9 @@
 //! kernel's own (`<linux/userfaultfd.h>`); what the calls mean is told in
 //! `Documentation/admin-guide/mm/userfaultfd.rst` of its source.
 //!
+//! Not the crate `userfaultfd`: its features end with Linux 5.13, so it has no `UFFDIO_MOVE`, by which
+//! huge pages are brought, and its -sys crate needs libclang to build.
+//!
 //! Guest memory appears here as addresses only. Nothing dereferences them: the kernel writes the
 //! pages, and answers with an errno where there is nothing to write to.
 

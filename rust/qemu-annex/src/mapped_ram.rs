@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::os::fd::BorrowedFd;
 use std::slice;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use mapped_ram::service::{
     BatchTrace, BlockSpec, Config, FailureReport, FaultBegin, FaultKind, FaultTrace, Observer,
@@ -66,11 +67,8 @@ pub struct AnnexRamLoadFailure {
     pub file_offset: u64,
     /// A positive errno; EIO when the file ends too early.
     pub error: i32,
-    /// The whole story, naming block and offsets.
+    /// What happened and why, naming block and offsets.
     pub message: *const c_char,
-    /// For annex_ram_load_acknowledge(); 1 for the first failure, 2 for the
-    /// next.
-    pub sequence: u64,
 }
 
 /// How a fault was answered.
@@ -111,6 +109,13 @@ pub struct AnnexRamLoadOps {
     /// that is waited for and for each background batch.
     pub failed:
         Option<unsafe extern "C" fn(opaque: *mut c_void, failure: *const AnnexRamLoadFailure)>,
+    /// Some pages are still missing: answer with annex_ram_load_acknowledge().
+    /// Once a second.
+    pub still_failed: Option<unsafe extern "C" fn(opaque: *mut c_void)>,
+    /// The file isn't what it was when its first header was read, so that the
+    /// pages may not belong together; `difference` says what was seen. Once,
+    /// while the machine runs.
+    pub file_changed: Option<unsafe extern "C" fn(opaque: *mut c_void, difference: *const c_char)>,
     /// Everything is loaded, and the memory is ordinary memory again. Once,
     /// after annex_ram_load_run().
     pub finished: Option<unsafe extern "C" fn(opaque: *mut c_void)>,
@@ -172,9 +177,6 @@ pub struct AnnexRamLoadStats {
     pub fault_latency_p99_ns: u64,
     /// Its maximum.
     pub fault_latency_max_ns: u64,
-    /// Nanoseconds from annex_ram_load_start() to everything being in place;
-    /// 0 before that.
-    pub finish_ns: u64,
 }
 
 /// The owner's callbacks as an observer.
@@ -211,10 +213,25 @@ impl Observer for Callbacks {
             file_offset: failure.file_offset,
             error: failure.errno,
             message: message.as_ptr(),
-            sequence: failure.sequence,
         };
         // SAFETY: as above; the report and its strings outlive the call.
         unsafe { call(self.0.opaque, &report) }
+    }
+
+    fn still_failed(&self) {
+        if let Some(call) = self.0.still_failed {
+            // SAFETY: as above.
+            unsafe { call(self.0.opaque) }
+        }
+    }
+
+    fn source_changed(&self, difference: &str) {
+        if let Some(call) = self.0.file_changed {
+            // It is made of words and numbers.
+            let difference = CString::new(difference).unwrap_or_default();
+            // SAFETY: as above; the string outlives the call.
+            unsafe { call(self.0.opaque, difference.as_ptr()) }
+        }
     }
 
     fn finished(&self) {
@@ -377,69 +394,50 @@ pub unsafe extern "C" fn annex_ram_load_run(
     unsafe { fallible(err, false, || Ok(load.0.run().map(|()| true)?)) }
 }
 
-/// Tries all failed pages again, in the calling thread. If all are there then,
-/// loading goes on. If not, all stays as it was, and the error names block and
-/// offsets.
+/// Tries all failed pages again, and waits for that at most `patience_ms`. If
+/// all are there then, loading goes on. If not, all stays as it was, and the
+/// error names block and offsets, or says that the storage doesn't answer.
 ///
 /// # Safety
 /// `load` is alive; `err` is NULL or valid for writing a pointer.
 #[no_mangle]
 pub unsafe extern "C" fn annex_ram_load_retry(
     load: *mut AnnexRamLoad,
+    patience_ms: u32,
     err: *mut *mut AnnexError,
 ) -> bool {
     // SAFETY: alive, says the caller.
     let load = unsafe { &*load };
+    let patience = Duration::from_millis(patience_ms.into());
     // SAFETY: `err` is as it must be, says the caller.
-    unsafe { fallible(err, false, || Ok(load.0.retry().map(|()| true)?)) }
+    unsafe { fallible(err, false, || Ok(load.0.retry(patience).map(|()| true)?)) }
 }
 
-/// The caller knows of the failures up to `sequence` and will call
-/// annex_ram_load_retry(). Others are tried again by themselves each second.
+/// A sign of life while pages are failed. If the caller gives none within a
+/// second of `failed` or `still_failed` the pages are tried again by
+/// themselves, as it may be the caller who waits for them.
 ///
 /// # Safety
 /// `load` is alive.
 #[no_mangle]
-pub unsafe extern "C" fn annex_ram_load_acknowledge(load: *mut AnnexRamLoad, sequence: u64) {
+pub unsafe extern "C" fn annex_ram_load_acknowledge(load: *mut AnnexRamLoad) {
     // SAFETY: alive, says the caller.
     let load = unsafe { &*load };
-    infallible("annex_ram_load_acknowledge", (), || {
-        load.0.acknowledge(sequence)
-    });
+    infallible("annex_ram_load_acknowledge", (), || load.0.acknowledge());
 }
 
-/// Whether some page is failed now.
+/// Whether thread `tid`, or with 0 any thread, has waited for a page for a
+/// second or more, because it is failed or the storage stalls.
 ///
 /// # Safety
 /// `load` is alive.
 #[no_mangle]
-pub unsafe extern "C" fn annex_ram_load_is_failed(load: *const AnnexRamLoad) -> bool {
+pub unsafe extern "C" fn annex_ram_load_is_stuck(load: *const AnnexRamLoad, tid: u32) -> bool {
     // SAFETY: alive, says the caller.
     let load = unsafe { &*load };
-    infallible("annex_ram_load_is_failed", false, || load.0.is_failed())
-}
-
-/// Brings the page at `ram_offset` of a block for someone whose faults don't
-/// come here, such as a vhost-user back-end, and returns when it is there.
-///
-/// # Safety
-/// `load` is alive; `block` is a string that ends in NUL; `err` is NULL or
-/// valid for writing a pointer.
-#[no_mangle]
-pub unsafe extern "C" fn annex_ram_load_request(
-    load: *mut AnnexRamLoad,
-    block: *const c_char,
-    ram_offset: u64,
-    err: *mut *mut AnnexError,
-) -> bool {
-    // SAFETY: alive and a string, says the caller.
-    let (load, block) = unsafe { (&*load, CStr::from_ptr(block)) };
-    // SAFETY: `err` is as it must be, says the caller.
-    unsafe {
-        fallible(err, false, || {
-            Ok(load.0.request(block, ram_offset).map(|()| true)?)
-        })
-    }
+    infallible("annex_ram_load_is_stuck", false, || {
+        load.0.is_stuck(tid, Instant::now())
+    })
 }
 
 /// Writes to `*stats` what the load has done so far; all zeros before
@@ -479,7 +477,6 @@ fn stats_of(load: &RamLoad) -> AnnexRamLoadStats {
         fault_latency_median_ns: stats.latency.median_ns,
         fault_latency_p99_ns: stats.latency.p99_ns,
         fault_latency_max_ns: stats.latency.max_ns,
-        finish_ns: stats.finish_ns,
     }
 }
 

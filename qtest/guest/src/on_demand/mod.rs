@@ -2,10 +2,12 @@
 //! Fast snapshot load: the VM runs at once, its RAM follows.
 
 mod broken;
+mod denied;
 mod discards;
 mod interface;
 mod ram;
 mod refused;
+mod stalled;
 mod vhost_user;
 
 use annex_qtest::files::Dir;

@@ -8,11 +8,11 @@ use rustix::io::Errno;
 
 use super::block::Block;
 use super::buffers::Bulk;
-use super::failure::Phase;
+use super::control::{Origin, Phase};
 use super::fault::Handler;
 use super::lock;
 use super::observer::BatchTrace;
-use super::shared::{For, Shared};
+use super::shared::Shared;
 use crate::memory::populate;
 use crate::plan::Batch;
 
@@ -31,9 +31,10 @@ impl Shared {
                 while self.answer_pending(&mut handler, 1) {}
                 !self.ending()
             });
+            self.check_source();
             match result {
                 Ok(()) => self.trace_batch(batch, begun),
-                Err(lost) => self.fail(batch.block, For::Background, &lost),
+                Err(lost) => self.fail(batch.block, Origin::Background, &lost),
             }
         }
         self.finish_when_complete();
@@ -73,6 +74,7 @@ impl Shared {
 
     /// Waits until all is in place and the machine runs; the first to see it finishes the load.
     fn finish_when_complete(&self) {
+        self.check_source();
         let mut control = lock(&self.control);
         loop {
             if control.ended() {

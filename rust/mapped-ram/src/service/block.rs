@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::error::{Cause, LoadError, SetupError};
 use crate::bitmap::{AtomicBitmap, Bitmap};
-use crate::buffer::HUGE;
 use crate::format::BlockImage;
 use crate::memory::Kind;
 use crate::plan::PlanBlock;
@@ -50,7 +49,7 @@ pub(super) struct Block {
     /// Whether huge pages can be moved in.
     movable: AtomicBool,
     /// Whether finding pages that nobody brought has been reported.
-    pub surprised: AtomicBool,
+    pub warned_resident: AtomicBool,
 }
 
 impl Block {
@@ -95,7 +94,7 @@ impl Block {
             placed: AtomicBitmap::new(pages),
             claims: AtomicBitmap::new(pages),
             movable: AtomicBool::new(false),
-            surprised: AtomicBool::new(false),
+            warned_resident: AtomicBool::new(false),
             spec,
             image,
         })
@@ -138,10 +137,7 @@ impl Block {
 
     /// The pages around `page` that one batch may span.
     pub fn window(&self, page: u64) -> Range<u64> {
-        let per_window = (HUGE / self.page()).max(1);
-        let first = self.spec.address / self.page();
-        let start = (first + page) / per_window * per_window;
-        start.max(first) - first..(start + per_window - first).min(self.data.len())
+        self.plan().window_of(page)
     }
 
     /// Whether a huge page is only ever brought by who claimed it.

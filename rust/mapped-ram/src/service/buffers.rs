@@ -3,7 +3,8 @@
 
 use std::io;
 
-use crate::buffer::{Buffer, HUGE};
+use crate::buffer::Buffer;
+use crate::plan::HUGE_PAGE;
 
 /// Grows to the largest page met, and gives back what only a rare giant page needs.
 #[derive(Debug, Default)]
@@ -25,7 +26,8 @@ impl Single {
 
     /// Keeps no more than a huge page's worth.
     pub fn shrink(&mut self) {
-        self.buffer.take_if(|buffer| buffer.len() as u64 > HUGE);
+        self.buffer
+            .take_if(|buffer| buffer.len() as u64 > HUGE_PAGE);
     }
 }
 

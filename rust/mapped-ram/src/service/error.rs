@@ -93,9 +93,9 @@ impl LoadError {
     }
 
     /// The error and its causes on one line.
-    pub fn story(&self) -> String {
+    pub fn chain(&self) -> String {
         let causes = std::iter::successors(self.source(), |&error| error.source());
-        causes.fold(self.to_string(), |story, cause| format!("{story}: {cause}"))
+        causes.fold(self.to_string(), |chain, cause| format!("{chain}: {cause}"))
     }
 }
 
@@ -139,28 +139,15 @@ pub enum RunError {
         /// How many more there are.
         more: usize,
     },
+    /// The storage hasn't answered in time; a next try may find out more.
+    #[error("the snapshot's storage doesn't answer")]
+    NoAnswer,
+    /// The thread that tries again can't be had.
+    #[error("can't start a thread to read missing pages")]
+    Thread(#[source] io::Error),
     /// Called before the start or after the stop.
     #[error("RAM is not being loaded")]
     NotLoading,
-}
-
-/// A page that was asked for isn't there.
-#[derive(Debug, Error)]
-pub enum RequestError {
-    /// No such block or offset.
-    #[error("RAM block '{block}' has no page at {ram_offset:#x}")]
-    NoPage {
-        /// The block's name.
-        block: String,
-        /// Where in the block.
-        ram_offset: u64,
-    },
-    /// It couldn't be brought.
-    #[error("{0}")]
-    Failed(String),
-    /// The load was given up or stopped, or hasn't begun.
-    #[error("RAM is not being loaded")]
-    Ended,
 }
 
 fn others(more: usize) -> String {

@@ -4,17 +4,15 @@
 
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use super::buffers::Single;
-use super::error::{Cause, RequestError};
-use super::failure::RETRY_INTERVAL;
+use super::control::{FailedPages, Origin, RETRY_INTERVAL};
 use super::observer::{FaultBegin, FaultKind, FaultTrace};
-use super::shared::{For, Lost, Shared};
-use crate::memory::populate;
+use super::shared::Shared;
 use crate::uffd::Fault;
 
 /// Faults that a fault thread takes at once: the waking up is paid once for all of them.
@@ -33,7 +31,7 @@ impl Shared {
         let mut handler = Handler::default();
         while self.await_fault().is_continue() {
             self.answer_pending(&mut handler, BURST);
-            self.retry_unacknowledged(&mut handler.single);
+            self.look_after_failures(&mut handler.single);
         }
     }
 
@@ -86,7 +84,7 @@ impl Shared {
             return;
         };
         self.counters.faults.fetch_add(1, Ordering::Relaxed);
-        let Some(kind) = self.answer_page(index, page, fault.tid, single) else {
+        let Some(kind) = self.answer_page(index, page, fault.tid, read, single) else {
             return;
         };
         let latency_ns = read.elapsed().as_nanos() as u64;
@@ -103,54 +101,13 @@ impl Shared {
         });
     }
 
-    /// Brings the page at an offset of a block on behalf of someone whose faults don't come here.
-    pub fn request(
-        &self,
-        index: usize,
-        page: u64,
-        single: &mut Single,
-    ) -> Result<(), RequestError> {
-        let block = &self.blocks[index];
-        if !block.data.get(page) {
-            return self.request_zeros(index, page);
-        }
-        while !block.placed.get(page) {
-            if block.claims.set(page) {
-                let brought = self.bring_page(block, page, single, For::Demand);
-                return brought.map(drop).map_err(|error| {
-                    let story = error.story();
-                    block.claims.clear(page);
-                    let pages = page..page + 1;
-                    self.fail(index, For::Demand, &Lost { pages, error });
-                    RequestError::Failed(story)
-                });
-            }
-            if self.ending() {
-                return Err(RequestError::Ended);
-            }
-            // Someone else is at it; that takes one read.
-            std::thread::sleep(Duration::from_micros(50));
-        }
-        Ok(())
-    }
-
-    /// Makes a page that isn't in the file resident, so that others who map it find it.
-    fn request_zeros(&self, index: usize, page: u64) -> Result<(), RequestError> {
-        let block = &self.blocks[index];
-        let addresses = block.addresses(&(page..page + 1));
-        // Where faults are watched this one goes to a fault thread.
-        populate(addresses.start, addresses.end - addresses.start).map_err(|errno| {
-            let offset = page * block.page();
-            RequestError::Failed(block.error(offset, Cause::from_place(errno)).story())
-        })
-    }
-
-    /// Nothing when the page is lost for now.
+    /// Nothing when the page is failed for now.
     fn answer_page(
         &self,
         index: usize,
         page: u64,
         tid: u32,
+        read: Instant,
         single: &mut Single,
     ) -> Option<FaultKind> {
         let block = &self.blocks[index];
@@ -159,28 +116,28 @@ impl Shared {
             return Some(FaultKind::AlreadyThere);
         }
         let addresses = block.addresses(&(page..page + 1));
-        if let Some(tracker) = &self.tracker {
+        if self.track_faults {
             self.observer.fault_begin(&FaultBegin {
                 block: block.name(),
                 ram_offset: page * block.page(),
                 address: addresses.start,
                 tid,
             });
-            tracker.begin(addresses.start);
-            if block.placed.get(page) {
-                self.end_waits(addresses);
-                self.wake(block, page);
-                return Some(FaultKind::AlreadyThere);
-            }
         }
-        if self.is_lost(index, page) {
+        self.waits.begin(addresses.start, tid, read);
+        if block.placed.get(page) {
+            self.end_waits(addresses);
+            self.wake(block, page);
+            return Some(FaultKind::AlreadyThere);
+        }
+        if self.is_failed_page(index, page) {
             return None;
         }
         if !block.claims.set(page) && block.exclusive() && block.data.get(page) {
             // Who brings it wakes all that wait for it.
             return Some(FaultKind::AlreadyThere);
         }
-        match self.bring_page(block, page, single, For::Demand) {
+        match self.bring_page(block, page, single, Origin::Demand) {
             Ok(kind) => {
                 if kind == FaultKind::AlreadyThere {
                     self.end_waits(addresses);
@@ -191,8 +148,8 @@ impl Shared {
                 block.claims.clear(page);
                 self.fail(
                     index,
-                    For::Demand,
-                    &Lost {
+                    Origin::Demand,
+                    &FailedPages {
                         pages: page..page + 1,
                         error,
                     },

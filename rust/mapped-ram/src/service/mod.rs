@@ -4,11 +4,12 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`RamLoad`] here | the owner's handle: make, add blocks, start, run, stop |
-//! | `shared.rs` | what the threads share; bringing one page, bringing a batch |
+//! | `shared.rs`, `control.rs` | what the threads share, and what they agree on |
+//! | `bring.rs` | bringing one page, bringing a batch |
 //! | `fault.rs` | fault threads |
 //! | `background.rs` | background threads, and the end of the load |
 //! | `failure.rs` | pages that can't be brought, and trying them again |
-//! | `block.rs`, `buffers.rs`, `tracker.rs`, `stats.rs` | the parts of these |
+//! | `block.rs`, `buffers.rs`, `waits.rs`, `stats.rs` | the parts of these |
 //!
 //! Order of calls: [`RamLoad::new`], [`RamLoad::add_block`] for each block, then, all of RAM being
 //! discarded, [`RamLoad::start`]. From then on memory may be touched. When the device state is
@@ -16,7 +17,9 @@
 
 mod background;
 mod block;
+mod bring;
 mod buffers;
+mod control;
 mod error;
 mod failure;
 mod fault;
@@ -25,33 +28,32 @@ mod shared;
 mod stats;
 #[cfg(test)]
 mod tests;
-mod tracker;
+mod waits;
 
-use std::ffi::CStr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{mpsc, Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rustix::event::{eventfd, EventfdFlags};
 
 pub use block::BlockSpec;
-pub use error::{Cause, LoadError, RequestError, RunError, SetupError};
+pub use error::{Cause, LoadError, RunError, SetupError};
 pub use observer::{BatchTrace, FailureReport, FaultBegin, FaultKind, FaultTrace, Observer};
 pub use stats::{Latency, Stats};
 
 use crate::format::{BlockImage, MAX_BLOCKS};
 use crate::memory::{has_numa_policy, transparent_huge_pages, Kind};
 use crate::plan::Plan;
-use crate::source::PageSource;
+use crate::source::{PageSource, Stamp};
 use crate::thread;
 use crate::uffd::{Features, Uffd};
 use block::Block;
-use buffers::Single;
-use failure::{Control, Phase};
+use control::{Control, Phase};
 use shared::Shared;
 use stats::Counters;
-use tracker::Tracker;
+use waits::Waits;
 
 /// How a load works.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +74,7 @@ pub struct RamLoad {
     source: Arc<dyn PageSource>,
     observer: Arc<dyn Observer>,
     file_size: u64,
+    stamp: Option<Stamp>,
     /// The blocks, until the start takes them.
     setup: Mutex<Option<Vec<Block>>>,
     shared: OnceLock<Arc<Shared>>,
@@ -85,15 +88,18 @@ impl RamLoad {
         config: Config,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, SetupError> {
-        let file_size = source.size().map_err(|source| SetupError::Read {
+        let unreadable = |source| SetupError::Read {
             what: "size".into(),
             source,
-        })?;
+        };
+        let file_size = source.size().map_err(unreadable)?;
+        let stamp = source.stamp().map_err(unreadable)?;
         Ok(Self {
             config,
             source,
             observer,
             file_size,
+            stamp,
             setup: Mutex::new(Some(Vec::new())),
             shared: OnceLock::new(),
             threads: Mutex::default(),
@@ -176,7 +182,10 @@ impl RamLoad {
             uffd,
             source: self.source.clone(),
             observer: self.observer.clone(),
-            tracker: self.config.track_faults.then(Tracker::default),
+            track_faults: self.config.track_faults,
+            waits: Waits::default(),
+            stamp: self.stamp,
+            source_change: OnceLock::new(),
             counters: Counters::new(total, data),
             remaining: AtomicU64::new(remaining),
             control: Mutex::new(Control::new()),
@@ -215,6 +224,7 @@ impl RamLoad {
     /// the snapshot's and the machine must not run.
     pub fn run(&self) -> Result<(), RunError> {
         let shared = self.shared.get().ok_or(RunError::NotLoading)?;
+        shared.check_source();
         let mut control = lock(&shared.control);
         match &control.phase {
             Phase::Loading => control.phase = Phase::Running,
@@ -227,44 +237,40 @@ impl RamLoad {
         Ok(())
     }
 
-    /// Tries every failed page again, in the calling thread. If all are in place then, loading goes
-    /// on; if not all stays as it was, and the error names the first that failed.
-    pub fn retry(&self) -> Result<(), RunError> {
-        self.shared.get().ok_or(RunError::NotLoading)?.retry_all()
+    /// Tries every failed page again. If all are in place then, loading goes on; if not all stays as
+    /// it was, and the error names the first that failed. Waits for the storage at most for
+    /// `patience`.
+    pub fn retry(&self, patience: Duration) -> Result<(), RunError> {
+        let shared = self.shared.get().ok_or(RunError::NotLoading)?;
+        let (sender, receiver) = mpsc::channel();
+        let retry = {
+            let shared = shared.clone();
+            // The receiver may have lost its patience.
+            move || drop(sender.send(shared.retry()))
+        };
+        let thread = thread::spawn("ram-retry".into(), retry).map_err(RunError::Thread)?;
+        let result = receiver.recv_timeout(patience);
+        if result.is_err() {
+            lock(&self.threads).push(thread);
+        }
+        result.unwrap_or(Err(RunError::NoAnswer))
     }
 
-    /// The owner knows of the failures up to this one and will call [`RamLoad::retry`]. Those that
-    /// nobody acknowledged are tried again by themselves once a second.
-    pub fn acknowledge(&self, sequence: u64) {
+    /// The owner's sign of life while pages are failed. If it doesn't give one within a second of
+    /// [`Observer::failed`] or [`Observer::still_failed`] the pages are tried again by themselves: it
+    /// may be waiting for them.
+    pub fn acknowledge(&self) {
         if let Some(shared) = self.shared.get() {
-            shared.acknowledge(sequence);
+            lock(&shared.control).owner.answer();
         }
     }
 
-    /// Brings the page at `ram_offset` of a block, in the calling thread, for someone whose faults
-    /// don't come here, and returns when it is there. A page that can't be brought is a failure as
-    /// any other.
-    pub fn request(&self, block: &CStr, ram_offset: u64) -> Result<(), RequestError> {
-        let shared = self.shared.get().ok_or(RequestError::Ended)?;
-        let found = shared
-            .blocks
-            .iter()
-            .position(|candidate| candidate.name() == block);
-        let page = found.map(|index| (index, ram_offset / shared.blocks[index].page()));
-        match page.filter(|(index, page)| *page < shared.blocks[*index].data.len()) {
-            Some((index, page)) => shared.request(index, page, &mut Single::default()),
-            None => Err(RequestError::NoPage {
-                block: block.to_string_lossy().into_owned(),
-                ram_offset,
-            }),
-        }
-    }
-
-    /// Whether some page is failed now.
-    pub fn is_failed(&self) -> bool {
+    /// Whether at `now` thread `tid`, or with 0 any thread, has waited for a page for a second or
+    /// more, because it is failed or the storage stalls.
+    pub fn is_stuck(&self, tid: u32, now: Instant) -> bool {
         self.shared
             .get()
-            .is_some_and(|shared| shared.failing.load(Ordering::Acquire))
+            .is_some_and(|shared| shared.waits.is_stuck(tid, now))
     }
 
     /// What has been done so far; all zeros before the start.

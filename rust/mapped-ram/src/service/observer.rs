@@ -19,6 +19,13 @@ pub trait Observer: Send + Sync {
     /// each batch of the background threads.
     fn failed(&self, _failure: &FailureReport<'_>) {}
 
+    /// Some pages are still failed: answer with [`super::RamLoad::acknowledge`]. Once a second.
+    fn still_failed(&self) {}
+
+    /// The source isn't what it was when its first header was read, so what was and will be brought
+    /// may not belong together. Once, while the machine runs.
+    fn source_changed(&self, _difference: &str) {}
+
     /// Everything is loaded and the memory is no longer watched. Once, after
     /// [`super::RamLoad::run`].
     fn finished(&self) {}
@@ -57,10 +64,8 @@ pub struct FailureReport<'a> {
     pub file_offset: u64,
     /// The errno that fits best.
     pub errno: i32,
-    /// The whole story.
+    /// The error with its causes.
     pub message: &'a str,
-    /// For [`super::RamLoad::acknowledge`]: 1 for the first report, 2 for the next.
-    pub sequence: u64,
 }
 
 /// How a fault was answered.

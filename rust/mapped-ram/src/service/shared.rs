@@ -1,35 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What all threads of a load share, and the two ways to bring pages: one, for a fault, and a
-//! batch, in the background.
-//!
-//! Who places a page counts it; the kernel lets only one succeed. A background thread doesn't claim
-//! base pages: if a fault overtakes it, it meets `EEXIST`, and whose claim it finds has counted.
+//! What all threads of a load share, and what each of them does with it.
 
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-
-use rustix::io::Errno;
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 use super::block::Block;
-use super::buffers::{Bulk, Single};
-use super::error::{Cause, LoadError};
-use super::failure::Control;
-use super::observer::{FaultKind, Observer};
+use super::control::{Control, Origin, Phase};
+use super::lock;
+use super::observer::Observer;
 use super::stats::Counters;
-use super::tracker::Tracker;
-use crate::bitmap::first_run_without;
-use crate::buffer::HUGE;
-use crate::memory::{place, Kind, Met, PlaceError};
+use super::waits::Waits;
 use crate::plan::Plan;
-use crate::source::PageSource;
+use crate::source::{PageSource, Stamp};
 use crate::uffd::Uffd;
-
-/// A background thread looks for faults after this many bytes. Small enough to stay in a core's
-/// second-level cache between the read and the copy, and to let no fault wait long; large enough
-/// that the looking costs little.
-pub(super) const CHUNK: u64 = 128 << 10;
 
 pub(super) struct Shared {
     pub blocks: Vec<Block>,
@@ -41,7 +26,13 @@ pub(super) struct Shared {
     pub uffd: Uffd,
     pub source: Arc<dyn PageSource>,
     pub observer: Arc<dyn Observer>,
-    pub tracker: Option<Tracker>,
+    /// Whether waits are reported one by one.
+    pub track_faults: bool,
+    pub waits: Waits,
+    /// What the source looked like when the first header was read.
+    pub stamp: Option<Stamp>,
+    /// What has changed of it since, once that is known.
+    pub source_change: OnceLock<String>,
     pub counters: Counters,
     /// Pages of memory with data that aren't in place yet.
     pub remaining: AtomicU64,
@@ -58,20 +49,6 @@ pub(super) struct Shared {
     pub quit: OwnedFd,
 }
 
-/// On whose behalf a page is brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum For {
-    Demand,
-    Background,
-}
-
-/// Pages that couldn't be brought: the failing one and those behind it.
-#[derive(Debug)]
-pub(super) struct Lost {
-    pub pages: Range<u64>,
-    pub error: LoadError,
-}
-
 impl Shared {
     /// The block and the page of memory at an address.
     pub fn find(&self, address: u64) -> Option<(usize, u64)> {
@@ -84,242 +61,8 @@ impl Shared {
         (page < block.data.len()).then_some((index, page))
     }
 
-    /// Brings the one page that a thread waits for. The caller has claimed it.
-    pub fn bring_page(
-        &self,
-        block: &Block,
-        page: u64,
-        buffers: &mut Single,
-        whom: For,
-    ) -> Result<FaultKind, LoadError> {
-        if !block.data.get(page) {
-            return self.bring_zeros(block, page, buffers);
-        }
-        let pages = page..page + 1;
-        let buf = buffers
-            .page(block.page())
-            .map_err(|error| block.error(pages.start * block.page(), Cause::Buffer(error)))?;
-        block.read(&*self.source, &pages, buf)?;
-        let mut kind = FaultKind::Data;
-        let address = block.addresses(&pages).start;
-        let copied = place(
-            block.page(),
-            block.page(),
-            |_| self.uffd.copy(address, buf),
-            |met, _| match met {
-                Met::Missing => self.placed(block, pages.clone(), whom),
-                Met::Present => kind = FaultKind::AlreadyThere,
-            },
-        );
-        buffers.shrink();
-        copied.map_err(|error| place_error(block, &pages, error))?;
-        if kind == FaultKind::AlreadyThere {
-            self.wake(block, page);
-        }
-        Ok(kind)
-    }
-
-    /// Answers a fault on a page that isn't in the file. Where zeros cost no memory its neighbours
-    /// in the window are answered as well.
-    fn bring_zeros(
-        &self,
-        block: &Block,
-        page: u64,
-        buffers: &mut Single,
-    ) -> Result<FaultKind, LoadError> {
-        let pages = match block.kind {
-            Kind::Anonymous => block.data.gap_around(page, block.window(page)),
-            Kind::Shared | Kind::HugePages => page..page + 1,
-        };
-        let addresses = block.addresses(&pages);
-        let len = addresses.end - addresses.start;
-        let placed = if block.kind == Kind::HugePages {
-            let buf = buffers
-                .page(block.page())
-                .map_err(|error| block.error(pages.start * block.page(), Cause::Buffer(error)))?;
-            buf.fill(0);
-            let copied = place(
-                len,
-                block.page(),
-                |_| self.uffd.copy(addresses.start, buf),
-                |_, _| (),
-            );
-            buffers.shrink();
-            copied
-        } else {
-            let zero = |at| self.uffd.zero(addresses.start + at, len - at);
-            place(len, block.page(), zero, |_, _| ())
-        };
-        placed.map_err(|error| place_error(block, &pages, error))?;
-        // Pages that were there already woke nobody.
-        self.wake(block, page);
-        self.end_waits(addresses);
-        Ok(FaultKind::Zero)
-    }
-
-    /// Brings what is still missing of `pages`, in order. Between chunks calls `pause`, which
-    /// returns false to stop early.
-    pub fn bring(
-        &self,
-        block: &Block,
-        pages: Range<u64>,
-        whole: bool,
-        bulk: &mut Bulk,
-        mut pause: impl FnMut() -> bool,
-    ) -> Result<(), Lost> {
-        let untouched = || !block.placed.any(pages.clone()) && !block.claims.any(pages.clone());
-        if whole && block.movable() && untouched() {
-            self.bring_huge(block, pages, bulk, pause)
-        } else {
-            let per_chunk = (CHUNK / block.page()).max(1);
-            let mut rest = pages;
-            while let Some(run) = self.next_run(block, &rest) {
-                let chunk = run.start..run.end.min(run.start + per_chunk);
-                rest.start = chunk.end;
-                if block.exclusive() && !block.claims.set(chunk.start) {
-                    continue;
-                }
-                self.bring_chunk(block, &chunk, bulk).map_err(|error| {
-                    if block.exclusive() {
-                        block.claims.clear(chunk.start);
-                    }
-                    Lost {
-                        pages: chunk.start..rest.end,
-                        error,
-                    }
-                })?;
-                if !pause() {
-                    break;
-                }
-            }
-            Ok(())
-        }
-    }
-
-    fn next_run(&self, block: &Block, pages: &Range<u64>) -> Option<Range<u64>> {
-        first_run_without(&block.data, &block.placed, &block.claims, pages.clone())
-    }
-
-    fn bring_chunk(
-        &self,
-        block: &Block,
-        pages: &Range<u64>,
-        bulk: &mut Bulk,
-    ) -> Result<(), LoadError> {
-        let offsets = block.offsets(pages);
-        let buf = bulk
-            .chunk(offsets.end - offsets.start)
-            .map_err(|error| block.error(offsets.start, Cause::Buffer(error)))?;
-        block.read(&*self.source, pages, buf)?;
-        let copied = self.copy(block, pages, buf);
-        bulk.shrink();
-        copied
-    }
-
-    /// Brings a whole huge page by reading it into one of our own and moving that over: the memory
-    /// stays one huge page, and nothing is copied twice.
-    fn bring_huge(
-        &self,
-        block: &Block,
-        pages: Range<u64>,
-        bulk: &mut Bulk,
-        mut pause: impl FnMut() -> bool,
-    ) -> Result<(), Lost> {
-        let lost = |start, error| Lost {
-            pages: start..pages.end,
-            error,
-        };
-        let stage = bulk.stage().map_err(|error| {
-            lost(
-                pages.start,
-                block.error(pages.start * block.page(), Cause::Buffer(error)),
-            )
-        })?;
-        let per_chunk = CHUNK / block.page();
-        for (index, buf) in stage.bytes().chunks_mut(CHUNK as usize).enumerate() {
-            let start = pages.start + index as u64 * per_chunk;
-            if let Err(error) = block.read(&*self.source, &(start..start + per_chunk), buf) {
-                // What could be read is good.
-                self.copy_missing(block, pages.start..start, pages.start, stage.bytes())?;
-                return Err(lost(start, error));
-            }
-            if !pause() {
-                return Ok(());
-            }
-        }
-        let mut moved = 0;
-        if !block.claims.any(pages.clone()) {
-            match self.uffd.take(block.addresses(&pages).start, stage.bytes()) {
-                Ok(()) => moved = HUGE,
-                Err(stopped) => {
-                    moved = stopped.done;
-                    if stopped.errno == Errno::INVAL {
-                        log::debug!(
-                            "RAM block '{}': huge pages can't be moved in, copying instead",
-                            block.image.name
-                        );
-                        block.set_movable(false);
-                    }
-                }
-            }
-        }
-        let rest = pages.start + moved / block.page()..pages.end;
-        if moved > 0 {
-            self.placed(block, pages.start..rest.start, For::Background);
-        }
-        if !rest.is_empty() {
-            self.copy_missing(block, rest.clone(), pages.start, stage.bytes())?;
-            stage.renew().map_err(|error| {
-                lost(
-                    rest.end,
-                    block.error(pages.start * block.page(), Cause::Buffer(error)),
-                )
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Copies what is missing of `pages` from `buf`, which begins with page `first`.
-    fn copy_missing(
-        &self,
-        block: &Block,
-        pages: Range<u64>,
-        first: u64,
-        buf: &[u8],
-    ) -> Result<(), Lost> {
-        let mut rest = pages;
-        while let Some(run) = self.next_run(block, &rest) {
-            let bytes = block.offsets(&(run.start - first..run.end - first));
-            self.copy(block, &run, &buf[bytes.start as usize..bytes.end as usize])
-                .map_err(|error| Lost {
-                    pages: run.start..rest.end,
-                    error,
-                })?;
-            rest.start = run.end;
-        }
-        Ok(())
-    }
-
-    fn copy(&self, block: &Block, pages: &Range<u64>, buf: &[u8]) -> Result<(), LoadError> {
-        let address = block.addresses(pages).start;
-        place(
-            buf.len() as u64,
-            block.page(),
-            |at| self.uffd.copy(address + at, &buf[at as usize..]),
-            |met, bytes| {
-                let at = pages.start + bytes.start / block.page()
-                    ..pages.start + bytes.end / block.page();
-                match met {
-                    Met::Missing => self.placed(block, at, For::Background),
-                    Met::Present => self.found(block, at.start),
-                }
-            },
-        )
-        .map_err(|error| place_error(block, pages, error))
-    }
-
     /// Counts pages with data that the caller has placed, and lets go on who waited.
-    fn placed(&self, block: &Block, pages: Range<u64>, whom: For) {
+    pub fn placed(&self, block: &Block, pages: Range<u64>, origin: Origin) {
         let fresh = block.placed.set_range(pages.clone());
         self.end_waits(block.addresses(&pages));
         if fresh == 0 {
@@ -331,25 +74,25 @@ impl Shared {
             // Only base pages are ever placed several at once, and they are whole in the file.
             fresh * block.page()
         };
-        let counter = match whom {
-            For::Demand => &self.counters.demand,
-            For::Background => &self.counters.background,
+        let counter = match origin {
+            Origin::Demand => &self.counters.demand,
+            Origin::Background => &self.counters.background,
         };
         counter.fetch_add(bytes, Ordering::Relaxed);
         if self.remaining.fetch_sub(fresh, Ordering::AcqRel) == fresh {
             // Under the lock, so that a thread about to wait sees one or the other.
-            drop(super::lock(&self.control));
+            drop(lock(&self.control));
             self.changed.notify_all();
         }
     }
 
     /// A page that the background meant to place is there. If no fault brought it, the memory
     /// wasn't empty at the start, and what it holds isn't the snapshot's.
-    fn found(&self, block: &Block, page: u64) {
+    pub fn found(&self, block: &Block, page: u64) {
         if block.claims.get(page) || block.placed.get(page) {
             return;
         }
-        if !block.surprised.swap(true, Ordering::Relaxed) {
+        if !block.warned_resident.swap(true, Ordering::Relaxed) {
             log::warn!(
                 "RAM block '{}': the page at {:#x} was in use before the load began; it keeps what \
                  it holds",
@@ -357,7 +100,7 @@ impl Shared {
                 page * block.page()
             );
         }
-        self.placed(block, page..page + 1, For::Background);
+        self.placed(block, page..page + 1, Origin::Background);
     }
 
     pub fn wake(&self, block: &Block, page: u64) {
@@ -370,16 +113,43 @@ impl Shared {
 
     /// Reports the end of all waits in a range of addresses.
     pub fn end_waits(&self, addresses: Range<u64>) {
-        let Some(tracker) = &self.tracker else { return };
-        for address in tracker.end(addresses) {
-            self.observer.fault_end(address);
+        for address in self.waits.end(addresses) {
+            if self.track_faults {
+                self.observer.fault_end(address);
+            }
         }
     }
-}
 
-fn place_error(block: &Block, pages: &Range<u64>, error: PlaceError) -> LoadError {
-    block.error(
-        pages.start * block.page() + error.done,
-        Cause::from_place(error.errno),
-    )
+    /// Looks whether the source is still what it was. If not, the first to see it tells the owner,
+    /// or, while the device state is loaded, ends the load.
+    pub fn check_source(&self) {
+        let Some(stamp) = &self.stamp else { return };
+        if self.source_change.get().is_some() {
+            return;
+        }
+        // Reading will find out what is wrong with a file that can't even be asked.
+        let Ok(Some(now)) = self.source.stamp() else {
+            return;
+        };
+        let Some(difference) = stamp.difference(&now) else {
+            return;
+        };
+        if self.source_change.set(difference.clone()).is_err() {
+            return;
+        }
+        let mut control = lock(&self.control);
+        match control.phase {
+            Phase::Loading => {
+                control.phase =
+                    Phase::Abandoned(format!("the snapshot was changed meanwhile: {difference}"));
+                drop(control);
+                self.give_up();
+            }
+            Phase::Running => {
+                drop(control);
+                self.observer.source_changed(&difference);
+            }
+            Phase::Abandoned(_) | Phase::Finished | Phase::Stopped => {}
+        }
+    }
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Loads into real memory over a real userfaultfd, without QEMU.
 
+mod changes;
 mod failures;
 mod kinds;
+mod stalls;
 mod stopping;
 mod tracking;
 
@@ -25,7 +27,6 @@ struct Report {
     file_offset: u64,
     errno: i32,
     message: String,
-    sequence: u64,
 }
 
 /// Sends on what a load reports, and passes the rest to an observer of the test's own.
@@ -33,6 +34,7 @@ struct Reporter {
     inner: Arc<dyn Observer>,
     failed: Mutex<Sender<Report>>,
     finished: Mutex<Sender<()>>,
+    changed: Mutex<Sender<String>>,
 }
 
 impl Observer for Reporter {
@@ -50,7 +52,6 @@ impl Observer for Reporter {
             file_offset: failure.file_offset,
             errno: failure.errno,
             message: failure.message.to_owned(),
-            sequence: failure.sequence,
         };
         // A test that has seen enough doesn't listen any more.
         let _ = lock(&self.failed).send(report);
@@ -58,6 +59,10 @@ impl Observer for Reporter {
 
     fn finished(&self) {
         let _ = lock(&self.finished).send(());
+    }
+
+    fn source_changed(&self, difference: &str) {
+        let _ = lock(&self.changed).send(difference.to_owned());
     }
 
     fn trace_fault(&self, fault: &FaultTrace<'_>) {
@@ -78,6 +83,7 @@ struct Rig {
     injector: Arc<FaultInjector>,
     failed: Mutex<Receiver<Report>>,
     finished: Mutex<Receiver<()>>,
+    changed: Mutex<Receiver<String>>,
 }
 
 /// What to vary.
@@ -116,10 +122,12 @@ impl Rig {
         let injector = Arc::new(FaultInjector::new(Arc::new(snapshot.source())));
         let (failed_sender, failed) = channel();
         let (finished_sender, finished) = channel();
+        let (changed_sender, changed) = channel();
         let reporter = Reporter {
             inner: options.observer,
             failed: Mutex::new(failed_sender),
             finished: Mutex::new(finished_sender),
+            changed: Mutex::new(changed_sender),
         };
         let config = Config {
             fault_threads: options.fault_threads.try_into().unwrap(),
@@ -144,6 +152,7 @@ impl Rig {
             injector,
             failed: Mutex::new(failed),
             finished: Mutex::new(finished),
+            changed: Mutex::new(changed),
         }
     }
 
@@ -152,6 +161,21 @@ impl Rig {
         self.load.start().unwrap();
         self.load.run().unwrap();
         self.await_finish();
+    }
+
+    /// Calls `body` while the owner answers whenever it is asked.
+    fn while_owner_answers(&self, body: impl FnOnce()) {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Acquire) {
+                    self.load.acknowledge();
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            });
+            body();
+            done.store(true, Ordering::Release);
+        });
     }
 
     fn await_finish(&self) {

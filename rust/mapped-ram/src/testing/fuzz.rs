@@ -3,7 +3,7 @@
 //! if they are accepted. Run by `fuzz/`, and by the tests here over its corpus and random bytes.
 
 use crate::format::{BlockImage, HEADER_SIZE};
-use crate::plan::{Plan, PlanBlock, BATCH};
+use crate::plan::{Plan, PlanBlock, HUGE_PAGE};
 
 /// The longest block that is planned here, which bounds time and memory.
 const MAX_LENGTH: u64 = 1 << 30;
@@ -51,7 +51,7 @@ pub fn check_snapshot(input: &[u8]) -> bool {
     let mut end = 0;
     for batch in &plan.batches {
         assert!(batch.pages.start >= end && batch.pages.end <= data.len());
-        let window = |page_index: u64| (address + page_index * page) / BATCH.max(page);
+        let window = |page_index: u64| (address + page_index * page) / HUGE_PAGE.max(page);
         assert_eq!(window(batch.pages.start), window(batch.pages.end - 1));
         brought += batch.data_pages;
         end = batch.pages.end;

@@ -12,8 +12,8 @@ use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 use rustix::mm::{madvise, mmap, mmap_anonymous, munmap, Advice, MapFlags, ProtFlags};
 
 use super::PAGE;
-use crate::buffer::HUGE;
 use crate::memory::Kind;
+use crate::plan::HUGE_PAGE;
 
 /// Guest memory to load into, unmapped when dropped. Read and written through raw pointers, as its
 /// pages come and go behind the compiler's back.
@@ -34,7 +34,7 @@ unsafe impl Sync for Memory {}
 impl Memory {
     /// Private anonymous memory that asks for huge pages, as QEMU's RAM does.
     pub fn anonymous(len: u64) -> io::Result<Self> {
-        let memory = Self::map(len, Kind::Anonymous, None, MapFlags::PRIVATE, HUGE)?;
+        let memory = Self::map(len, Kind::Anonymous, None, MapFlags::PRIVATE, HUGE_PAGE)?;
         // SAFETY: advice that changes no contents, on our own mapping.
         unsafe {
             madvise(
@@ -50,18 +50,18 @@ impl Memory {
     pub fn shared(len: u64) -> io::Result<Self> {
         let fd = memfd_create("memory", MemfdFlags::CLOEXEC)?;
         ftruncate(&fd, len)?;
-        Self::map(len, Kind::Shared, Some(fd), MapFlags::SHARED, HUGE)
+        Self::map(len, Kind::Shared, Some(fd), MapFlags::SHARED, HUGE_PAGE)
     }
 
     /// 2 MiB pages of hugetlbfs, of which enough must be reserved.
     pub fn huge_pages(len: u64) -> io::Result<Self> {
-        let len = len.next_multiple_of(HUGE);
+        let len = len.next_multiple_of(HUGE_PAGE);
         let fd = memfd_create(
             "memory",
             MemfdFlags::CLOEXEC | MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB,
         )?;
         ftruncate(&fd, len)?;
-        Self::map(len, Kind::HugePages, Some(fd), MapFlags::SHARED, HUGE)
+        Self::map(len, Kind::HugePages, Some(fd), MapFlags::SHARED, HUGE_PAGE)
     }
 
     fn map(
@@ -82,7 +82,7 @@ impl Memory {
                 MapFlags::PRIVATE | MapFlags::NORESERVE,
             )?;
             let start =
-                reserved.wrapping_byte_add(reserved.cast::<u8>().align_offset(HUGE as usize));
+                reserved.wrapping_byte_add(reserved.cast::<u8>().align_offset(HUGE_PAGE as usize));
             let flags = flags | MapFlags::FIXED;
             match &backing {
                 Some(fd) => mmap(start, len as usize, prot, flags, fd, 0)?,
@@ -130,7 +130,7 @@ impl Memory {
     /// Bytes of one page.
     pub fn page_size(&self) -> u64 {
         if self.kind == Kind::HugePages {
-            HUGE
+            HUGE_PAGE
         } else {
             PAGE
         }

@@ -20,7 +20,7 @@ use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 
 use crate::bitmap::Bitmap;
 use crate::format::HEADER_SIZE;
-use crate::source::{FileSource, PageSource};
+use crate::source::{FileSource, PageSource, Stamp};
 
 pub use fuzz::check_snapshot;
 pub use memory::Memory;
@@ -155,12 +155,14 @@ pub struct FaultInjector {
 }
 
 /// How a read fails.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// With this errno.
     Errno(i32),
     /// As if the file ended there.
     End,
+    /// Never, until all is healed: as storage that stalls.
+    Stall,
 }
 
 impl FaultInjector {
@@ -201,6 +203,10 @@ impl PageSource for FaultInjector {
         self.inner.size()
     }
 
+    fn stamp(&self) -> io::Result<Option<Stamp>> {
+        self.inner.stamp()
+    }
+
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let delay = self.delay_us.load(Ordering::Relaxed);
@@ -208,14 +214,17 @@ impl PageSource for FaultInjector {
             std::thread::sleep(Duration::from_micros(delay));
         }
         let end = offset + buf.len() as u64;
-        let bad = self
-            .bad
-            .lock()
-            .unwrap()
-            .iter()
-            .find_map(|(range, failure)| {
+        let find = || {
+            let bad = self.bad.lock().unwrap();
+            bad.iter().find_map(|(range, failure)| {
                 (range.start < end && offset < range.end).then_some((range.start, *failure))
-            });
+            })
+        };
+        let mut bad = find();
+        while let Some((_, Failure::Stall)) = bad {
+            std::thread::sleep(Duration::from_millis(5));
+            bad = find();
+        }
         let Some((start, failure)) = bad else {
             return self.inner.read_at(buf, offset);
         };
@@ -225,6 +234,7 @@ impl PageSource for FaultInjector {
         Err(match failure {
             Failure::Errno(errno) => io::Error::from_raw_os_error(errno),
             Failure::End => io::ErrorKind::UnexpectedEof.into(),
+            Failure::Stall => unreachable!("waited for above"),
         })
     }
 }

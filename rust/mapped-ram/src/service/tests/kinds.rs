@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use proptest::prelude::*;
 
 use super::*;
-use crate::buffer::HUGE;
+use crate::plan::HUGE_PAGE;
 
-const PER_HUGE: u64 = HUGE / PAGE;
+const PER_HUGE: u64 = HUGE_PAGE / PAGE;
 
 /// Huge pages for a test; without reserved pages the test says that it is skipped.
 fn huge_pages(data: &Bitmap) -> Option<Memory> {
-    let wanted = (data.len() * PAGE).div_ceil(HUGE);
+    let wanted = (data.len() * PAGE).div_ceil(HUGE_PAGE);
     let reserve = "/proc/sys/vm/nr_hugepages";
     let free = || -> u64 {
         let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
@@ -97,7 +97,10 @@ fn whole_windows_become_huge_pages() {
         .find_map(|line| line.strip_prefix("AnonHugePages:"))
         .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
         .unwrap();
-    assert!(huge_kib << 10 >= 6 * HUGE, "{huge_kib} KiB in huge pages");
+    assert!(
+        huge_kib << 10 >= 6 * HUGE_PAGE,
+        "{huge_kib} KiB in huge pages"
+    );
     rig.assert_loaded();
 }
 
@@ -246,7 +249,7 @@ fn memory_is_populated_when_asked() {
     };
     let rig = Rig::new(vec![anonymous(data)], options);
     rig.load_all();
-    assert_eq!(rig.memories[0].resident(), 4 * HUGE);
+    assert_eq!(rig.memories[0].resident(), 4 * HUGE_PAGE);
     rig.assert_loaded();
 }
 

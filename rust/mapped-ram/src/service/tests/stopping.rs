@@ -21,7 +21,7 @@ fn assert_stops(rig: &Rig) {
     rig.memories[0].touch(rig.snapshot.blocks[0].data.len() - 1);
     rig.load.stop();
     assert!(rig.load.run().is_err());
-    assert!(rig.load.retry().is_err());
+    assert!(rig.load.retry(PATIENCE).is_err());
 }
 
 #[test]
