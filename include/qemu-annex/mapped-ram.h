@@ -82,14 +82,9 @@ typedef struct {
      */
     int32_t error;
     /**
-     * The whole story, naming block and offsets.
+     * What happened and why, naming block and offsets.
      */
     const char *message;
-    /**
-     * For annex_ram_load_acknowledge(); 1 for the first failure, 2 for the
-     * next.
-     */
-    uint64_t sequence;
 } AnnexRamLoadFailure;
 
 /**
@@ -122,6 +117,17 @@ typedef struct {
      * that is waited for and for each background batch.
      */
     void (*failed)(void *opaque, const AnnexRamLoadFailure *failure);
+    /**
+     * Some pages are still missing: answer with annex_ram_load_acknowledge().
+     * Once a second.
+     */
+    void (*still_failed)(void *opaque);
+    /**
+     * The file isn't what it was when its first header was read, so that the
+     * pages may not belong together; `difference` says what was seen. Once,
+     * while the machine runs.
+     */
+    void (*file_changed)(void *opaque, const char *difference);
     /**
      * Everything is loaded, and the memory is ordinary memory again. Once,
      * after annex_ram_load_run().
@@ -240,11 +246,6 @@ typedef struct {
      * Its maximum.
      */
     uint64_t fault_latency_max_ns;
-    /**
-     * Nanoseconds from annex_ram_load_start() to everything being in place; 0
-     * before that.
-     */
-    uint64_t finish_ns;
 } AnnexRamLoadStats;
 
 #ifdef __cplusplus
@@ -304,41 +305,32 @@ bool annex_ram_load_run(AnnexRamLoad *load,
                         AnnexError **err);
 
 /**
- * Tries all failed pages again, in the calling thread. If all are there then,
- * loading goes on. If not, all stays as it was, and the error names block and
- * offsets.
+ * Tries all failed pages again, and waits for that at most `patience_ms`. If
+ * all are there then, loading goes on. If not, all stays as it was, and the
+ * error names block and offsets, or says that the storage doesn't answer.
  *
  * `load` is alive; `err` is NULL or valid for writing a pointer.
  */
 bool annex_ram_load_retry(AnnexRamLoad *load,
+                          uint32_t patience_ms,
                           AnnexError **err);
 
 /**
- * The caller knows of the failures up to `sequence` and will call
- * annex_ram_load_retry(). Others are tried again by themselves each second.
+ * A sign of life while pages are failed. If the caller gives none within a
+ * second of `failed` or `still_failed` the pages are tried again by
+ * themselves, as it may be the caller who waits for them.
  *
  * `load` is alive.
  */
-void annex_ram_load_acknowledge(AnnexRamLoad *load, uint64_t sequence);
+void annex_ram_load_acknowledge(AnnexRamLoad *load);
 
 /**
- * Whether some page is failed now.
+ * Whether thread `tid`, or with 0 any thread, has waited for a page for a
+ * second or more, because it is failed or the storage stalls.
  *
  * `load` is alive.
  */
-bool annex_ram_load_is_failed(const AnnexRamLoad *load);
-
-/**
- * Brings the page at `ram_offset` of a block for someone whose faults don't
- * come here, such as a vhost-user back-end, and returns when it is there.
- *
- * `load` is alive; `block` is a string that ends in NUL; `err` is NULL or
- * valid for writing a pointer.
- */
-bool annex_ram_load_request(AnnexRamLoad *load,
-                            const char *block,
-                            uint64_t ram_offset,
-                            AnnexError **err);
+bool annex_ram_load_is_stuck(const AnnexRamLoad *load, uint32_t tid);
 
 /**
  * Writes to `*stats` what the load has done so far; all zeros before

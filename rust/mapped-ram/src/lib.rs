@@ -3,7 +3,7 @@
 //!
 //! | module | what it does | I/O |
 //! |---|---|---|
-//! | [`format`] | the headers and page bitmaps of a snapshot file, checked | none |
+//! | [`mod@format`] | the headers and page bitmaps of a snapshot file, checked | none |
 //! | [`bitmap`] | one bit per page | none |
 //! | [`plan`] | what to load, in which batches and order, what to register | none |
 //! | [`source`] | where pages come from | `pread(2)` |

@@ -33,10 +33,26 @@ fn says_what_to_do(dir: &Dir) -> Result<()> {
     }
     let (qmp, qmp_end) = UnixStream::pair()?;
     let mut command = Command::new(files::qemu()?);
-    command.args(["-machine", "none", "-nodefaults", "-display", "none", "-incoming", "defer"]);
-    command.args(["-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control"]);
+    command.args([
+        "-machine",
+        "none",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-incoming",
+        "defer",
+    ]);
+    command.args([
+        "-chardev",
+        "socket,id=qmp,fd=3",
+        "-mon",
+        "chardev=qmp,mode=control",
+    ]);
     command.uid(NOBODY).gid(NOBODY).stdin(Stdio::null());
-    command.fd_mappings(vec![FdMapping { parent_fd: OwnedFd::from(qmp_end), child_fd: 3 }])?;
+    command.fd_mappings(vec![FdMapping {
+        parent_fd: OwnedFd::from(qmp_end),
+        child_fd: 3,
+    }])?;
     let mut qemu = command.spawn()?;
     let why = Qmp::over(qmp)
         .and_then(|qmp| refusal(snapshot::enable(&qmp, &["mapped-ram", "postcopy-ram"])));
@@ -44,7 +60,11 @@ fn says_what_to_do(dir: &Dir) -> Result<()> {
     qemu.wait()?;
     let why = why?;
     dir.log(&why);
-    for remedy in ["/dev/userfaultfd", "CAP_SYS_PTRACE", "vm.unprivileged_userfaultfd"] {
+    for remedy in [
+        "/dev/userfaultfd",
+        "CAP_SYS_PTRACE",
+        "vm.unprivileged_userfaultfd",
+    ] {
         ensure!(why.contains(remedy), "{remedy} isn't named: {why:?}");
     }
     Ok(())

@@ -73,8 +73,10 @@ fn refused_until_loaded(dir: &Dir, request: Request) -> Result<()> {
 fn gdb(dir: &Dir) -> Result<()> {
     let held = Held::hold(dir, Fixture::live()?)?;
     let path = dir.file("gdb");
-    let said =
-        held.vm.qmp.human(&format!("gdbserver unix:{},server=on,wait=off", path.display()))?;
+    let said = held.vm.qmp.human(&format!(
+        "gdbserver unix:{},server=on,wait=off",
+        path.display()
+    ))?;
     dir.log(said);
     let mut debugger = UnixStream::connect(&path)?;
     debugger.set_read_timeout(Some(Duration::from_secs(30)))?;
@@ -90,7 +92,10 @@ fn gdb(dir: &Dir) -> Result<()> {
         write!(debugger, "${packet}#{sum:02x}")?;
         let reply = gdb_reply(&mut debugger)?;
         dir.log(format!("{packet}: {reply}"));
-        ensure!(reply.starts_with(wanted), "{packet}: {reply:?}, not {wanted}");
+        ensure!(
+            reply.starts_with(wanted),
+            "{packet}: {reply:?}, not {wanted}"
+        );
     }
     drop(debugger);
     held.go_on()?;
@@ -101,7 +106,9 @@ fn gdb(dir: &Dir) -> Result<()> {
 fn gdb_reply(debugger: &mut UnixStream) -> Result<String> {
     let (mut reply, mut byte) = (String::new(), [0]);
     loop {
-        debugger.read_exact(&mut byte).context("the debugger's answer")?;
+        debugger
+            .read_exact(&mut byte)
+            .context("the debugger's answer")?;
         match byte[0] {
             b'#' => break,
             b'+' | b'$' => reply.clear(),

@@ -46,10 +46,15 @@ impl Storage {
         let (source, library) = (dir.file("stall.c"), dir.file("stall.so"));
         fs::write(&source, include_str!("stall.c"))?;
         let mut compiler = Command::new("cc");
-        let status =
-            compiler.args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status()?;
+        let status = compiler
+            .args(["-shared", "-fPIC", "-o"])
+            .args([&library, &source])
+            .status()?;
         ensure!(status.success(), "cc: {status}");
-        Ok(Self { stalled: dir.file("stalled"), library })
+        Ok(Self {
+            stalled: dir.file("stalled"),
+            library,
+        })
     }
 
     /// `config` on this storage.
@@ -59,7 +64,10 @@ impl Storage {
             format!("LD_PRELOAD={}", self.library.display()),
             format!("STALL={}", self.stalled.display()),
         ];
-        Config { wrapper, ..config.clone() }
+        Config {
+            wrapper,
+            ..config.clone()
+        }
     }
 
     fn stall(&self) -> Result<()> {
@@ -80,9 +88,15 @@ fn while_stalled(
 ) -> Result<(Vm, Result<()>)> {
     let fixture = Fixture::live()?;
     let storage = Storage::new(dir)?;
-    let vm = storage.under(&fixture.config).incoming().start("restored", dir)?;
+    let vm = storage
+        .under(&fixture.config)
+        .incoming()
+        .start("restored", dir)?;
     snapshot::prepare(&vm, Mode::OnDemand)?;
-    vm.qmp.execute("migrate-set-parameters", json!({ "mapped-ram-load-threads": 1 }))?;
+    vm.qmp.execute(
+        "migrate-set-parameters",
+        json!({ "mapped-ram-load-threads": 1 }),
+    )?;
     snapshot::begin(&vm, &fixture.path)?.wait_running()?;
     vm.console.wait_tick(0, 0, LIMIT)?;
     storage.stall()?;
@@ -107,7 +121,10 @@ fn stops_and_goes_on(dir: &Dir) -> Result<()> {
         vm.qmp.execute_within(SOON, "stop", json!({}))?;
         ensure!(vm.run_state()? == "paused", "stop didn't stop it");
         let why = refusal(vm.qmp.execute_within(SOON, "system_reset", json!({})))?;
-        ensure!(why.contains("can't be read"), "not refused for the page: {why:?}");
+        ensure!(
+            why.contains("can't be read"),
+            "not refused for the page: {why:?}"
+        );
         vm.qmp.execute_within(SOON, "cont", json!({}))?;
         ensure!(vm.run_state()? == "running", "cont didn't let it run");
         storage.go_on()
@@ -121,7 +138,9 @@ fn stops_and_goes_on(dir: &Dir) -> Result<()> {
 fn ends(dir: &Dir, how: impl FnOnce(&Vm) -> Result<()>) -> Result<()> {
     while_stalled(dir, |vm, _| {
         how(vm)?;
-        wait::until("QEMU to end", SOON, || Ok(has_ended(vm.pid())?.then_some(())))
+        wait::until("QEMU to end", SOON, || {
+            Ok(has_ended(vm.pid())?.then_some(()))
+        })
     })
     .map(drop)
 }
@@ -129,6 +148,8 @@ fn ends(dir: &Dir, how: impl FnOnce(&Vm) -> Result<()>) -> Result<()> {
 /// Whether a child of ours is a zombie: it has ended, and nobody has asked.
 fn has_ended(pid: u32) -> Result<bool> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, state) = stat.rsplit_once(") ").context("the state in /proc/PID/stat")?;
+    let (_, state) = stat
+        .rsplit_once(") ")
+        .context("the state in /proc/PID/stat")?;
     Ok(state.starts_with('Z'))
 }
