@@ -58,6 +58,11 @@ impl<T> Guarded<T> {
         }
     }
 
+    /// Whether a panic has broken it.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// The value, broken or not: for what a half-done change can't harm.
     pub fn as_is(&self) -> &T {
         &self.value

@@ -5,14 +5,13 @@
 //! complete: poll until it gives nothing more, poll_done. One caller at a time for each drive.
 
 use std::ffi::{c_int, CString};
-use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::ptr;
 use std::slice;
 
 use tape_drive::{Completion, Done, Drive, Error, IoError, Medium, RequestId, Task, Truncation};
 
 use crate::error::AnnexError;
-use crate::guard::{fallible, infallible};
+use crate::guard::{fallible, infallible, Guarded};
 
 mod io;
 pub mod types;
@@ -28,6 +27,14 @@ const _: () = assert!(ANNEX_TAPE_TRANSFER_MAX as u64 == tape_drive::TRANSFER_MAX
 
 /// A drive. Calls for one drive must not overlap; they may come from different threads.
 pub struct AnnexTape {
+    /// After an internal error every command ends with HARDWARE ERROR, and the image isn't
+    /// touched any more.
+    state: Guarded<State>,
+    /// A command or task was begun, and its end not yet told.
+    busy: bool,
+}
+
+struct State {
     drive: Drive,
     /// The command's data buffer; the caller's until the command has ended.
     data: *mut u8,
@@ -35,11 +42,6 @@ pub struct AnnexTape {
     out: Vec<Out>,
     next_id: u64,
     message: Option<CString>,
-    /// A command or task was begun, and its end not yet told.
-    busy: bool,
-    /// A panic left the drive in the middle of something: every command ends with HARDWARE ERROR
-    /// from now on, and the image isn't touched any more.
-    broken: bool,
 }
 
 struct Out {
@@ -63,14 +65,16 @@ pub unsafe extern "C" fn annex_tape_new(
     let body = || {
         // SAFETY: valid, says the caller.
         let drive = Drive::new(unsafe { (*config).to_rust() }?)?;
-        Ok(Box::into_raw(Box::new(AnnexTape {
+        let state = State {
             drive,
             data: ptr::null_mut(),
             out: Vec::new(),
             next_id: 0,
             message: None,
+        };
+        Ok(Box::into_raw(Box::new(AnnexTape {
+            state: Guarded::new("the tape drive", state),
             busy: false,
-            broken: false,
         })))
     };
     // SAFETY: `err` is as it must be, says the caller.
@@ -91,22 +95,6 @@ pub unsafe extern "C" fn annex_tape_free(tape: *mut AnnexTape) {
     });
 }
 
-impl AnnexTape {
-    /// Runs `body`, unless the drive is broken: `None`. A panic in it breaks the drive.
-    fn unless_broken<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        if self.broken {
-            return None;
-        }
-        match catch_unwind(AssertUnwindSafe(|| body(self))) {
-            Ok(value) => Some(value),
-            Err(panic) => {
-                self.broken = true;
-                resume_unwind(panic)
-            }
-        }
-    }
-}
-
 /// Runs `body` on the drive; if that is broken, or breaks, gives `default`.
 ///
 /// # Safety
@@ -115,11 +103,11 @@ unsafe fn call<T>(
     name: &str,
     tape: *mut AnnexTape,
     default: T,
-    body: impl FnOnce(&mut AnnexTape) -> T,
+    body: impl FnOnce(&mut State) -> T,
 ) -> T {
     // SAFETY: as the caller says.
-    let tape = unsafe { &mut *tape };
-    infallible(name, None, || tape.unless_broken(body)).unwrap_or(default)
+    let state = unsafe { &mut (*tape).state };
+    infallible(name, None, || state.run(body).ok()).unwrap_or(default)
 }
 
 /// Puts a cartridge in, instead of the one that may be there. Not while the drive is busy.
@@ -326,7 +314,7 @@ pub unsafe extern "C" fn annex_tape_interrupt(tape: *mut AnnexTape) {
 #[no_mangle]
 pub unsafe extern "C" fn annex_tape_poll(tape: *mut AnnexTape, io: *mut AnnexTapeIo) -> bool {
     // SAFETY: alive, says the caller.
-    let request = unsafe { call("annex_tape_poll", tape, None, AnnexTape::poll) };
+    let request = unsafe { call("annex_tape_poll", tape, None, State::poll) };
     let Some(request) = request else { return false };
     // SAFETY: valid for writing, says the caller.
     unsafe { io.write(request) };
@@ -371,24 +359,24 @@ pub unsafe extern "C" fn annex_tape_poll_done(
     let ended = unsafe {
         call("annex_tape_poll_done", tape, None, |tape| {
             let ended = tape.drive.poll_done()?;
+            tape.data = ptr::null_mut();
             Some(tape.report(ended))
         })
     };
     // SAFETY: alive, says the caller.
     let tape = unsafe { &mut *tape };
     let ended = match ended {
-        None if tape.broken && tape.busy => broken(),
+        None if tape.state.is_broken() && tape.busy => broken(),
         None => return false,
         Some(ended) => ended,
     };
     tape.busy = false;
-    tape.data = ptr::null_mut();
     // SAFETY: valid for writing, says the caller.
     unsafe { done.write(ended) };
     true
 }
 
-impl AnnexTape {
+impl State {
     fn report(&mut self, done: Done) -> AnnexTapeDone {
         self.message = match self.drive.failure() {
             // What the guest may do at any time is nothing for the log.
@@ -456,9 +444,8 @@ pub unsafe extern "C" fn annex_tape_restore(
             unsafe { slice::from_raw_parts(state, length) }
         };
         // SAFETY: alive, says the caller.
-        let tape = unsafe { &mut *tape };
-        let restored = tape.unless_broken(|tape| tape.drive.restore(state));
-        restored.ok_or("an internal error has broken the tape drive")??;
+        let drive = unsafe { &mut (*tape).state };
+        drive.run(|tape| tape.drive.restore(state))??;
         Ok(true)
     };
     // SAFETY: `err` is as it must be, says the caller.
@@ -498,7 +485,8 @@ mod tests {
             let mut err = ptr::null_mut();
             assert!(!annex_tape_restore(tape, state, length, &mut err));
             let message = CStr::from_ptr(annex_error_message(err)).to_str().unwrap();
-            assert_eq!(message, "an internal error has broken the tape drive");
+            let broken = "the tape drive is broken: there was an internal error";
+            assert_eq!(message, broken);
             annex_error_free(err);
 
             // What stop does then comes to an end.
@@ -512,19 +500,5 @@ mod tests {
             annex_tape_free(other);
             annex_tape_free(tape);
         }
-    }
-
-    #[test]
-    fn a_panic_breaks_the_drive() {
-        let tape = new();
-        // SAFETY: alive, and nobody else's.
-        let drive = unsafe { &mut *tape };
-        let panicked = catch_unwind(AssertUnwindSafe(|| {
-            drive.unless_broken(|_| panic!("for the test"))
-        }));
-        assert!(panicked.is_err());
-        assert_eq!(drive.unless_broken(|_| 1), None);
-        // SAFETY: alive until now.
-        unsafe { annex_tape_free(tape) };
     }
 }

@@ -6,9 +6,9 @@ use std::{ptr, slice};
 use tape_drive::{Action, Completion, Request};
 
 use super::types::{AnnexTapeData, AnnexTapeIo, AnnexTapeIoKind};
-use super::{AnnexTape, Out};
+use super::{Out, State};
 
-impl AnnexTape {
+impl State {
     /// What is to be done to the image; what only the buffer takes part in is done here.
     pub(super) fn poll(&mut self) -> Option<AnnexTapeIo> {
         loop {
