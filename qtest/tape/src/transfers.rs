@@ -87,7 +87,7 @@ const CASES: &[Case] = &[
     case("log page that isn't there", (0, 0), "i:512:4d007a00000000020000", (0, &[]), "CHECK 5/2400"),
     case("mode page, cut short", (0, 0), "i:4:1a003f000400", (4, &[]), "GOOD"),
     case("position, with room", (0, 3), "i:20:34000000000000000000", (20, &[]), "GOOD"),
-    case("pages, with room", (0, 0), "i:4096:120100100000", (10, &[]), "GOOD"),
+    case("pages, with room", (0, 0), "i:4096:120100100000", (9, &[]), "GOOD"),
     case("limits, with room", (0, 0), "i:512:050000000000", (6, &[]), "GOOD"),
     // Data out, and then sense data; or less than was announced.
     case("verify, the same", (0, 0), "o:100:130200006400", (100, &[]), "GOOD"),
