@@ -15,6 +15,11 @@
 
 #define ROUNDS 20000
 
+/* Virtio IDs: of a disk, and of devices that are streams of bytes */
+#define BLOCK 2
+#define RNG 4
+#define VSOCK 19
+
 /* A request of the guest's: a question, and room for an answer. */
 typedef struct {
     char question[16], answer[16];
@@ -51,13 +56,17 @@ static AnnexIsolatedLend tell(AnnexIsolatedQueue *queue, Request *request,
                                      NULL, 0, err);
 }
 
-/* The request that came back; NULL for none or an error. */
-static Request *reap(AnnexIsolatedQueue *queue, uint32_t *written)
+/*
+ * The request that came back, and how much the guest is to be told of; NULL for
+ * none or an error.
+ */
+static Request *reap(AnnexIsolatedQueue *queue, uint32_t *len)
 {
-    void *request = NULL;
+    AnnexIsolatedDone done;
 
-    return annex_isolated_queue_reap(queue, &request, written, NULL)
-           ? request : NULL;
+    annex_isolated_queue_reap(queue, &done, NULL);
+    *len = done.len;
+    return done.request;
 }
 
 /* Whether there is an error that says so; it's gone afterwards. */
@@ -222,20 +231,20 @@ static void test_full_and_refused(AnnexIsolatedQueue *queue, Backend *backend)
 
 static void test_violation(AnnexIsolatedQueue *queue, Backend *backend)
 {
-    void *got = backend;
+    AnnexIsolatedDone done = { .request = backend, .written = 7, .len = 7 };
     AnnexError *err = NULL;
     Request request, other;
-    uint32_t written = 7;
+    uint32_t written;
 
     lend(queue, ask(&request, "who's there?"), NULL);
     annex_isolated_queue_publish(queue);
     use(backend, fetch(backend).head + 1, 10);
-    tap_ok(!annex_isolated_queue_reap(queue, &got, &written, &err)
-           && !got && !written && says(&err, "which it doesn't have")
+    tap_ok(!annex_isolated_queue_reap(queue, &done, &err)
+           && !done.request && !done.written && !done.len && says(&err, "which it doesn't have")
            && request.answer[0] == '.',
            "a request used that wasn't lent is a violation");
     tap_ok(annex_isolated_queue_pending(queue)
-           && !annex_isolated_queue_reap(queue, &got, &written, &err)
+           && !annex_isolated_queue_reap(queue, &done, &err)
            && says(&err, "which it doesn't have"), "once and for all");
     tap_ok(lend(queue, ask(&other, "me"), &err) == ANNEX_ISOLATED_LEND_REFUSED
            && says(&err, "broken: the back-end says"), "nothing more is lent");
@@ -289,7 +298,7 @@ static void test_suspension(AnnexIsolatedQueue *queue, Backend *backend)
 static void test_lost_backend(AnnexIsolatedQueue *queue, Backend *lost,
                               const AnnexIsolatedArea *area)
 {
-    AnnexIsolatedOptions options = { .entries = ENTRIES };
+    AnnexIsolatedOptions options = { .entries = ENTRIES, .device = RNG };
     AnnexIsolatedQueue *renewed;
     Request first, answered, last;
     Chain chain, next;
@@ -350,8 +359,8 @@ static void *watch(void *opaque)
 static void test_options(const AnnexIsolatedArea *area)
 {
     AnnexIsolatedOptions options = {
-        .entries = ENTRIES, .chain_max = 1, .event_idx = true,
-        .indirect = true, .copy_all = true,
+        .entries = ENTRIES, .device = BLOCK, .chain_max = 1,
+        .event_idx = true, .indirect = true,
     };
     Backend backend = connect_to(area);
     AnnexIsolatedQueue *queue;
@@ -378,9 +387,21 @@ static void test_options(const AnnexIsolatedArea *area)
            "indirect descriptors, of the length that is allowed");
     memcpy(chain.in[1], "yes", 3);
     use(&backend, chain.head, 0);
-    tap_ok(reap(queue, &written) == &request && written == 0
-           && !memcmp(request.answer, "\0\0yes\0\0\0\0\0......", 16),
-           "a back-end that says 0 is copied from all the same");
+    tap_ok(reap(queue, &written) == &request && written == 10
+           && !memcmp(request.answer, "\0\0yes\0\0\0\0\1......", 16),
+           "a disk that says 0 is copied from; it wrote no status, so it failed");
+
+    ask(&request, "hello")->out[0].iov_len = (size_t)1 << 40;
+    tap_ok(lend(queue, &request, NULL) == ANNEX_ISOLATED_LEND_TOO_LARGE
+           && annex_isolated_queue_refuse(queue, request.out, 3, request.in,
+                                          3) == 10
+           && !memcmp(request.answer, ".........\1......", 16)
+           && !annex_isolated_queue_refuse(queue, request.out, 3, NULL, 0),
+           "and a request that is too large has failed, if it can say so");
+    tap_ok(annex_isolated_queue_is_held(VSOCK, 0)
+           && !annex_isolated_queue_is_held(BLOCK, 0),
+           "vsock keeps what it may receive to, a disk nothing");
+    ask(&request, "hello");
 
     lend(queue, &request, NULL);
     tap_ok(!annex_isolated_queue_publish(queue),
@@ -412,7 +433,7 @@ static void test_options(const AnnexIsolatedArea *area)
 int main(void)
 {
     static const uint16_t rings[] = { ENTRIES, ENTRIES };
-    AnnexIsolatedOptions options = { .entries = ENTRIES };
+    AnnexIsolatedOptions options = { .entries = ENTRIES, .device = RNG };
     AnnexIsolatedArea *area, *again;
     AnnexIsolatedQueue *queue;
     AnnexError *err = NULL;

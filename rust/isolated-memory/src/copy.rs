@@ -53,6 +53,19 @@ fn rest<'a>(
     }
 }
 
+/// What is left of a list of slices after its first `skip` bytes.
+pub fn after<'a>(
+    slices: impl Iterator<Item = VolatileSlice<'a>>,
+    mut skip: u64,
+) -> impl Iterator<Item = VolatileSlice<'a>> {
+    slices.filter_map(move |slice| {
+        let passed = skip.min(slice.len() as u64);
+        skip -= passed;
+        let rest = slice.offset(passed as usize).expect("not behind its end");
+        (rest.len() > 0).then_some(rest)
+    })
+}
+
 /// The places in the area of a range of a request's space, one for each extent that it touches.
 #[derive(Clone, Debug)]
 pub struct Spans<'a> {

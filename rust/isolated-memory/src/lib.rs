@@ -22,6 +22,7 @@
 //! | `blocks` | which 4 KiB blocks of a queue's buffers are free |
 //! | `frame` | how a request's segments become pieces, and what stays apart |
 //! | `room` | finding room for pieces, and cleaning it |
+//! | [`rules`] | what is copied back of each device type's requests, and how one reads that failed |
 //! | [`copy`] | moving bytes between lists of slices |
 //! | `ring` | the driver's side of a split ring |
 //! | `loans` | which requests the back-end has |
@@ -93,14 +94,14 @@
 //! Whatever is written to the area, at any moment, by anybody:
 //!
 //! 1. Memory of the guest is written inside of the writable buffers of a request that is being
-//!    reaped, from their beginning, no further than the length that the back-end gave, clamped to
-//!    what there is (or, with [`Options::copy_all`], all of it), and nowhere else.
+//!    reaped or refused, and nowhere else; how far is what the [`rules`] table says.
 //! 2. What of the guest's is in the area is what it gave to read in requests that are in flight.
 //!    When a request has come back and was cleaned, nothing of it is left where it was put. An
 //!    in-flight request's memory is no other's.
-//! 3. A writable buffer holds zeros, or what the back-end wrote there: never bytes of another
-//!    request. (A back-end may have written to memory before that was lent. It might as well have
-//!    done so after.)
+//! 3. A writable buffer holds zeros, but for a status that says that the request has failed, or
+//!    what the back-end wrote there: never bytes of another request. (A back-end may have written
+//!    to memory before that was lent. It might as well have done so after.) So no request
+//!    succeeds of which the back-end hasn't said so.
 //! 4. A request comes back once: from [`Queue::reap`], [`Queue::suspend`], [`Queue::reset`], or
 //!    refused.
 //! 5. An id out of range, one that isn't in flight, and an index that goes back or further than
@@ -136,6 +137,7 @@ mod queue;
 mod request;
 mod ring;
 mod room;
+pub mod rules;
 mod stats;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -13,7 +13,9 @@ pub(crate) struct Loan<T> {
     /// Where its copy is.
     pub(crate) place: Box<Place>,
     /// Bytes that the back-end may write.
-    pub(crate) writable: u64,
+    pub(crate) writable: u32,
+    /// Where the status ends in them; 0 if they have none.
+    pub(crate) status_end: u32,
     /// In which order requests were lent.
     number: u64,
 }
@@ -44,11 +46,19 @@ impl<T> Loans<T> {
     }
 
     /// Adds one at a head that has none.
-    pub(crate) fn add(&mut self, head: u16, request: T, place: Box<Place>, writable: u64) {
+    pub(crate) fn add(
+        &mut self,
+        head: u16,
+        request: T,
+        place: Box<Place>,
+        writable: u32,
+        status_end: u32,
+    ) {
         self.by_head[usize::from(head)] = Some(Loan {
             request: Some(request),
             place,
             writable,
+            status_end,
             number: self.next_number,
         });
         self.next_number += 1;
@@ -92,7 +102,7 @@ impl<T> Loans<T> {
         let oldest = self.suspended.front();
         let loan = oldest.and_then(|&head| self.by_head[usize::from(head)].as_mut());
         match loan {
-            Some(loan) if loan.writable == writable => {
+            Some(loan) if u64::from(loan.writable) == writable => {
                 loan.request = Some(request);
                 self.suspended.pop_front();
                 Ok(())

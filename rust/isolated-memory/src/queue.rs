@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A queue: requests go out through its ring with copies of their buffers, and come back.
 
+use std::iter;
 use std::sync::Arc;
 
+use vm_memory::VolatileSlice;
+
 use crate::area::{Area, AREA_ADDRESS};
-use crate::copy::copy;
+use crate::copy::{after, copy};
 use crate::error::{LendError, QueueError, Refused, Violation};
 use crate::frame::Lengths;
-use crate::loans::Loans;
+use crate::loans::{Loan, Loans};
 use crate::request::{Done, Options, Request};
 use crate::ring::{Descriptor, Ring, DESCRIPTOR_LEN};
 use crate::room::{NoPlace, Place, Room};
+use crate::rules::{Length, FAILURE_MAX};
 use crate::stats::Stats;
 
 /// A queue. It may be moved between threads; one has it at a time.
@@ -123,7 +127,7 @@ impl<T: Request> Queue<T> {
         })
     }
 
-    fn find(&mut self, request: &T) -> Result<(Box<Place>, u64), LendError> {
+    fn find(&mut self, request: &T) -> Result<(Box<Place>, u32), LendError> {
         if let Some(violation) = self.violation {
             return Err(LendError::Broken(violation));
         }
@@ -133,8 +137,13 @@ impl<T: Request> Queue<T> {
         if len == 0 {
             return Err(LendError::Empty);
         }
+        // Virtio allows no chain of 2^32 bytes or more, and a used element has 32 bits for it.
+        let Ok(writable) = u32::try_from(into.total()) else {
+            let room = self.room.len();
+            return Err(LendError::TooLarge { len, room });
+        };
         match self.room.find(&out, &into, &self.options, self.free) {
-            Ok(place) => Ok((place, into.total())),
+            Ok(place) => Ok((place, writable)),
             Err(NoPlace::Now) if self.loans.len() > 0 => {
                 Stats::add(&self.stats.waits, 1);
                 Err(LendError::Full)
@@ -147,14 +156,15 @@ impl<T: Request> Queue<T> {
         }
     }
 
-    fn put(&mut self, request: T, place: Box<Place>, writable: u64) {
+    fn put(&mut self, request: T, place: Box<Place>, writable: u32) {
         let head = self.free_head;
         let last = self.last_of(head, &place);
         self.free_head = self.next[usize::from(last)];
         self.free -= slots(&place);
         self.fill(&request, &place);
+        let status_end = self.fail(&request, &place, writable);
         self.describe(head, &place);
-        self.loans.add(head, request, place, writable);
+        self.loans.add(head, request, place, writable, status_end);
         self.ring.offer(head);
         Stats::set(&self.stats.lent, self.loans.len().into());
         Stats::set(&self.stats.blocks, self.room.used().into());
@@ -165,6 +175,26 @@ impl<T: Request> Queue<T> {
         let slices = spans.map(|(offset, len)| self.area.slice(offset, len));
         let copied = copy(request.readable(), slices, u64::MAX);
         Stats::add(&self.stats.bytes_out, copied);
+    }
+
+    /// Has the request's copy read as failed until the back-end writes something else. Where the
+    /// status ends, 0 if there is none.
+    fn fail(&self, request: &T, place: &Place, writable: u32) -> u32 {
+        let slices = self.room.spans(place, true);
+        let slices = slices.map(|(offset, len)| self.area.slice(offset, len));
+        let rule = &self.options.rule;
+        let end = rule.fail(request.readable(), slices, writable.into());
+        end.map_or(0, |end| end as u32)
+    }
+
+    /// Answers a request that wasn't lent in the device's stead, with a failure in its writable
+    /// buffers. How many bytes the guest is to be told of; None if the device's protocol has no
+    /// such answer, of which nothing was written then.
+    pub fn refuse(&self, request: &T) -> Option<u32> {
+        let len = Lengths::new(request.writable().map(|slice| slice.len())).total();
+        let rule = &self.options.rule;
+        let end = rule.fail(request.readable(), request.writable(), len)?;
+        Some(u32::try_from(end).unwrap_or(u32::MAX))
     }
 
     /// Writes a request's descriptors, from what we know of it.
@@ -225,28 +255,59 @@ impl<T: Request> Queue<T> {
         let loan = self.loans.take(id as u16);
         let loan = loan.ok_or_else(|| self.broken(Violation::NotLent { id }))?;
         self.used = self.used.wrapping_add(1);
-        let written = u64::from(len).min(loan.writable);
-        if written < len.into() {
+        if len > loan.writable {
             Stats::add(&self.stats.clamped, 1);
         }
-        let wanted = if self.options.copy_all {
-            loan.writable
-        } else {
-            written
-        };
-        let spans = self.room.spans(&loan.place, true);
-        let slices = spans.map(|(offset, len)| self.area.slice(offset, len));
-        let request = loan
-            .request
-            .expect("while some have none, nothing is reaped");
-        let copied = copy(slices, request.writable(), wanted);
-        Stats::add(&self.stats.bytes_in, copied);
+        let request = loan.request.as_ref();
+        let request = request.expect("while some have none, nothing is reaped");
+        let (written, len) = self.copy_back(request, &loan, len.min(loan.writable));
+        Stats::add(&self.stats.bytes_in, written.into());
         Stats::add(&self.stats.requests, 1);
         self.take_back(id as u16, loan.place);
+        let request = loan.request.expect("it was there before");
         Ok(Some(Done {
             request,
-            written: written as u32,
+            written,
+            len,
         }))
+    }
+
+    /// Copies to a request's buffers what its device wrote there, `said` bytes if the back-end is
+    /// right. How many bytes that are, and how many the guest is to be told of.
+    fn copy_back(&self, request: &T, loan: &Loan<T>, said: u32) -> (u32, u32) {
+        let (written, len) = match self.options.rule.length {
+            Length::Stream => (said, said),
+            Length::Reply if loan.status_end > 0 => return self.copy_reply(request, loan, said),
+            Length::Status => (loan.writable, said.max(loan.status_end)),
+            Length::Count | Length::Reply => (loan.writable, said),
+        };
+        copy(self.written(loan), request.writable(), written.into());
+        (written, len)
+    }
+
+    /// The same for a reply whose first field is its length. The header is read once: the guest
+    /// gets as many bytes as it is told there.
+    fn copy_reply(&self, request: &T, loan: &Loan<T>, said: u32) -> (u32, u32) {
+        let mut header = [0; FAILURE_MAX];
+        let header = &mut header[..loan.status_end as usize];
+        let len = header.len() as u64;
+        copy(
+            self.written(loan),
+            iter::once(VolatileSlice::from(&mut *header)),
+            len,
+        );
+        let field = header.first_chunk().copied().map_or(0, u32::from_le_bytes);
+        let written = field.max(said).max(loan.status_end).min(loan.writable);
+        let header = iter::once(VolatileSlice::from(header));
+        let reply = header.chain(after(self.written(loan), len));
+        copy(reply, request.writable(), written.into());
+        (written, written)
+    }
+
+    /// What the back-end could write of a request.
+    fn written<'a>(&'a self, loan: &'a Loan<T>) -> impl Iterator<Item = VolatileSlice<'a>> {
+        let spans = self.room.spans(&loan.place, true);
+        spans.map(|(offset, len)| self.area.slice(offset, len))
     }
 
     fn take_back(&mut self, head: u16, place: Box<Place>) {

@@ -3,6 +3,8 @@
 
 use vm_memory::VolatileSlice;
 
+use crate::rules::Rule;
+
 /// A request of the guest's: its buffers, in memory that the back-end can't see.
 pub trait Request {
     /// Slices of the guest's memory, mapped for as long as the request lives.
@@ -33,13 +35,12 @@ pub struct Options {
     pub chain_max: u16,
     /// Bytes of a descriptor at most.
     pub descriptor_max: u32,
-    /// For a back-end that says that it wrote nothing though it did: everything writable is
-    /// copied back, and the guest gets zeros where nothing was written.
-    pub copy_all: bool,
+    /// What is copied back, and what a request reads as that the back-end didn't answer.
+    pub rule: Rule,
 }
 
 impl Options {
-    /// A ring without features, for a back-end without limits.
+    /// A ring without features, for a back-end without limits, of a stream of bytes.
     pub fn new(entries: u16) -> Self {
         Self {
             entries,
@@ -48,7 +49,7 @@ impl Options {
             indirect: false,
             chain_max: u16::MAX,
             descriptor_max: u32::MAX,
-            copy_all: false,
+            rule: Rule::STREAM,
         }
     }
 }
@@ -58,6 +59,8 @@ impl Options {
 pub struct Done<T> {
     /// The same that was lent.
     pub request: T,
-    /// Bytes that the device says it wrote, no more than are writable.
+    /// Bytes that were copied to the writable buffers, from the first on.
     pub written: u32,
+    /// Bytes that the guest is to be told of.
+    pub len: u32,
 }

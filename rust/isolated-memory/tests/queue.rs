@@ -360,29 +360,6 @@ fn a_length_too_long_is_clamped_and_counted() {
 }
 
 #[test]
-fn a_back_end_that_says_0_is_believed_unless_told_otherwise() {
-    for copy_all in [false, true] {
-        let mut pair = pair_of(Options {
-            copy_all,
-            ..Options::new(16)
-        });
-        pair.guest.write(0, &[1; 8]);
-        pair.lend(1, &[], &[0..8]).unwrap();
-        let _ = pair.queue.publish();
-        let chain = pair.backend.fetch().unwrap();
-        pair.backend.answer(&chain, &[2; 4]);
-        pair.backend.push(chain.head.into(), 0);
-        assert_eq!(pair.reap(), Some((1, 0)));
-        let expected = if copy_all {
-            [2, 2, 2, 2, 0, 0, 0, 0]
-        } else {
-            [1; 8]
-        };
-        assert_eq!(pair.guest.read(0..8), expected);
-    }
-}
-
-#[test]
 fn a_new_back_end_gets_what_a_lost_one_had() {
     let mut pair = indirect();
     let lend = |pair: &mut Pair, tag| {

@@ -12,6 +12,7 @@ use std::ptr;
 use std::slice;
 use std::sync::Arc;
 
+use isolated_memory::rules::Rule;
 use isolated_memory::{Area, Layout, QueueSpec, AREA_ADDRESS};
 
 use crate::error::AnnexError;
@@ -88,6 +89,13 @@ pub unsafe extern "C" fn annex_isolated_area_free(area: *mut AnnexIsolatedArea) 
 pub unsafe extern "C" fn annex_isolated_area_fd(area: *const AnnexIsolatedArea) -> c_int {
     // SAFETY: alive, says the caller.
     unsafe { &*area }.0.fd().as_raw_fd()
+}
+
+/// Whether back-ends of the device with that virtio ID keep what a queue lends them until something
+/// happens, which may be never, so that a device that stops needn't wait for it.
+#[no_mangle]
+pub extern "C" fn annex_isolated_queue_is_held(device: u16, queue: usize) -> bool {
+    Rule::new(device, queue).held
 }
 
 /// Bytes of the area, a multiple of 2 MiB.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::model::Model;
 use crate::layout::{Layout, QueueSpec, BUFFERS_MIN};
 use crate::request::Options;
+use crate::rules::{Rule, OTHERS, TABLE};
 
 /// Bytes of the guest's memory.
 const GUEST: usize = 64 << 10;
@@ -23,7 +24,12 @@ pub fn exercise(input: &[u8]) {
         indirect: flags & 8 != 0,
         chain_max: if flags & 16 != 0 { 3 } else { u16::MAX },
         descriptor_max: if flags & 32 != 0 { 3000 } else { u32::MAX },
-        copy_all: flags & 64 != 0,
+        rule: if flags & 64 != 0 {
+            let row = TABLE.get(usize::from(input.byte()) % (TABLE.len() + 1));
+            row.map_or(OTHERS, |row| row.rule)
+        } else {
+            Rule::STREAM
+        },
     };
     let specs = [
         QueueSpec {

@@ -2,8 +2,11 @@
 //! What must be true of a queue, told in the simplest way: byte by byte, request by request.
 
 use std::collections::VecDeque;
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
+
+use vm_memory::VolatileSlice;
 
 use super::backend::{Backend, Chain};
 use super::guest::{Guest, GuestRequest};
@@ -11,7 +14,8 @@ use crate::area::Area;
 use crate::error::{LendError, Refused, Violation};
 use crate::layout::Layout;
 use crate::queue::Queue;
-use crate::request::Options;
+use crate::request::{Options, Request};
+use crate::rules::Length;
 
 /// What a byte of the area is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +157,7 @@ impl Model {
                 LendError::Broken(violation) => assert_eq!(Some(violation), self.violation),
                 LendError::Full => assert!(!self.loans.is_empty(), "nothing to wait for"),
                 LendError::TooLarge { len, room } => {
+                    self.refuse(&request);
                     assert_eq!((len, room), (out + into, len_of(&self.buffers)));
                     let limited = self.options.descriptor_max < u32::MAX;
                     // A table, and a part of a block lost for each piece, is all that is spent.
@@ -167,7 +172,7 @@ impl Model {
         assert_eq!(self.violation, None);
         let chain = self.backend.chain(self.backend.offered(self.offered));
         self.offered = self.offered.wrapping_add(1);
-        self.check_chain(&chain, out, into);
+        self.check_chain(&chain, &request);
         assert_eq!(
             self.backend.gather(&chain.readable),
             self.gather(&request.readable)
@@ -176,9 +181,31 @@ impl Model {
         Ok(())
     }
 
-    /// The request's memory is its own, whole, and what is writable is zero.
-    fn check_chain(&mut self, chain: &Chain, out: u64, into: u64) {
+    /// A request that is too large is answered in its own buffers, or not at all.
+    fn refuse(&mut self, request: &GuestRequest) {
+        let (over_zeros, end) = self.unanswered(request, 0);
+        let (over_ones, _) = self.unanswered(request, 0xff);
+        assert_eq!(self.queue.refuse(request).unwrap_or(0) as usize, end);
+        let places = request.writable.iter().cloned().flatten();
+        for ((at, byte), other) in places.zip(over_zeros).zip(over_ones) {
+            // What doesn't depend on what was there was written.
+            if byte == other {
+                self.memory[at] = byte;
+            }
+        }
+        self.check_memory();
+    }
+
+    fn check_memory(&self) {
+        let memory = self.guest.read(0..self.memory.len());
+        assert!(memory == self.memory, "the guest's memory has other bytes");
+    }
+
+    /// The request's memory is its own, whole, and what is writable is zero, but for a failure.
+    fn check_chain(&mut self, chain: &Chain, request: &GuestRequest) {
         let total = |ranges: &[Range<u64>]| ranges.iter().map(len_of).sum::<u64>();
+        let len = |ranges: &[Range<usize>]| ranges.iter().map(Range::len).sum::<usize>() as u64;
+        let (out, into) = (len(&request.readable), len(&request.writable));
         assert_eq!(
             (total(&chain.readable), total(&chain.writable)),
             (out, into)
@@ -189,8 +216,11 @@ impl Model {
             assert!(len_of(range) <= self.options.descriptor_max.into());
             assert!(self.buffers.start <= range.start && range.end <= self.buffers.end);
         }
+        let (mut unanswered, _) = self.unanswered(request, 0);
         for range in &chain.writable {
-            self.check_zero(range);
+            let later = unanswered.split_off(len_of(range) as usize);
+            self.check_bytes(range, &unanswered);
+            unanswered = later;
         }
         for range in ranges(chain) {
             let bytes = self.bytes_of(range);
@@ -207,14 +237,48 @@ impl Model {
     /// No byte there is left of a request, or is the back-end's unless it wrote it while the
     /// memory was nobody's.
     fn check_zero(&mut self, range: &Range<u64>) {
+        self.check_bytes(range, &vec![0; len_of(range) as usize]);
+    }
+
+    /// The same where there are to be bytes of QEMU's.
+    fn check_bytes(&mut self, range: &Range<u64>, expected: &[u8]) {
         let now = self.backend.peek(range.clone());
-        if now.iter().all(|&byte| byte == 0) {
+        if now == expected {
             return;
         }
-        for (at, (now, byte)) in now.into_iter().zip(self.bytes_of(range)).enumerate() {
+        let bytes = now.iter().zip(expected).zip(self.bytes_of(range));
+        for (at, ((now, expected), byte)) in bytes.enumerate() {
             let must_be = *byte == Byte::Free { scribbled: false };
             let at = range.start + at as u64;
-            assert!(now == 0 || !must_be, "byte {now:#x} left at {at:#x}");
+            assert!(now == expected || !must_be, "byte {now:#x} left at {at:#x}");
+        }
+    }
+
+    /// What writable buffers full of a byte hold when their request has failed, and where the
+    /// status ends in them.
+    fn unanswered(&self, request: &GuestRequest, byte: u8) -> (Vec<u8>, usize) {
+        let len: usize = request.writable.iter().map(Range::len).sum();
+        let mut bytes = vec![byte; len];
+        let into = iter::once(VolatileSlice::from(&mut bytes[..]));
+        let rule = self.options.rule;
+        let end = rule.fail(request.readable(), into, len as u64);
+        (bytes, end.unwrap_or(0) as usize)
+    }
+
+    /// What the guest gets of a request that came back with these bytes and a length: how many of
+    /// them, and how many it is told of.
+    fn expect_bytes(&self, request: &GuestRequest, bytes: &[u8], said: u32) -> (usize, usize) {
+        let (all, said) = (bytes.len(), bytes.len().min(said as usize));
+        let (_, status_end) = self.unanswered(request, 0);
+        match self.options.rule.length {
+            Length::Stream => (said, said),
+            Length::Reply if status_end > 0 => {
+                let field = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+                let len = said.max(field as usize).max(16).min(all);
+                (len, len)
+            }
+            Length::Status => (all, said.max(status_end)),
+            Length::Count | Length::Reply => (all, said),
         }
     }
 
@@ -253,10 +317,9 @@ impl Model {
                 let loan = self.loans.remove(number);
                 let mut bytes = self.backend.gather(&loan.chain.writable);
                 assert_eq!(done.request.tag, loan.request.tag);
-                assert_eq!(done.written as usize, bytes.len().min(len as usize));
-                if !self.options.copy_all {
-                    bytes.truncate(done.written as usize);
-                }
+                let expected = self.expect_bytes(&loan.request, &bytes, len);
+                assert_eq!((done.written as usize, done.len as usize), expected);
+                bytes.truncate(done.written as usize);
                 let mut bytes = bytes.into_iter();
                 for range in loan.request.writable.iter().cloned() {
                     for (old, new) in self.memory[range].iter_mut().zip(&mut bytes) {
@@ -267,8 +330,7 @@ impl Model {
             }
             (expected, result) => panic!("expected {expected:?}, not {result:?}"),
         }
-        let memory = self.guest.read(0..self.memory.len());
-        assert!(memory == self.memory, "the guest's memory has other bytes");
+        self.check_memory();
     }
 
     /// What is in the used ring: which request, by its place among those in flight, and a length.

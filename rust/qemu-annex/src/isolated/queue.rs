@@ -6,10 +6,12 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::vec;
 
-use isolated_memory::{Done, LendError, Queue, Stats};
+use isolated_memory::{LendError, Queue, Stats};
 use libc::iovec;
 
-use super::types::{AnnexIsolatedLend, AnnexIsolatedOptions, AnnexIsolatedStats, Loan};
+use super::types::{
+    AnnexIsolatedDone, AnnexIsolatedLend, AnnexIsolatedOptions, AnnexIsolatedStats, Loan,
+};
 use super::AnnexIsolatedArea;
 use crate::error::{AnnexError, BoxError};
 use crate::guard::{fallible, infallible, Guarded};
@@ -94,7 +96,7 @@ pub unsafe extern "C" fn annex_isolated_queue_new(
 ) -> *mut AnnexIsolatedQueue {
     let body = || {
         // SAFETY: alive and valid, says the caller.
-        let (area, options) = unsafe { (&*area, (*options).to_rust()) };
+        let (area, options) = unsafe { (&*area, (*options).to_rust(index)) };
         let queue = Queue::new(area.0.clone(), index, options)?;
         Ok(Box::into_raw(Box::new(AnnexIsolatedQueue {
             stats: queue.stats().clone(),
@@ -174,44 +176,56 @@ pub unsafe extern "C" fn annex_isolated_queue_publish(queue: *mut AnnexIsolatedQ
 }
 
 /// Takes the next request that the back-end has used: what it wrote is in the request's memory,
-/// `*request` what was lent, and `*written` how many bytes it says it wrote, no more than it
-/// could. True with `*request` NULL: there is none now. False: the back-end broke the rules, now
-/// or before, or there was an internal error; nothing was copied, and nothing more will be until
-/// annex_isolated_queue_reset().
+/// and `*done` says which it is and how much that was. True with a NULL request: there is none
+/// now. False: the back-end broke the rules, now or before, or there was an internal error;
+/// nothing was copied, and nothing more will be until annex_isolated_queue_reset().
 ///
 /// # Safety
-/// `queue` is alive; `request` and `written` are valid for writing; `err` is NULL or valid for
-/// writing a pointer.
+/// `queue` is alive; `done` is valid for writing; `err` is NULL or valid for writing a pointer.
 #[no_mangle]
 pub unsafe extern "C" fn annex_isolated_queue_reap(
     queue: *mut AnnexIsolatedQueue,
-    request: *mut *mut c_void,
-    written: *mut u32,
+    done: *mut AnnexIsolatedDone,
     err: *mut *mut AnnexError,
 ) -> bool {
     // SAFETY: valid for writing, says the caller.
-    unsafe {
-        request.write(ptr::null_mut());
-        written.write(0);
-    }
+    unsafe { done.write(AnnexIsolatedDone::default()) };
     let body = || {
         // SAFETY: alive, says the caller. Of `stats` no reference is made.
-        let done = unsafe { &mut (*queue).state }.queue.run(Queue::reap)??;
-        if let Some(Done {
-            request: loan,
-            written: bytes,
-        }) = done
-        {
+        let reaped = unsafe { &mut (*queue).state }.queue.run(Queue::reap)??;
+        if let Some(reaped) = reaped {
             // SAFETY: valid for writing, says the caller.
-            unsafe {
-                request.write(loan.request.as_ptr());
-                written.write(bytes);
-            }
+            unsafe { done.write(reaped.into()) };
         }
         Ok(true)
     };
     // SAFETY: `err` is as it must be, says the caller.
     unsafe { fallible(err, false, body) }
+}
+
+/// Answers a request that wasn't lent, for it is too large, in the device's stead: writes to its
+/// memory that it has failed. How many bytes of `into` the guest is to be told of; 0 if the
+/// device's protocol has no such answer, and nothing was written.
+///
+/// # Safety
+/// `queue` is alive; `out` has `out_num` elements, or that is 0, and `into` likewise; what they
+/// point to is mapped.
+#[no_mangle]
+pub unsafe extern "C" fn annex_isolated_queue_refuse(
+    queue: *mut AnnexIsolatedQueue,
+    out: *const iovec,
+    out_num: usize,
+    into: *const iovec,
+    into_num: usize,
+) -> u32 {
+    let request = Loan {
+        request: NonNull::dangling(),
+        readable: (out, out_num),
+        writable: (into, into_num),
+    };
+    let body = |queue: &mut Queue<Loan>| queue.refuse(&request).unwrap_or(0);
+    // SAFETY: alive, says the caller.
+    unsafe { call("annex_isolated_queue_refuse", queue, 0, body) }
 }
 
 /// Whether annex_isolated_queue_reap() has something to say: a request, or that the queue is

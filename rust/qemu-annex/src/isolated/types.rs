@@ -2,10 +2,11 @@
 //! What goes in and out: structures, and what they are in the crate.
 
 use std::ffi::c_void;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::slice;
 
-use isolated_memory::{Options, Request, Snapshot};
+use isolated_memory::rules::Rule;
+use isolated_memory::{Done, Options, Request, Snapshot};
 use libc::iovec;
 use vm_memory::VolatileSlice;
 
@@ -27,6 +28,9 @@ pub struct AnnexIsolatedVring {
 pub struct AnnexIsolatedOptions {
     /// Entries of the ring: a power of two, no more than the area was made for.
     pub entries: u16,
+    /// The device's virtio ID. It decides, with the queue's index, what is copied back and what a
+    /// request reads as that the back-end didn't answer.
+    pub device: u16,
     /// Index at which the ring begins, avail and used: 0, or for a back-end that has had a ring
     /// before where that ended, which it may remember.
     pub base: u16,
@@ -38,13 +42,10 @@ pub struct AnnexIsolatedOptions {
     pub event_idx: bool,
     /// VIRTIO_RING_F_INDIRECT_DESC was negotiated with the back-end.
     pub indirect: bool,
-    /// The back-end says that it wrote nothing though it did: copy everything writable back. The
-    /// guest gets zeros where nothing was written.
-    pub copy_all: bool,
 }
 
 impl AnnexIsolatedOptions {
-    pub(super) fn to_rust(self) -> Options {
+    pub(super) fn to_rust(self, index: usize) -> Options {
         Options {
             base: self.base,
             event_idx: self.event_idx,
@@ -57,7 +58,7 @@ impl AnnexIsolatedOptions {
                 0 => u32::MAX,
                 most => most,
             },
-            copy_all: self.copy_all,
+            rule: Rule::new(self.device, index),
             ..Options::new(self.entries)
         }
     }
@@ -78,6 +79,38 @@ pub enum AnnexIsolatedLend {
     /// queue's part of the area, or takes more descriptors than the back-end allows. Later ones
     /// may be lent.
     TooLarge,
+}
+
+/// A request that has come back.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct AnnexIsolatedDone {
+    /// What was lent, or NULL.
+    pub request: *mut c_void,
+    /// Bytes of its memory that were written, from the first that the device may write on.
+    pub written: u32,
+    /// Bytes that the guest is to be told of.
+    pub len: u32,
+}
+
+impl Default for AnnexIsolatedDone {
+    fn default() -> Self {
+        Self {
+            request: ptr::null_mut(),
+            written: 0,
+            len: 0,
+        }
+    }
+}
+
+impl From<Done<Loan>> for AnnexIsolatedDone {
+    fn from(done: Done<Loan>) -> Self {
+        Self {
+            request: done.request.request.as_ptr(),
+            written: done.written,
+            len: done.len,
+        }
+    }
 }
 
 /// What a queue has done. Each number is right by itself; together they may be a moment apart.

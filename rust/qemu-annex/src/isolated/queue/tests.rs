@@ -19,19 +19,19 @@ fn message(err: *mut AnnexError) -> String {
 fn a_panic_breaks_the_queue_for_good() {
     let options = AnnexIsolatedOptions {
         entries: 8,
+        device: 2,
         base: 0,
         chain_max: 0,
         descriptor_max: 0,
         event_idx: false,
         indirect: false,
-        copy_all: false,
     };
     let mut byte = 7u8;
     let iovec = iovec {
         iov_base: ptr::from_mut(&mut byte).cast(),
         iov_len: 1,
     };
-    let (mut err, mut request, mut written) = (ptr::null_mut(), ptr::null_mut(), 0);
+    let (mut err, mut done) = (ptr::null_mut(), AnnexIsolatedDone::default());
     // SAFETY: everything pointed to is a local that outlives the queue, which is used by this
     // thread alone and freed once, like the area.
     unsafe {
@@ -47,12 +47,7 @@ fn a_panic_breaks_the_queue_for_good() {
         assert!(call("test", queue, true, |_| panic!("in the middle")));
 
         assert!(annex_isolated_queue_pending(queue));
-        assert!(!annex_isolated_queue_reap(
-            queue,
-            &mut request,
-            &mut written,
-            &mut err
-        ));
+        assert!(!annex_isolated_queue_reap(queue, &mut done, &mut err));
         assert!(message(err).contains("internal error"));
         assert_eq!(lend(&mut err), AnnexIsolatedLend::Refused);
         assert!(message(err).contains("internal error"));
