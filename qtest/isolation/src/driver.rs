@@ -17,7 +17,8 @@ use virtio_bindings::virtio_ring::{
 use crate::bare::{Bare, Ring};
 use crate::rig::SOON;
 
-/// Entries of a ring, and how many requests there may be at once.
+/// Entries of a ring unless its device has shorter ones, and how many requests
+/// there may be at once.
 pub const RING: u16 = 64;
 
 /// Where a queue's rings are in RAM.
@@ -94,6 +95,8 @@ pub struct Driver {
     model: Vec<u8>,
     /// Features that are asked for beside those that every driver needs.
     features: u64,
+    /// Entries of a ring.
+    entries: u16,
     in_flight: Vec<Option<InFlight>>,
     queues: Vec<Queue>,
 }
@@ -121,9 +124,19 @@ impl Driver {
             machine,
             model,
             features: 0,
+            entries: RING,
             in_flight,
             queues,
         })
+    }
+
+    /// The same with shorter rings, and with more features of the device's.
+    pub fn with(self, entries: u16, features: u64) -> Self {
+        Self {
+            entries,
+            features,
+            ..self
+        }
     }
 
     /// Gives the device to a driver that knows more features of it, or fewer,
@@ -131,7 +144,7 @@ impl Driver {
     pub fn replace(&mut self, features: u64, queues: usize) -> Result<()> {
         self.features = features;
         for queue in 0..self.queues.len() {
-            let elements = 8 * u32::from(RING);
+            let elements = 8 * u32::from(self.entries);
             self.accept(&[(ring(queue).used, 4 + elements + 2, true)])?;
         }
         let unused = || Queue {
@@ -156,7 +169,7 @@ impl Driver {
             self.queues[queue] = Queue {
                 avail: 0,
                 seen: 0,
-                free: (0..RING).collect(),
+                free: (0..self.entries).collect(),
             };
             self.store(ring(queue).avail, &[0; 4])?;
             self.store(ring(queue).used, &[0; 4])?;
@@ -168,7 +181,7 @@ impl Driver {
             F_ACCESS_PLATFORM
         };
         let features = F_INDIRECT | F_VERSION_1 | platform | self.features;
-        self.machine.make_ready(features, &rings, RING)
+        self.machine.make_ready(features, &rings, self.entries)
     }
 
     /// The place in RAM of what follows the header of a disk's request.
@@ -256,7 +269,7 @@ impl Driver {
             held,
         });
         let avail = self.queues[queue].avail;
-        self.store(ring.avail + 4 + 2 * u64::from(avail % RING), &head)?;
+        self.store(ring.avail + 4 + 2 * u64::from(avail % self.entries), &head)?;
         self.queues[queue].avail = avail.wrapping_add(1);
         self.store(ring.avail + 2, &avail.wrapping_add(1).to_le_bytes())
     }
@@ -282,14 +295,14 @@ impl Driver {
         let seen = self.queues[queue].seen;
         let count = used.wrapping_sub(seen);
         ensure!(
-            count <= RING,
+            count <= self.entries,
             "QEMU's used index went from {seen} to {used}"
         );
         self.queues[queue].seen = used;
         let mut done = Vec::new();
         for n in 0..count {
             let mut element = [0; 8];
-            let index = seen.wrapping_add(n) % RING;
+            let index = seen.wrapping_add(n) % self.entries;
             self.machine
                 .ram
                 .read_exact_at(&mut element, at + 4 + 8 * u64::from(index))?;
@@ -345,7 +358,8 @@ impl Driver {
     pub fn check_ram(&mut self) -> Result<()> {
         let found = self.machine.whole_ram()?;
         // QEMU may write these while they are looked at.
-        let used = (0..self.queues.len()).map(|n| (ring(n).used, 4 + 8 * u32::from(RING) + 2));
+        let elements = 8 * u32::from(self.entries);
+        let used = (0..self.queues.len()).map(|n| (ring(n).used, 4 + elements + 2));
         let lent = self
             .in_flight
             .iter()

@@ -10,6 +10,7 @@ mod contact;
 mod device_start;
 mod devices;
 mod driver;
+mod habits;
 mod hostile;
 mod iommu;
 mod large;

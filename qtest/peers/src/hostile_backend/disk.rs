@@ -9,13 +9,15 @@ use crate::vhost_user::Memory;
 const SECTOR: u64 = 512;
 const HEADER: usize = 16;
 
-const READ: u32 = 0;
-const WRITE: u32 = 1;
+/// Kinds of requests.
+pub const READ: u32 = 0;
+pub const WRITE: u32 = 1;
 const FLUSH: u32 = 4;
-const GET_ID: u32 = 8;
+pub const GET_ID: u32 = 8;
 
 const OK: u8 = 0;
-const IO_ERROR: u8 = 1;
+/// A status.
+pub const IO_ERROR: u8 = 1;
 const UNSUPPORTED: u8 = 2;
 
 /// What is on it.
@@ -37,13 +39,9 @@ impl Disk {
         config
     }
 
-    /// Carries a request out; how many bytes of its writable buffers are
-    /// written, from the first on. What has none is no disk's, but a packet, and
-    /// is lost.
-    pub fn serve(&mut self, chain: &Chain, memory: &Memory) -> Result<u32> {
-        if chain.writable.is_empty() {
-            return Ok(0);
-        }
+    /// What a request asks for: its kind, the first sector, and all that it gives
+    /// to read.
+    pub fn asked(chain: &Chain, memory: &Memory) -> Result<(u32, u64, Vec<u8>)> {
         let mut out = Vec::new();
         for buffer in &chain.readable {
             out.extend(memory.read(buffer.at, buffer.len as usize)?);
@@ -51,6 +49,17 @@ impl Disk {
         ensure!(out.len() >= HEADER, "a request of {} bytes", out.len());
         let kind = u32::from_le_bytes(out[..4].try_into()?);
         let sector = u64::from_le_bytes(out[8..16].try_into()?);
+        Ok((kind, sector, out))
+    }
+
+    /// Carries a request out; how many bytes of its writable buffers are
+    /// written, from the first on. What has none is no disk's, but a packet, and
+    /// is lost.
+    pub fn serve(&mut self, chain: &Chain, memory: &Memory) -> Result<u32> {
+        if chain.writable.is_empty() {
+            return Ok(0);
+        }
+        let (kind, sector, out) = Self::asked(chain, memory)?;
         let room: usize = chain
             .writable
             .iter()

@@ -8,6 +8,7 @@
 mod attacks;
 mod disk;
 mod features;
+mod habits;
 mod random;
 mod report;
 mod session;
@@ -20,6 +21,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use crate::vhost_user::wire;
+use habits::Habit;
 use report::say;
 use session::{Plan, Session};
 
@@ -55,6 +57,9 @@ struct Arguments {
     /// What guest memory holds that it looks for.
     #[arg(long, default_value = "ANNEX-CANARY")]
     canary: String,
+    /// How it answers requests.
+    #[arg(long, value_enum, default_value_t = Habit::Right)]
+    habit: Habit,
 }
 
 /// What the program does.
@@ -80,6 +85,7 @@ fn run(arguments: Arguments) -> Result<()> {
         .find(|attack| attack.name == name)
         .with_context(|| format!("no attack {name}: see --list"))?;
     let mut plan = Plan {
+        habit: arguments.habit,
         attack,
         after: arguments.after,
         seed: arguments.seed,

@@ -10,6 +10,7 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use crate::hostile_backend::attacks::{Attack, Hit, Load, Strike, Then};
 use crate::hostile_backend::disk::Disk;
 use crate::hostile_backend::features as f;
+use crate::hostile_backend::habits::Habit;
 use crate::hostile_backend::random::Mutator;
 use crate::hostile_backend::report::say;
 use crate::vhost_user::wire::{Code, Message, Wire};
@@ -20,6 +21,8 @@ use crate::vhost_user::{Chain, Ring};
 pub struct Plan {
     /// Its attack.
     pub attack: &'static Attack,
+    /// How it answers requests.
+    pub habit: Habit,
     /// How many requests are served first.
     pub after: u64,
     /// Of all that is random.
@@ -158,7 +161,7 @@ impl<'a> Session<'a> {
                 return Ok(());
             };
             self.note_dirt(&chain, &memory)?;
-            let len = self.disk.serve(&chain, &memory)?;
+            let len = self.plan.habit.serve(self.disk, &chain, &memory)?;
             self.served += 1;
             let hit = Hit {
                 queue: index,
@@ -211,10 +214,14 @@ impl<'a> Session<'a> {
         Ok(then)
     }
 
-    /// Counts buffers that are lent to be written and hold something.
+    /// Counts buffers that are lent to be written and hold something, but for the
+    /// status of a disk's request, which has failed until it is answered.
     fn note_dirt(&mut self, chain: &Chain, memory: &Memory) -> Result<()> {
-        for buffer in &chain.writable {
-            let bytes = memory.read(buffer.at, buffer.len as usize)?;
+        for (index, buffer) in chain.writable.iter().enumerate() {
+            let mut bytes = memory.read(buffer.at, buffer.len as usize)?;
+            if index + 1 == chain.writable.len() {
+                bytes.pop();
+            }
             self.dirty += u64::from(bytes.iter().any(|&byte| byte != 0));
         }
         Ok(())
