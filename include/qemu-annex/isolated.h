@@ -26,78 +26,61 @@
  */
 typedef enum {
     /**
-     * The queue has it, until it comes out of reap or reset.
+     * The queue has it, until it comes out of reap or stop.
      */
     ANNEX_ISOLATED_LEND_LENT,
     /**
-     * It is still the caller's, and there is room for it once others have come
-     * back: keep it, lend no other before it, and try again when reap has
-     * given something.
+     * The caller keeps it, and there is room for it once others have come
+     * back: lend no other before it, and try again when reap has given
+     * something.
      */
     ANNEX_ISOLATED_LEND_FULL,
     /**
-     * It is still the caller's, and never will be lent. The error says why.
+     * The caller keeps it, for it never will be lent. The error says why.
      */
     ANNEX_ISOLATED_LEND_REFUSED,
     /**
-     * It is still the caller's, and there never will be room for it: it is
-     * larger than the queue's part of the area, or takes more descriptors than
-     * the back-end allows. Later ones may be lent.
+     * The caller keeps it, for there never will be room for it: it is larger
+     * than the queue's part of the area. Later ones may be lent.
      */
     ANNEX_ISOLATED_LEND_TOO_LARGE,
 } AnnexIsolatedLend;
 
 /**
- * A device's memory area: a sealed memfd that is mapped here. All its
- * functions may be called from any thread.
+ * A device whose back-end is isolated: its memory area, a sealed memfd that is
+ * mapped here, and what is known of its queues while they don't run. Calls for
+ * one device must not overlap; those for its queues may be made meanwhile,
+ * from other threads.
  */
-typedef struct AnnexIsolatedArea AnnexIsolatedArea;
+typedef struct AnnexIsolatedDevice AnnexIsolatedDevice;
 
 /**
- * A queue. Calls for one queue must not overlap, but those of
- * annex_isolated_queue_stats(); they may come from different threads. After an
- * internal error (a panic) in one of its functions it is broken for good: lend
- * and reap say so, pending says that there is something, and requests that
- * were in flight are never given back, nor touched.
+ * A queue that runs. Calls for one queue must not overlap; they may come from
+ * different threads. After an internal error (a panic) in one of its functions
+ * it is broken for good: lend and reap say so, pending says that there is
+ * something, and requests that were in flight are never given back, nor
+ * touched.
  */
 typedef struct AnnexIsolatedQueue AnnexIsolatedQueue;
 
 /**
- * What a queue's back-end was told, and what it puts up with.
+ * The parts of a ring, as addresses in the one memory region that a back-end
+ * is told.
  */
 typedef struct {
     /**
-     * Entries of the ring: a power of two, no more than the area was made for.
+     * The descriptor table.
      */
-    uint16_t entries;
+    uint64_t desc;
     /**
-     * Index at which the ring begins, avail and used: 0, or for a back-end
-     * that has had a ring before where that ended, which it may remember.
+     * The available ring.
      */
-    uint16_t base;
+    uint64_t avail;
     /**
-     * Descriptors of a request at most, 2 and more; 0: no limit but the ring's
-     * entries.
+     * The used ring.
      */
-    uint16_t chain_max;
-    /**
-     * Bytes of a descriptor at most; 0: no limit.
-     */
-    uint32_t descriptor_max;
-    /**
-     * VIRTIO_RING_F_EVENT_IDX was negotiated with the back-end.
-     */
-    bool event_idx;
-    /**
-     * VIRTIO_RING_F_INDIRECT_DESC was negotiated with the back-end.
-     */
-    bool indirect;
-    /**
-     * The back-end says that it wrote nothing though it did: copy everything
-     * writable back. The guest gets zeros where nothing was written.
-     */
-    bool copy_all;
-} AnnexIsolatedOptions;
+    uint64_t used;
+} AnnexIsolatedVring;
 
 /**
  * What a queue has done. Each number is right by itself; together they may be
@@ -135,60 +118,178 @@ typedef struct {
 } AnnexIsolatedStats;
 
 /**
- * The parts of a ring, as addresses in the one memory region that a back-end
- * is told.
+ * A request that has come back.
  */
 typedef struct {
     /**
-     * The descriptor table.
+     * What was lent, or NULL.
      */
-    uint64_t desc;
+    void *request;
     /**
-     * The available ring.
+     * Bytes of its memory that were written, from the first that the device
+     * may write on.
      */
-    uint64_t avail;
+    uint32_t written;
     /**
-     * The used ring.
+     * Bytes that the guest is to be told of.
      */
-    uint64_t used;
-} AnnexIsolatedVring;
+    uint32_t len;
+} AnnexIsolatedDone;
 
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
 /**
- * Takes the area's queue `index`, empty; its ring begins at `options->base`.
- * Copies `options`. NULL on failure; else freed with
- * annex_isolated_queue_free(). The area may be freed before.
- *
- * `area` is alive; `options` points to a valid structure; `err` is NULL or
- * valid for writing a pointer.
+ * A device with that virtio ID. `len`: bytes of its area, rounded up to 2 MiB,
+ * of which every queue gets a part in proportion to its ring; 0: 64 KiB for
+ * each entry of a ring, 4 MiB for each queue at least. Memory is allocated as
+ * it is used. To be freed with annex_isolated_device_free().
  */
-AnnexIsolatedQueue *annex_isolated_queue_new(const AnnexIsolatedArea *area,
-                                             size_t index,
-                                             const AnnexIsolatedOptions *options,
-                                             AnnexError **err);
+AnnexIsolatedDevice *annex_isolated_device_new(uint16_t id,
+                                               uint64_t len);
 
 /**
- * Frees a queue, and zeroes its part of the area; NULL is allowed and does
- * nothing. Requests in flight are forgotten: to have them back, reset it
- * before.
+ * Frees a device, none of whose queues runs; NULL is allowed and does nothing.
  *
- * `queue` is NULL, or came from this library and wasn't freed.
+ * `device` is NULL, or came from this library and wasn't freed.
  */
-void annex_isolated_queue_free(AnnexIsolatedQueue *queue);
+void annex_isolated_device_free(AnnexIsolatedDevice *device);
+
+/**
+ * Whether queues whose rings have up to rings[0], ... rings[n - 1] entries,
+ * each a power of two, have room in the device's area. The error says what
+ * would do.
+ *
+ * `device` is alive; `rings` has `n` elements, or `n` is 0; `err` is NULL or
+ * valid for writing a pointer.
+ */
+bool annex_isolated_device_check(const AnnexIsolatedDevice *device,
+                                 const uint16_t *rings,
+                                 size_t n,
+                                 AnnexError **err);
+
+/**
+ * Has an area for such queues, none of which runs. It is the last one if a
+ * back-end is to go on with what it has in there, and else a new one.
+ * lives[0], ... lives[n - 1] are numbers that change when the guest resets a
+ * queue.
+ *
+ * As for annex_isolated_device_check(), and for `lives` as for `rings`.
+ */
+bool annex_isolated_device_prepare(AnnexIsolatedDevice *device,
+                                   const uint16_t *rings,
+                                   const uint32_t *lives,
+                                   size_t n,
+                                   AnnexError **err);
+
+/**
+ * The area's file, which the back-end maps from offset 0; -1 if none was
+ * prepared. Borrowed: it is closed with the area, once no queue is in that any
+ * more.
+ *
+ * `device` is alive.
+ */
+int annex_isolated_device_fd(const AnnexIsolatedDevice *device);
+
+/**
+ * Bytes of the area, a multiple of 2 MiB; 0 if none was prepared.
+ *
+ * `device` is alive.
+ */
+uint64_t annex_isolated_device_len(const AnnexIsolatedDevice *device);
+
+/**
+ * Writes the addresses of a queue's ring, as the back-end is to be told them,
+ * to `*out`; zeros if the area has no queue of that index.
+ *
+ * `device` is alive; `out` is valid for writing.
+ */
+void annex_isolated_device_vring(const AnnexIsolatedDevice *device,
+                                 size_t queue,
+                                 AnnexIsolatedVring *out);
+
+/**
+ * There is another back-end, or one that has forgotten everything: it won't go
+ * on with anything.
+ *
+ * `device` is alive.
+ */
+void annex_isolated_device_connected(AnnexIsolatedDevice *device);
+
+/**
+ * The index at which the back-end is to begin with a queue that doesn't run:
+ * 0, or where it ended if it is the same and the queue has the same life. Some
+ * back-ends don't look into the ring for it.
+ *
+ * `device` is alive.
+ */
+uint16_t annex_isolated_device_base(AnnexIsolatedDevice *device,
+                                    size_t queue,
+                                    uint32_t life);
+
+/**
+ * Starts a queue of the area that was prepared, with a ring of `entries`
+ * entries (a power of two, no more than the area was made for) and these
+ * virtio features of the back-end's. NULL on failure; else it goes back with
+ * annex_isolated_device_stop(). If `*resumed`, its back-end has requests
+ * still, which are lent first, in the order in which they came from the last
+ * stop.
+ *
+ * `device` is alive; `resumed` is valid for writing; `err` is NULL or valid
+ * for writing a pointer.
+ */
+AnnexIsolatedQueue *annex_isolated_device_start(AnnexIsolatedDevice *device,
+                                                size_t queue,
+                                                uint32_t life,
+                                                uint16_t entries,
+                                                uint64_t features,
+                                                bool *resumed,
+                                                AnnexError **err);
+
+/**
+ * Stops a queue, which is gone with this call: what it had in flight is the
+ * caller's again, and comes from annex_isolated_device_returned(). `goes_on`
+ * points to the index at which the back-end will go on with its copies, or is
+ * NULL if it won't: it is gone, or the guest resets the device. If it won't,
+ * or had nothing left, the queue's part of the area is zeroed. Reap what the
+ * back-end has used before.
+ *
+ * `device` is alive, and `queue` was started by it; `goes_on` is NULL or valid
+ * for reading.
+ */
+void annex_isolated_device_stop(AnnexIsolatedDevice *device,
+                                AnnexIsolatedQueue *queue,
+                                const uint16_t *goes_on);
+
+/**
+ * The next request of those that the queue which was stopped last had in
+ * flight, in the order in which they were lent; then NULL.
+ *
+ * `device` is alive.
+ */
+void *annex_isolated_device_returned(AnnexIsolatedDevice *device);
+
+/**
+ * Writes what a queue has done since it was started, but not resumed, to
+ * `*out`; false if it neither runs nor has a back-end that will go on.
+ *
+ * `device` is alive; `out` is valid for writing.
+ */
+bool annex_isolated_device_stats(const AnnexIsolatedDevice *device,
+                                 size_t queue,
+                                 AnnexIsolatedStats *out);
 
 /**
  * Copies what the device may read of a request into the area, and puts the
  * request in the ring, where the back-end sees it after
- * annex_isolated_queue_publish(). `request`, not NULL, is what reap and reset
+ * annex_isolated_queue_publish(). `request`, not NULL, is what reap and stop
  * give back; `out` is what the device may read, `into` what it may write, each
  * in any number of pieces, of which empty ones don't count. An error is stored
  * when it never will be lent: it is too large, it is empty, it isn't the one
  * that is due after a suspension, or the queue is broken.
  *
- * After annex_isolated_queue_suspend(), the requests that it gave come first,
+ * If the queue was resumed, the requests that its last stop gave come first,
  * in their order: they are in flight again, with the copies that the back-end
  * has of them.
  *
@@ -214,19 +315,32 @@ bool annex_isolated_queue_publish(AnnexIsolatedQueue *queue);
 
 /**
  * Takes the next request that the back-end has used: what it wrote is in the
- * request's memory, `*request` what was lent, and `*written` how many bytes it
- * says it wrote, no more than it could. True with `*request` NULL: there is
- * none now. False: the back-end broke the rules, now or before, or there was
- * an internal error; nothing was copied, and nothing more will be until
- * annex_isolated_queue_reset().
+ * request's memory, and `*done` says which it is and how much that was. True
+ * with a NULL request: there is none now. False: the back-end broke the rules,
+ * now or before, or there was an internal error; nothing was copied, and
+ * nothing more will be until the queue is stopped and started.
  *
- * `queue` is alive; `request` and `written` are valid for writing; `err` is
- * NULL or valid for writing a pointer.
+ * `queue` is alive; `done` is valid for writing; `err` is NULL or valid for
+ * writing a pointer.
  */
 bool annex_isolated_queue_reap(AnnexIsolatedQueue *queue,
-                               void **request,
-                               uint32_t *written,
+                               AnnexIsolatedDone *done,
                                AnnexError **err);
+
+/**
+ * Answers a request that wasn't lent, for it is too large, in the device's
+ * stead: writes to its memory that it has failed. How many bytes of `into` the
+ * guest is to be told of; 0 if the device's protocol has no such answer, and
+ * nothing was written.
+ *
+ * `queue` is alive; `out` has `out_num` elements, or that is 0, and `into`
+ * likewise; what they point to is mapped.
+ */
+uint32_t annex_isolated_queue_refuse(AnnexIsolatedQueue *queue,
+                                     const struct iovec *out,
+                                     size_t out_num,
+                                     const struct iovec *into,
+                                     size_t into_num);
 
 /**
  * Whether annex_isolated_queue_reap() has something to say: a request, or that
@@ -242,14 +356,14 @@ bool annex_isolated_queue_pending(AnnexIsolatedQueue *queue);
  *
  * `queue` is alive.
  */
-bool annex_isolated_queue_want_calls(AnnexIsolatedQueue *queue);
+bool annex_isolated_queue_enable_notification(AnnexIsolatedQueue *queue);
 
 /**
  * Asks the back-end not to call. It may call all the same.
  *
  * `queue` is alive.
  */
-void annex_isolated_queue_mind_no_calls(AnnexIsolatedQueue *queue);
+void annex_isolated_queue_disable_notification(AnnexIsolatedQueue *queue);
 
 /**
  * Zeroes the memory of requests that came back, and makes it free; lend does
@@ -265,98 +379,49 @@ void annex_isolated_queue_clean(AnnexIsolatedQueue *queue);
  *
  * `queue` is alive.
  */
-uint16_t annex_isolated_queue_lent(const AnnexIsolatedQueue *queue);
+uint16_t annex_isolated_queue_in_flight(const AnnexIsolatedQueue *queue);
 
 /**
- * Takes requests in flight back, and leaves their copies with the back-end.
- * Each call gives one, in the order in which they were lent; then NULL. Call
- * nothing else between the first and the NULL. To go on, lend them again;
- * until all of them are there, reap has nothing, and the back-end may do with
- * its copies what it does. To end it, reset or free.
- *
- * `queue` is alive.
- */
-void *annex_isolated_queue_suspend(AnnexIsolatedQueue *queue);
-
-/**
- * How many of the requests that a suspension gave have to be lent again.
+ * How many of the requests that its last stop gave have to be lent again.
  *
  * `queue` is alive.
  */
 uint16_t annex_isolated_queue_suspended(const AnnexIsolatedQueue *queue);
 
 /**
- * Ends everything, whatever the state. Each call gives a request that was in
- * flight, unanswered, in the order in which they were lent; then NULL. After
- * that the queue is empty and usable, its ring and memory as they were when it
- * was new, unless it was an internal error that broke it. Call nothing else
- * between the first and the NULL.
- *
- * So requests go on when a back-end is lost: reap what it has used, reset, and
- * lend what that gives to a queue of a new area, for the lost back-end may
- * have the old one mapped still.
- *
- * `queue` is alive.
+ * The virtio features that an isolated back-end gets, of those that it has
+ * `offered` and the guest has accepted: it has a ring of its own.
  */
-void *annex_isolated_queue_reset(AnnexIsolatedQueue *queue);
+uint64_t annex_isolated_features_for_backend(uint64_t offered,
+                                             uint64_t accepted);
 
 /**
- * Writes what the queue has done so far to `*out`. Any thread may call this at
- * any time between new and free.
- *
- * `queue` is alive; `out` is valid for writing.
+ * The virtio features that the guest of an isolated back-end gets, of those
+ * that the back-end has `offered`, and those about rings that the device is
+ * asked to have.
  */
-void annex_isolated_queue_stats(const AnnexIsolatedQueue *queue,
-                                AnnexIsolatedStats *out);
+uint64_t annex_isolated_features_for_guest(uint64_t offered,
+                                           uint64_t wanted);
 
 /**
- * Makes an area for queues whose rings have up to rings[0], ... rings[n - 1]
- * entries, each a power of two. `len`: bytes of the whole area, rounded up to
- * 2 MiB, of which every queue gets a part in proportion to its ring; 0: 64 KiB
- * for each entry of a ring, 4 MiB for each queue at least. Memory is allocated
- * as it is used. NULL on failure, such as a `len` that is too small (the error
- * says what would do); else freed with annex_isolated_area_free().
- *
- * `rings` has `n` elements, or `n` is 0; `err` is NULL or valid for writing a
- * pointer.
+ * Whether a virtio feature is between the guest and QEMU, whatever an isolated
+ * back-end offers.
  */
-AnnexIsolatedArea *annex_isolated_area_new(const uint16_t *rings,
-                                           size_t n,
-                                           uint64_t len,
-                                           AnnexError **err);
+bool annex_isolated_feature_is_served(uint32_t bit);
 
 /**
- * Frees an area; NULL is allowed and does nothing. Queues that are in it keep
- * its memory.
- *
- * `area` is NULL, or came from this library and wasn't freed.
+ * The features of the vhost-user protocol that an isolated back-end gets, of
+ * those that it has `offered`: none that reaches for guest memory.
  */
-void annex_isolated_area_free(AnnexIsolatedArea *area);
+uint64_t annex_isolated_features_of_protocol(uint64_t offered);
 
 /**
- * The file to send to the back-end, which maps it from offset 0. Borrowed: it
- * is closed with the area, once no queue is in that any more.
- *
- * `area` is alive.
+ * Whether back-ends of the device with that virtio ID keep what a queue lends
+ * them until something happens, which may be never, so that a device that
+ * stops needn't wait for it.
  */
-int annex_isolated_area_fd(const AnnexIsolatedArea *area);
-
-/**
- * Bytes of the area, a multiple of 2 MiB.
- *
- * `area` is alive.
- */
-uint64_t annex_isolated_area_len(const AnnexIsolatedArea *area);
-
-/**
- * Writes the addresses of a queue's ring, as the back-end is to be told them,
- * to `*out`; zeros if the area has no queue of that index.
- *
- * `area` is alive; `out` is valid for writing.
- */
-void annex_isolated_area_vring(const AnnexIsolatedArea *area,
-                               size_t queue,
-                               AnnexIsolatedVring *out);
+bool annex_isolated_queue_is_held(uint16_t device,
+                                  size_t queue);
 
 #ifdef __cplusplus
 }  // extern "C"

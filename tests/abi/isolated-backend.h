@@ -42,14 +42,14 @@ static void *at(const Backend *backend, uint64_t address)
     return backend->map + (address - ANNEX_ISOLATED_ADDRESS);
 }
 
-static Backend connect_to(const AnnexIsolatedArea *area)
+static Backend connect_to(const AnnexIsolatedDevice *device)
 {
-    Backend backend = { .len = annex_isolated_area_len(area) };
+    Backend backend = { .len = annex_isolated_device_len(device) };
     AnnexIsolatedVring vring;
 
-    annex_isolated_area_vring(area, 0, &vring);
+    annex_isolated_device_vring(device, 0, &vring);
     backend.map = mmap(NULL, backend.len, PROT_READ | PROT_WRITE, MAP_SHARED,
-                       annex_isolated_area_fd(area), 0);
+                       annex_isolated_device_fd(device), 0);
     backend.desc = at(&backend, vring.desc);
     backend.avail = at(&backend, vring.avail);
     backend.used = at(&backend, vring.used);

@@ -79,49 +79,102 @@ static bool says(AnnexError **err, const char *words)
     return found;
 }
 
+/* Has an area for two queues with rings of the usual length. */
+static bool prepare(AnnexIsolatedDevice *device, uint32_t life)
+{
+    const uint16_t rings[] = { ENTRIES, ENTRIES };
+    const uint32_t lives[] = { life, life };
+
+    return annex_isolated_device_prepare(device, rings, lives, 2, NULL);
+}
+
+/* Starts queue 0, whose back-end begins anew at 0, or resumes it. */
+static AnnexIsolatedQueue *start(AnnexIsolatedDevice *device, uint64_t features,
+                                 bool expected)
+{
+    AnnexIsolatedQueue *queue;
+    bool resumed = !expected;
+
+    queue = annex_isolated_device_start(device, 0, 1, ENTRIES, features,
+                                        &resumed, NULL);
+    return resumed == expected ? queue : NULL;
+}
+
 static void test_area(void)
 {
     static const uint16_t rings[] = { ENTRIES, 256 }, odd = 100;
     static const uint16_t longest[] = { 32768, 32768, 32768 };
-    AnnexIsolatedArea *area;
+    static const uint32_t lives[3];
+    AnnexIsolatedDevice *device = annex_isolated_device_new(RNG, 0);
     AnnexIsolatedVring vring, other;
+    AnnexIsolatedStats stats;
     AnnexError *err = NULL;
     struct stat file;
     uint64_t len;
+    bool resumed;
 
-    annex_isolated_area_free(NULL);
-    tap_ok(!annex_isolated_area_new(&odd, 1, 0, &err) && says(&err, "not 100"),
-           "a ring of 100 entries is refused");
-    tap_ok(!annex_isolated_area_new(NULL, 0, 0, NULL),
+    annex_isolated_device_free(NULL);
+    tap_ok(!annex_isolated_device_check(device, &odd, 1, &err)
+           && says(&err, "not 100")
+           && !annex_isolated_device_prepare(device, &odd, lives, 1, &err)
+           && says(&err, "not 100"), "a ring of 100 entries is refused");
+    tap_ok(!annex_isolated_device_check(device, NULL, 0, NULL),
            "and a device without queues");
-    tap_ok(!annex_isolated_area_new(longest, 3, 4096, &err)
-           && says(&err, "4096 bytes is too small"),
-           "an area that is too small is refused, as it was asked for");
-
-    area = annex_isolated_area_new(rings, 2, 3 << 20, &err);
-    tap_ok(area && !err && annex_isolated_area_len(area) == 4 << 20,
-           "a length is rounded up");
-    annex_isolated_area_free(area);
-
-    area = annex_isolated_area_new(rings, 2, 0, &err);
-    len = annex_isolated_area_len(area);
-    fstat(annex_isolated_area_fd(area), &file);
+    tap_ok(annex_isolated_device_fd(device) == -1
+           && !annex_isolated_device_len(device)
+           && !annex_isolated_device_base(device, 0, 1)
+           && !annex_isolated_device_stats(device, 0, &stats)
+           && !annex_isolated_device_start(device, 0, 1, ENTRIES, 0, &resumed,
+                                           &err)
+           && says(&err, "no memory area"), "nothing is there to begin with");
+    tap_ok(annex_isolated_device_check(device, rings, 2, &err)
+           && annex_isolated_device_prepare(device, rings, lives, 2, &err),
+           "an area for two queues is");
+    len = annex_isolated_device_len(device);
+    fstat(annex_isolated_device_fd(device), &file);
     tap_ok(len >= (4 << 20) + 256 * 65536 && (uint64_t)file.st_size == len,
-           "without one there is 64 KiB an entry, and 4 MiB a queue");
-    annex_isolated_area_vring(area, 0, &vring);
-    annex_isolated_area_vring(area, 1, &other);
+           "with 64 KiB an entry, and 4 MiB a queue");
+    annex_isolated_device_vring(device, 0, &vring);
+    annex_isolated_device_vring(device, 1, &other);
     tap_ok(vring.desc == ANNEX_ISOLATED_ADDRESS
            && vring.avail == vring.desc + 16 * ENTRIES
            && vring.used > vring.avail && other.desc > vring.used
            && other.used < ANNEX_ISOLATED_ADDRESS + len,
            "rings lie in the area");
-    annex_isolated_area_vring(area, 2, &vring);
+    annex_isolated_device_vring(device, 2, &vring);
     tap_ok(!vring.desc && !vring.avail && !vring.used,
            "there is no third one");
-    annex_isolated_area_free(area);
+    annex_isolated_device_free(device);
+
+    device = annex_isolated_device_new(RNG, 3 << 20);
+    tap_ok(annex_isolated_device_prepare(device, rings, lives, 2, NULL)
+           && annex_isolated_device_len(device) == 4 << 20,
+           "a length is rounded up");
+    annex_isolated_device_free(device);
+    device = annex_isolated_device_new(RNG, 4096);
+    tap_ok(!annex_isolated_device_check(device, longest, 3, &err)
+           && says(&err, "4096 bytes is too small"),
+           "an area that is too small is refused, as it was asked for");
+    annex_isolated_device_free(device);
 }
 
-static void test_round_trip(AnnexIsolatedQueue *queue, Backend *backend)
+static void test_features(void)
+{
+    tap_ok(annex_isolated_features_for_backend(~0ULL, 1) == (3ULL << 28 | 1)
+           && annex_isolated_features_for_guest(1, 1ULL << 34)
+              == (1ULL << 34 | 1),
+           "back-end and guest have rings of their own");
+    tap_ok(annex_isolated_feature_is_served(34)
+           && !annex_isolated_feature_is_served(0), "any ring for the guest");
+    tap_ok(annex_isolated_features_of_protocol(~0ULL) == ~0x49d02ULL,
+           "nothing that reaches for guest memory");
+    tap_ok(annex_isolated_queue_is_held(VSOCK, 0)
+           && !annex_isolated_queue_is_held(BLOCK, 0),
+           "vsock keeps what it may receive to, a disk nothing");
+}
+
+static void test_round_trip(AnnexIsolatedDevice *device,
+                            AnnexIsolatedQueue *queue, Backend *backend)
 {
     AnnexIsolatedStats stats;
     AnnexError *err = NULL;
@@ -131,7 +184,7 @@ static void test_round_trip(AnnexIsolatedQueue *queue, Backend *backend)
 
     ask(&request, "how are you?");
     tap_ok(lend(queue, &request, &err) == ANNEX_ISOLATED_LEND_LENT && !err
-           && annex_isolated_queue_lent(queue) == 1, "a request is lent");
+           && annex_isolated_queue_in_flight(queue) == 1, "a request is lent");
     tap_ok(!waiting(backend) && annex_isolated_queue_publish(queue)
            && waiting(backend) == 1 && !annex_isolated_queue_publish(queue),
            "the back-end sees it once it's published, and wants a kick for it");
@@ -151,37 +204,48 @@ static void test_round_trip(AnnexIsolatedQueue *queue, Backend *backend)
     tap_ok(reap(queue, &written) == &request && written == 4
            && !memcmp(request.answer, "fine............", 16),
            "of which the guest gets as much as the back-end says");
-    tap_ok(!reap(queue, &written) && !annex_isolated_queue_lent(queue),
+    tap_ok(!reap(queue, &written) && !annex_isolated_queue_in_flight(queue),
            "once");
 
-    annex_isolated_queue_stats(queue, &stats);
+    annex_isolated_device_stats(device, 0, &stats);
     tap_ok(stats.blocks == 1 && has(backend, "are you"),
            "the request's memory is in use still");
     annex_isolated_queue_clean(queue);
-    annex_isolated_queue_stats(queue, &stats);
+    annex_isolated_device_stats(device, 0, &stats);
     tap_ok(!stats.blocks && !has(backend, "are you") && !has(backend, "quit"),
            "until it's cleaned");
 
     ask(&request, "and you?");
     lend(queue, &request, &err);
     annex_isolated_queue_publish(queue);
-    annex_isolated_queue_mind_no_calls(queue);
+    annex_isolated_queue_disable_notification(queue);
     tap_ok(le16toh(backend->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT,
            "the back-end is asked not to call");
-    tap_ok(!annex_isolated_queue_want_calls(queue) && !backend->avail->flags,
+    tap_ok(!annex_isolated_queue_enable_notification(queue) && !backend->avail->flags,
            "and to call");
     use(backend, fetch(backend).head, 1000);
-    tap_ok(annex_isolated_queue_want_calls(queue)
+    tap_ok(annex_isolated_queue_enable_notification(queue)
            && reap(queue, &written) == &request && written == 10,
            "not for what it has used before; a length is clamped");
-    annex_isolated_queue_stats(queue, &stats);
+    annex_isolated_device_stats(device, 0, &stats);
     tap_ok(stats.in_flight == 0 && stats.requests == 2 && stats.bytes_out == 20
            && stats.bytes_in == 14 && stats.clamped == 1 && stats.waits == 0,
            "all of which is counted");
     annex_isolated_queue_clean(queue);
 }
 
-static void test_full_and_refused(AnnexIsolatedQueue *queue, Backend *backend)
+/* The same back-end begins at 0 again. */
+static AnnexIsolatedQueue *start_again(AnnexIsolatedDevice *device,
+                                       Backend *backend)
+{
+    annex_isolated_device_connected(device);
+    backend->next = 0;
+    return start(device, 0, false);
+}
+
+static AnnexIsolatedQueue *test_full_and_refused(AnnexIsolatedDevice *device,
+                                                 AnnexIsolatedQueue *queue,
+                                                 Backend *backend)
 {
     Request requests[ENTRIES + 1], *last = &requests[ENTRIES];
     AnnexIsolatedStats stats;
@@ -198,7 +262,7 @@ static void test_full_and_refused(AnnexIsolatedQueue *queue, Backend *backend)
     tap_ok(lent && !err && tell(queue, ask(last, "y"), &err)
            == ANNEX_ISOLATED_LEND_FULL && !err,
            "a ring that is full takes no more");
-    annex_isolated_queue_stats(queue, &stats);
+    annex_isolated_device_stats(device, 0, &stats);
     tap_ok(stats.waits == 1 && stats.in_flight == ENTRIES,
            "which is no error, but counted");
     annex_isolated_queue_publish(queue);
@@ -207,14 +271,16 @@ static void test_full_and_refused(AnnexIsolatedQueue *queue, Backend *backend)
            && tell(queue, last, &err) == ANNEX_ISOLATED_LEND_LENT,
            "until a request has come back");
 
+    annex_isolated_device_stop(device, queue, NULL);
     for (i = 1; i <= ENTRIES; i++) {
-        got = annex_isolated_queue_reset(queue);
+        got = annex_isolated_device_returned(device);
         lent &= got == &requests[i];
     }
-    tap_ok(lent && !annex_isolated_queue_reset(queue)
-           && !annex_isolated_queue_lent(queue) && !backend->avail->idx,
-           "a reset gives them back in their order");
-    backend->next = 0;
+    tap_ok(lent && !annex_isolated_device_returned(device)
+           && !backend->avail->idx
+           && !annex_isolated_device_stats(device, 0, &stats),
+           "a stop gives them back in their order");
+    queue = start_again(device, backend);
 
     last->out[0].iov_len = (size_t)1 << 40;
     tap_ok(tell(queue, last, &err) == ANNEX_ISOLATED_LEND_TOO_LARGE
@@ -227,13 +293,17 @@ static void test_full_and_refused(AnnexIsolatedQueue *queue, Backend *backend)
     tap_ok(annex_isolated_queue_lend(queue, NULL, last->out, 1, NULL, 0, &err)
            == ANNEX_ISOLATED_LEND_REFUSED && says(&err, "NULL"),
            "and one that couldn't be told from none");
+    return queue;
 }
 
-static void test_violation(AnnexIsolatedQueue *queue, Backend *backend)
+static AnnexIsolatedQueue *test_violation(AnnexIsolatedDevice *device,
+                                          AnnexIsolatedQueue *queue,
+                                          Backend *backend)
 {
     AnnexIsolatedDone done = { .request = backend, .written = 7, .len = 7 };
     AnnexError *err = NULL;
     Request request, other;
+    uint16_t next = 1;
     uint32_t written;
 
     lend(queue, ask(&request, "who's there?"), NULL);
@@ -248,39 +318,52 @@ static void test_violation(AnnexIsolatedQueue *queue, Backend *backend)
            && says(&err, "which it doesn't have"), "once and for all");
     tap_ok(lend(queue, ask(&other, "me"), &err) == ANNEX_ISOLATED_LEND_REFUSED
            && says(&err, "broken: the back-end says"), "nothing more is lent");
-    tap_ok(annex_isolated_queue_reset(queue) == &request
-           && !annex_isolated_queue_reset(queue)
-           && !annex_isolated_queue_pending(queue)
+    annex_isolated_device_stop(device, queue, &next);
+    tap_ok(annex_isolated_device_returned(device) == &request
+           && !annex_isolated_device_returned(device), "it comes back");
+    queue = start_again(device, backend);
+    tap_ok(!annex_isolated_queue_pending(queue)
            && lend(queue, &other, &err) == ANNEX_ISOLATED_LEND_LENT,
-           "until the queue is reset");
+           "and the queue starts again, with nothing of that back-end's");
     annex_isolated_queue_publish(queue);
-    backend->next = 0;
     use(backend, fetch(backend).head, 0);
     tap_ok(reap(queue, &written) == &other, "then it works again");
     annex_isolated_queue_clean(queue);
+    return queue;
 }
 
 /* The caller has its requests back, and the back-end goes on. */
-static void test_suspension(AnnexIsolatedQueue *queue, Backend *backend)
+static AnnexIsolatedQueue *test_suspension(AnnexIsolatedDevice *device,
+                                           AnnexIsolatedQueue *queue,
+                                           Backend *backend)
 {
+    AnnexIsolatedStats stats;
     Request first, second;
     AnnexError *err = NULL;
     uint32_t written;
     uint16_t head;
+    int fd;
 
     lend(queue, ask(&first, "the first?"), NULL);
     lend(queue, ask(&second, "the second?"), NULL);
     annex_isolated_queue_publish(queue);
     head = fetch(backend).head;
-    tap_ok(annex_isolated_queue_suspend(queue) == &first
-           && annex_isolated_queue_suspend(queue) == &second
-           && !annex_isolated_queue_suspend(queue)
-           && annex_isolated_queue_suspended(queue) == 2,
-           "a suspension gives the requests in their order");
+    annex_isolated_device_stop(device, queue, &backend->next);
+    tap_ok(annex_isolated_device_returned(device) == &first
+           && annex_isolated_device_returned(device) == &second
+           && !annex_isolated_device_returned(device),
+           "who stops with the VM has its requests in their order");
     use(backend, head, 10);
     tap_ok(has(backend, "he second?")
+           && annex_isolated_device_stats(device, 0, &stats)
+           && stats.in_flight == 2, "the back-end has its copies");
+    fd = annex_isolated_device_fd(device);
+    tap_ok(prepare(device, 1) && annex_isolated_device_fd(device) == fd
+           && annex_isolated_device_base(device, 0, 1) == backend->next
+           && (queue = start(device, 0, true))
+           && annex_isolated_queue_suspended(queue) == 2
            && !annex_isolated_queue_pending(queue) && !reap(queue, &written),
-           "leaves the copies, and gives nothing else");
+           "a start goes on where it is");
     tap_ok(tell(queue, &first, &err) == ANNEX_ISOLATED_LEND_REFUSED
            && says(&err, "isn't the request"), "it goes on with the same");
     tap_ok(lend(queue, &first, &err) == ANNEX_ISOLATED_LEND_LENT
@@ -290,15 +373,15 @@ static void test_suspension(AnnexIsolatedQueue *queue, Backend *backend)
            "and then with what the back-end has done");
     use(backend, fetch(backend).head, 10);
     tap_ok(reap(queue, &written) == &second
-           && !annex_isolated_queue_lent(queue), "until all is done");
+           && !annex_isolated_queue_in_flight(queue), "until all is done");
     annex_isolated_queue_clean(queue);
+    return queue;
 }
 
 /* What a back-end had goes to another one, in an area that it never sees. */
-static void test_lost_backend(AnnexIsolatedQueue *queue, Backend *lost,
-                              const AnnexIsolatedArea *area)
+static void test_lost_backend(AnnexIsolatedDevice *device,
+                              AnnexIsolatedQueue *queue, Backend *lost)
 {
-    AnnexIsolatedOptions options = { .entries = ENTRIES, .device = RNG };
     AnnexIsolatedQueue *renewed;
     Request first, answered, last;
     Chain chain, next;
@@ -311,14 +394,17 @@ static void test_lost_backend(AnnexIsolatedQueue *queue, Backend *lost,
     annex_isolated_queue_publish(queue);
     fetch(lost);
     use(lost, fetch(lost).head, 0);
-    tap_ok(reap(queue, &written) == &answered
-           && annex_isolated_queue_reset(queue) == &first
-           && annex_isolated_queue_reset(queue) == &last
-           && !annex_isolated_queue_reset(queue),
+    tap_ok(reap(queue, &written) == &answered, "something was used");
+    annex_isolated_device_stop(device, queue, NULL);
+    tap_ok(annex_isolated_device_returned(device) == &first
+           && annex_isolated_device_returned(device) == &last
+           && !annex_isolated_device_returned(device),
            "what a lost back-end hasn't used comes back, in order");
 
-    renewed = annex_isolated_queue_new(area, 0, &options, NULL);
-    backend = connect_to(area);
+    annex_isolated_device_connected(device);
+    prepare(device, 1);
+    renewed = start(device, 0, false);
+    backend = connect_to(device);
     memset(lost->map, 0xff, lost->len);
     tap_ok(tell(renewed, &first, NULL) == ANNEX_ISOLATED_LEND_LENT
            && lend(renewed, &last, NULL) == ANNEX_ISOLATED_LEND_LENT
@@ -333,9 +419,9 @@ static void test_lost_backend(AnnexIsolatedQueue *queue, Backend *lost,
     use(&backend, chain.head, 0);
     use(&backend, next.head, 0);
     tap_ok(reap(renewed, &written) == &first && reap(renewed, &written) == &last
-           && !annex_isolated_queue_lent(renewed), "it's answered there");
+           && !annex_isolated_queue_in_flight(renewed), "it's answered there");
 
-    annex_isolated_queue_free(renewed);
+    annex_isolated_device_stop(device, renewed, NULL);
     disconnect(&backend);
     tap_ok(lost->map[0] == 0xff
            && !memcmp(lost->map, lost->map + 1, lost->len - 1),
@@ -344,47 +430,41 @@ static void test_lost_backend(AnnexIsolatedQueue *queue, Backend *lost,
 
 static void *watch(void *opaque)
 {
-    const AnnexIsolatedQueue *queue = opaque;
+    const AnnexIsolatedDevice *device = opaque;
     AnnexIsolatedStats stats = { 0 };
     uint64_t before;
 
     do {
         before = stats.requests;
-        annex_isolated_queue_stats(queue, &stats);
+        annex_isolated_device_stats(device, 0, &stats);
     } while (stats.requests >= before && stats.requests < ROUNDS);
     return stats.requests == ROUNDS && stats.in_flight <= 1 ? opaque : NULL;
 }
 
-/* What the back-end was told, and counting by another thread meanwhile. */
-static void test_options(const AnnexIsolatedArea *area)
+/* Features, a disk's failure, and counting by another thread meanwhile. */
+static void test_options(void)
 {
-    AnnexIsolatedOptions options = {
-        .entries = ENTRIES, .device = BLOCK, .chain_max = 1,
-        .event_idx = true, .indirect = true,
-    };
-    Backend backend = connect_to(area);
+    AnnexIsolatedDevice *device = annex_isolated_device_new(BLOCK, 0);
     AnnexIsolatedQueue *queue;
-    AnnexError *err = NULL;
     void *watched = NULL;
+    Backend backend;
     bool right = true;
     pthread_t thread;
     Request request;
     uint32_t written;
     Chain chain;
 
-    tap_ok(!annex_isolated_queue_new(area, 0, &options, &err)
-           && says(&err, "2 descriptors"), "chains have 2 descriptors or more");
-    options.chain_max = 0;
-    options.descriptor_max = 3;
-    queue = annex_isolated_queue_new(area, 0, &options, &err);
+    prepare(device, 1);
+    /* VIRTIO_RING_F_INDIRECT_DESC and VIRTIO_RING_F_EVENT_IDX */
+    queue = start(device, 3ULL << 28, false);
+    backend = connect_to(device);
 
     lend(queue, ask(&request, "hello"), NULL);
     tap_ok(annex_isolated_queue_publish(queue),
            "with event indexes the first request is worth a kick");
     chain = fetch(&backend);
-    tap_ok(chain.indirect && chain.outs == 3 && chain.out_len[1] == 3
-           && chain.out_len[2] == 1 && chain.ins == 4,
-           "indirect descriptors, of the length that is allowed");
+    tap_ok(chain.indirect && chain.outs == 2 && chain.out_len[1] == 4
+           && chain.ins == 2, "indirect descriptors");
     memcpy(chain.in[1], "yes", 3);
     use(&backend, chain.head, 0);
     tap_ok(reap(queue, &written) == &request && written == 10
@@ -398,21 +478,18 @@ static void test_options(const AnnexIsolatedArea *area)
            && !memcmp(request.answer, ".........\1......", 16)
            && !annex_isolated_queue_refuse(queue, request.out, 3, NULL, 0),
            "and a request that is too large has failed, if it can say so");
-    tap_ok(annex_isolated_queue_is_held(VSOCK, 0)
-           && !annex_isolated_queue_is_held(BLOCK, 0),
-           "vsock keeps what it may receive to, a disk nothing");
     ask(&request, "hello");
 
     lend(queue, &request, NULL);
     tap_ok(!annex_isolated_queue_publish(queue),
            "the next request is none if the back-end doesn't say so");
-    tap_ok(!annex_isolated_queue_want_calls(queue)
+    tap_ok(!annex_isolated_queue_enable_notification(queue)
            && le16toh(backend.avail->ring[ENTRIES]) == 1,
            "the used event says when to call");
     use(&backend, fetch(&backend).head, 0);
     right &= reap(queue, &written) == &request;
 
-    pthread_create(&thread, NULL, watch, queue);
+    pthread_create(&thread, NULL, watch, device);
     for (int i = 2; i < ROUNDS; i++) {
         right &= lend(queue, &request, NULL) == ANNEX_ISOLATED_LEND_LENT;
         annex_isolated_queue_publish(queue);
@@ -424,43 +501,41 @@ static void test_options(const AnnexIsolatedArea *area)
     tap_ok(right && watched, "while another thread reads what is counted");
 
     lend(queue, &request, NULL);
-    annex_isolated_queue_free(queue);
-    tap_ok(!has(&backend, "ello") && !backend.avail->idx,
-           "a queue that is freed leaves nothing behind");
+    annex_isolated_device_stop(device, queue, NULL);
+    tap_ok(!has(&backend, "ello"), "a queue that stops leaves nothing behind");
+    annex_isolated_device_free(device);
     disconnect(&backend);
 }
 
 int main(void)
 {
-    static const uint16_t rings[] = { ENTRIES, ENTRIES };
-    AnnexIsolatedOptions options = { .entries = ENTRIES, .device = RNG };
-    AnnexIsolatedArea *area, *again;
+    AnnexIsolatedDevice *device = annex_isolated_device_new(RNG, 0);
     AnnexIsolatedQueue *queue;
     AnnexError *err = NULL;
     Backend backend;
+    bool resumed;
 
     test_area();
+    test_features();
 
-    area = annex_isolated_area_new(rings, 2, 0, &err);
-    annex_isolated_queue_free(NULL);
-    tap_ok(!annex_isolated_queue_new(area, 2, &options, &err)
-           && says(&err, "none with index 2"), "a third queue isn't there");
-    queue = annex_isolated_queue_new(area, 0, &options, &err);
-    tap_ok(queue && !err && !annex_isolated_queue_new(area, 0, &options, &err)
-           && says(&err, "in use"), "a queue is taken once");
-    backend = connect_to(area);
-    again = annex_isolated_area_new(rings, 2, 0, &err);
+    prepare(device, 1);
+    tap_ok(!annex_isolated_device_start(device, 2, 1, ENTRIES, 0, &resumed,
+                                        &err)
+           && says(&err, "queue 2"), "a third queue isn't there");
+    queue = start(device, 0, false);
+    tap_ok(queue && !annex_isolated_device_start(device, 0, 1, ENTRIES, 0,
+                                                 &resumed, &err)
+           && says(&err, "in use"), "a queue is started once");
+    backend = connect_to(device);
 
-    test_round_trip(queue, &backend);
-    test_full_and_refused(queue, &backend);
-    test_violation(queue, &backend);
-    test_suspension(queue, &backend);
-    test_lost_backend(queue, &backend, again);
-    annex_isolated_area_free(area);
-    annex_isolated_queue_free(queue);
+    test_round_trip(device, queue, &backend);
+    queue = test_full_and_refused(device, queue, &backend);
+    queue = test_violation(device, queue, &backend);
+    queue = test_suspension(device, queue, &backend);
+    test_lost_backend(device, queue, &backend);
+    annex_isolated_device_free(device);
     disconnect(&backend);
 
-    test_options(again);
-    annex_isolated_area_free(again);
+    test_options();
     return tap_done();
 }

@@ -20,13 +20,10 @@ use crate::rig::{with_machine, Left, Machine, IO_MIB, SOON};
 pub enum Outcome {
     /// The guest's I/O goes on and its data are right.
     Harmless,
-    /// The request it is carried out on may fail or bring wrong data; those
-    /// that follow do not.
-    OneRequest,
     /// QEMU says this of the back-end, and the device is broken.
     Violation(&'static str),
 }
-use Outcome::{Harmless, OneRequest, Violation};
+use Outcome::{Harmless, Violation};
 
 /// Attacks on a request.
 const CASES: &[(&str, Outcome)] = &[
@@ -87,7 +84,6 @@ fn attacked(machine: &Machine, dir: &Dir, attack: &str, outcome: Outcome) -> Res
             broken(machine, words)?;
             return Ok(Left::Broken);
         }
-        OneRequest => drop(machine.wait_io()?),
         Harmless => machine.check_io(IO_MIB)?,
     }
     machine.io()?;

@@ -62,7 +62,7 @@ pub fn after<'a>(
         let passed = skip.min(slice.len() as u64);
         skip -= passed;
         let rest = slice.offset(passed as usize).expect("not behind its end");
-        (rest.len() > 0).then_some(rest)
+        (!rest.is_empty()).then_some(rest)
     })
 }
 

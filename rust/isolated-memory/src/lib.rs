@@ -26,7 +26,9 @@
 //! | [`copy`] | moving bytes between lists of slices |
 //! | `ring` | the driver's side of a split ring |
 //! | `loans` | which requests the back-end has |
-//! | [`Queue`] | all of it together, and what is believed of a back-end |
+//! | [`Queue`] | all of that together, and what is believed of a back-end |
+//! | [`Device`] | a device's area and queues from one start to the next |
+//! | [`features`] | which features the guest gets, and which the back-end |
 //!
 //! # The area
 //!
@@ -63,8 +65,8 @@
 //! # Order of calls
 //!
 //! [`Queue::lend`] as much as there is, then [`Queue::publish`], then kick if it says so. When
-//! called: [`Queue::mind_no_calls`]; [`Queue::reap`] until it has nothing, giving everything to
-//! the guest; [`Queue::clean`]; lend what waited; [`Queue::want_calls`], and again if that is
+//! called: [`Queue::disable_notification`]; [`Queue::reap`] until it has nothing, giving everything to
+//! the guest; [`Queue::clean`]; lend what waited; [`Queue::enable_notification`], and again if that is
 //! true. A request that didn't fit ([`LendError::Full`]) is kept by the caller and lent first
 //! when something was reaped: so requests wait in order. With nothing in flight any request has
 //! room, or never will.
@@ -88,6 +90,7 @@
 //! [`Queue::suspend`] gives the requests, and leaves ring and copies as they are; the same
 //! requests, lent again in that order, take up what the back-end has of them. A queue that won't
 //! go on, since the guest has reset the device or the back-end is lost, is reset like any other.
+//! [`Device`] knows which.
 //!
 //! # Invariants
 //!
@@ -129,7 +132,9 @@ compile_error!(
 mod area;
 mod blocks;
 pub mod copy;
+mod device;
 mod error;
+pub mod features;
 mod frame;
 mod layout;
 mod loans;
@@ -143,6 +148,7 @@ mod stats;
 pub mod testing;
 
 pub use area::{Area, AreaError, AREA_ADDRESS};
+pub use device::{Device, PrepareError, Ring, Start, StartError};
 pub use error::{LendError, QueueError, Refused, Violation};
 pub use layout::{
     Layout, LayoutError, QueuePlace, QueueSpec, AREA_ALIGN, AREA_MAX, BLOCK, BUFFERS_MIN, RING_MAX,

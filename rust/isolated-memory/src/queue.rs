@@ -166,7 +166,7 @@ impl<T: Request> Queue<T> {
         self.describe(head, &place);
         self.loans.add(head, request, place, writable, status_end);
         self.ring.offer(head);
-        Stats::set(&self.stats.lent, self.loans.len().into());
+        Stats::set(&self.stats.in_flight, self.loans.len().into());
         Stats::set(&self.stats.blocks, self.room.used().into());
     }
 
@@ -316,7 +316,7 @@ impl<T: Request> Queue<T> {
         self.free_head = head;
         self.free += slots(&place);
         self.room.drop_off(place);
-        Stats::set(&self.stats.lent, self.loans.len().into());
+        Stats::set(&self.stats.in_flight, self.loans.len().into());
     }
 
     /// Whether there is something to reap; reads the used index if that isn't known.
@@ -347,14 +347,14 @@ impl<T: Request> Queue<T> {
     /// Asks the back-end to call when it has used a request. If this is true, reap at once: it
     /// may have been before it knew.
     #[must_use]
-    pub fn want_calls(&mut self) -> bool {
-        self.ring.want_calls(self.used);
+    pub fn enable_notification(&mut self) -> bool {
+        self.ring.enable_notification(self.used);
         self.pending()
     }
 
     /// Asks the back-end not to call. It may call all the same.
-    pub fn mind_no_calls(&mut self) {
-        self.ring.mind_no_calls();
+    pub fn disable_notification(&mut self) {
+        self.ring.disable_notification();
     }
 
     /// Zeroes the memory of requests that came back, and makes it free. To be called when the
@@ -392,8 +392,13 @@ impl<T: Request> Queue<T> {
     }
 
     /// Requests in flight.
-    pub fn lent(&self) -> u16 {
+    pub fn in_flight(&self) -> u16 {
         self.loans.len()
+    }
+
+    /// Its index in the area.
+    pub fn index(&self) -> usize {
+        self.index
     }
 
     /// What broke the queue.

@@ -158,7 +158,7 @@ impl Ring {
 
     /// Asks the device to call when it uses the element at index `used`. The used index must be
     /// looked at again after this: the device may have used it just before.
-    pub fn want_calls(&self, used: u16) {
+    pub fn enable_notification(&self, used: u16) {
         if self.event_idx {
             let at = self.place.avail + 4 + 2 * u64::from(self.entries);
             self.store(at, used.to_le(), Ordering::Relaxed);
@@ -170,7 +170,7 @@ impl Ring {
 
     /// Asks the device not to call. It's only a hint; with event indexes there is nothing to do,
     /// for the index that was asked for last has passed.
-    pub fn mind_no_calls(&self) {
+    pub fn disable_notification(&self) {
         if !self.event_idx {
             let flags = AVAIL_F_NO_INTERRUPT.to_le();
             self.store(self.place.avail, flags, Ordering::Relaxed);

@@ -142,7 +142,7 @@ const SCSI_FAILURE: Failure = at_start(
     &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9],
 );
 const RTC_FAILURE: Failure = at_start("status, byte 0: `VIRTIO_RTC_S_EIO`", &[5]);
-const GPIO_FAILURE: Failure = at_start("status, byte 0: `VIRTIO_GPIO_STATUS_ERR`", &[1]);
+const GPIO_FAILURE: Failure = at_start("status, byte 0: `VIRTIO_GPIO_STATUS_ERR`", &[1, 0]);
 const GPIO_EVENT_FAILURE: Failure =
     at_start("status, byte 0: `VIRTIO_GPIO_IRQ_STATUS_INVALID`", &[0]);
 const SOUND_FAILURE: Failure = at_start(

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Counters and gauges. Each is right by itself; together they may be a moment apart.
 #[derive(Debug, Default)]
 pub struct Stats {
-    pub(crate) lent: AtomicU64,
+    pub(crate) in_flight: AtomicU64,
     pub(crate) requests: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
@@ -19,7 +19,7 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Requests in flight.
-    pub lent: u64,
+    pub in_flight: u64,
     /// Requests that came back.
     pub requests: u64,
     /// Bytes copied out of the guest's memory.
@@ -39,7 +39,7 @@ impl Stats {
     pub fn snapshot(&self) -> Snapshot {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Snapshot {
-            lent: get(&self.lent),
+            in_flight: get(&self.in_flight),
             requests: get(&self.requests),
             bytes_out: get(&self.bytes_out),
             bytes_in: get(&self.bytes_in),

@@ -106,7 +106,7 @@ fn a_disk_reads_and_writes() {
         assert_eq!(pair.guest.read(100..101), [3]);
         let stats = pair.queue.stats().snapshot();
         assert_eq!((stats.bytes_out, stats.bytes_in), (8208, 5098));
-        assert_eq!((stats.requests, stats.lent), (2, 0));
+        assert_eq!((stats.requests, stats.in_flight), (2, 0));
     }
 }
 
@@ -257,13 +257,16 @@ fn kicks_and_calls_are_asked_for_by_flag_or_by_index() {
         }
         assert!(!pair.backend.want_kicks());
         assert!(lend(&mut pair));
-        assert!(!pair.queue.want_calls());
+        assert!(!pair.queue.enable_notification());
         assert!(pair.backend.push(first.head.into(), 0));
-        pair.queue.mind_no_calls();
+        pair.queue.disable_notification();
         let second = pair.backend.fetch().unwrap();
         assert!(!pair.backend.push(second.head.into(), 0));
         assert!(pair.queue.pending());
-        assert!(pair.queue.want_calls(), "there is something already");
+        assert!(
+            pair.queue.enable_notification(),
+            "there is something already"
+        );
     }
 }
 
@@ -308,7 +311,7 @@ fn what_breaks_a_queue_is_told_and_mended_by_a_reset() {
         assert_eq!(pair.queue.reap().unwrap_err(), violation);
         let why = pair.lend(2, &[0..16], &[]).unwrap_err();
         assert_eq!(why, LendError::Broken(violation));
-        let lent = pair.queue.lent();
+        let lent = pair.queue.in_flight();
         assert_eq!(pair.queue.reset().len(), usize::from(lent));
         if lent == 1 {
             assert_eq!(pair.guest.read(1000..1009), b"untouched");

@@ -141,7 +141,7 @@ fn two_threads_lose_nothing() {
                 let mut last = 0;
                 while !stop.load(Ordering::Relaxed) {
                     let now = stats.snapshot();
-                    assert!(now.requests >= last && now.lent <= ENTRIES.into());
+                    assert!(now.requests >= last && now.in_flight <= ENTRIES.into());
                     last = now.requests;
                     thread::sleep(Duration::from_millis(1));
                 }
@@ -152,7 +152,7 @@ fn two_threads_lose_nothing() {
                 if driver.lend_all() {
                     kicks.set();
                 }
-                driver.queue.mind_no_calls();
+                driver.queue.disable_notification();
                 let before = done;
                 while let Some((request, written)) = driver.reap().expect("it works") {
                     let out: usize = request.readable.iter().map(|range| range.len()).sum();
@@ -162,7 +162,7 @@ fn two_threads_lose_nothing() {
                 }
                 driver.queue.clean();
                 // What came back made room: who waits for that isn't called again.
-                if done == before && !driver.queue.want_calls() {
+                if done == before && !driver.queue.enable_notification() {
                     calls.wait();
                 }
             }
@@ -247,7 +247,7 @@ fn writes_at_any_moment_reach_nothing_else() {
                 Ok(None) => driver.queue.clean(),
                 Err(_) => {
                     broken += 1;
-                    let lent = driver.queue.lent();
+                    let lent = driver.queue.in_flight();
                     let returned = driver.queue.reset();
                     assert_eq!(returned.len(), usize::from(lent));
                     let slots = returned.iter().map(|r| (r.writable[0].start - HALF) / SLOT);

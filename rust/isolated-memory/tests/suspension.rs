@@ -71,7 +71,7 @@ fn a_back_end_goes_on_with_what_it_has() {
 
     let requests = pair.queue.suspend();
     assert_eq!(tags(&requests), [0, 2, 3]);
-    assert_eq!((pair.queue.suspended(), pair.queue.lent()), (3, 3));
+    assert_eq!((pair.queue.suspended(), pair.queue.in_flight()), (3, 3));
     // It doesn't stop. What it did is seen when everything is there again.
     pair.answer(&chains[3], 0x33);
     for request in requests {
@@ -144,11 +144,11 @@ fn a_reset_ends_it_and_gives_nothing_twice() {
     let (mut pair, chains) = pair(3);
     assert_eq!(pair.queue.suspend().len(), 3);
     assert!(pair.queue.reset().is_empty());
-    assert_eq!((pair.queue.suspended(), pair.queue.lent()), (0, 0));
+    assert_eq!((pair.queue.suspended(), pair.queue.in_flight()), (0, 0));
     for range in chains.iter().flat_map(|chain| &chain.readable) {
         assert_eq!(pair.backend.peek(range.clone()), [0]);
     }
     let request = pair.request(7, 2);
     pair.queue.lend(request).unwrap();
-    assert_eq!(pair.queue.lent(), 1);
+    assert_eq!(pair.queue.in_flight(), 1);
 }

@@ -63,6 +63,11 @@ impl<T> Guarded<T> {
         self.broken
     }
 
+    /// The value, unless it is broken.
+    pub fn into_sound(self) -> Option<T> {
+        (!self.broken).then_some(self.value)
+    }
+
     /// The value, broken or not: for what a half-done change can't harm.
     pub fn as_is(&self) -> &T {
         &self.value

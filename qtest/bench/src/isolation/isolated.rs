@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{anyhow, Result};
+use isolated_memory::rules::Rule;
 use isolated_memory::{Area, Layout, Options, Queue, QueueSpec};
 use vhost::VringConfigData;
 
@@ -22,6 +23,9 @@ pub fn area(shape: Shape) -> Result<Arc<Area>> {
     ])?)?))
 }
 
+/// A disk's virtio ID.
+const DISK: u16 = 2;
+
 /// The driver of one queue.
 pub struct Isolated<'a> {
     guest: &'a Guest,
@@ -34,7 +38,10 @@ impl<'a> Isolated<'a> {
     pub fn new(guest: &'a Guest, area: &Arc<Area>, queue: usize) -> Result<Self> {
         let place = &area.layout().queues()[queue];
         let vring = vring(place.descriptors, place.avail, place.used);
+        // What a disk's requests cost.
+        let rule = Rule::new(DISK, queue);
         let options = Options {
+            rule,
             event_idx: true,
             indirect: true,
             ..Options::new(ENTRIES)
@@ -81,6 +88,6 @@ impl Driver for Isolated<'_> {
     }
 
     fn enable_notification(&mut self) -> bool {
-        self.queue.want_calls()
+        self.queue.enable_notification()
     }
 }

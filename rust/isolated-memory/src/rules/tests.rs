@@ -33,7 +33,7 @@ fn a_status_that_comes_first() {
     assert_eq!(into[..12], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
     assert!(into[12..].iter().all(|&byte| byte == 0xee));
     assert_eq!(failed(8, 2, &[0; 51], 11), None);
-    assert_eq!(failed(41, 0, &[0; 8], 2), Some((1, vec![1, 0xee])));
+    assert_eq!(failed(41, 0, &[0; 8], 2), Some((2, vec![1, 0])));
     assert_eq!(failed(41, 1, &[0; 4], 1), Some((1, vec![0])));
     assert_eq!(failed(17, 0, &[0; 8], 8).expect("room").1[0], 5);
     let (end, into) = failed(25, 0, &[0; 4], 6).expect("room for a code");

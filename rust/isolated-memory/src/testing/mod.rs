@@ -5,8 +5,10 @@
 mod backend;
 mod exercise;
 mod guest;
+mod lives;
 mod model;
 
 pub use backend::{Backend, Chain};
 pub use exercise::exercise;
 pub use guest::{Guest, GuestRequest, Segments};
+pub use lives::exercise_lives;

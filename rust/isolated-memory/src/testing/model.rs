@@ -418,9 +418,9 @@ impl Model {
 
     pub fn poll(&mut self, calls: bool) {
         let pending = if calls {
-            self.queue.want_calls()
+            self.queue.enable_notification()
         } else {
-            self.queue.mind_no_calls();
+            self.queue.disable_notification();
             self.queue.pending()
         };
         let expected = self.expect_used();
@@ -433,8 +433,8 @@ impl Model {
     /// What is counted is what happened.
     pub fn check_stats(&self) {
         let stats = self.queue.stats().snapshot();
-        assert_eq!(stats.lent, self.loans.len() as u64);
-        assert_eq!(self.queue.lent(), self.loans.len() as u16);
+        assert_eq!(stats.in_flight, self.loans.len() as u64);
+        assert_eq!(self.queue.in_flight(), self.loans.len() as u16);
         assert_eq!(self.queue.violation(), self.violation);
     }
 }

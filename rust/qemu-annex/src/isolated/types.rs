@@ -5,8 +5,7 @@ use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 use std::slice;
 
-use isolated_memory::rules::Rule;
-use isolated_memory::{Done, Options, Request, Snapshot};
+use isolated_memory::{Done, Request, Snapshot};
 use libc::iovec;
 use vm_memory::VolatileSlice;
 
@@ -22,62 +21,19 @@ pub struct AnnexIsolatedVring {
     pub used: u64,
 }
 
-/// What a queue's back-end was told, and what it puts up with.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct AnnexIsolatedOptions {
-    /// Entries of the ring: a power of two, no more than the area was made for.
-    pub entries: u16,
-    /// The device's virtio ID. It decides, with the queue's index, what is copied back and what a
-    /// request reads as that the back-end didn't answer.
-    pub device: u16,
-    /// Index at which the ring begins, avail and used: 0, or for a back-end that has had a ring
-    /// before where that ended, which it may remember.
-    pub base: u16,
-    /// Descriptors of a request at most, 2 and more; 0: no limit but the ring's entries.
-    pub chain_max: u16,
-    /// Bytes of a descriptor at most; 0: no limit.
-    pub descriptor_max: u32,
-    /// VIRTIO_RING_F_EVENT_IDX was negotiated with the back-end.
-    pub event_idx: bool,
-    /// VIRTIO_RING_F_INDIRECT_DESC was negotiated with the back-end.
-    pub indirect: bool,
-}
-
-impl AnnexIsolatedOptions {
-    pub(super) fn to_rust(self, index: usize) -> Options {
-        Options {
-            base: self.base,
-            event_idx: self.event_idx,
-            indirect: self.indirect,
-            chain_max: match self.chain_max {
-                0 => u16::MAX,
-                most => most,
-            },
-            descriptor_max: match self.descriptor_max {
-                0 => u32::MAX,
-                most => most,
-            },
-            rule: Rule::new(self.device, index),
-            ..Options::new(self.entries)
-        }
-    }
-}
-
 /// What became of a request that was to be lent.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnnexIsolatedLend {
-    /// The queue has it, until it comes out of reap or reset.
+    /// The queue has it, until it comes out of reap or stop.
     Lent,
-    /// It is still the caller's, and there is room for it once others have come back: keep it,
-    /// lend no other before it, and try again when reap has given something.
+    /// The caller keeps it, and there is room for it once others have come back: lend no other
+    /// before it, and try again when reap has given something.
     Full,
-    /// It is still the caller's, and never will be lent. The error says why.
+    /// The caller keeps it, for it never will be lent. The error says why.
     Refused,
-    /// It is still the caller's, and there never will be room for it: it is larger than the
-    /// queue's part of the area, or takes more descriptors than the back-end allows. Later ones
-    /// may be lent.
+    /// The caller keeps it, for there never will be room for it: it is larger than the queue's part
+    /// of the area. Later ones may be lent.
     TooLarge,
 }
 
@@ -136,7 +92,7 @@ pub struct AnnexIsolatedStats {
 impl From<Snapshot> for AnnexIsolatedStats {
     fn from(now: Snapshot) -> Self {
         Self {
-            in_flight: now.lent,
+            in_flight: now.in_flight,
             requests: now.requests,
             bytes_out: now.bytes_out,
             bytes_in: now.bytes_in,

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-use super::super::{annex_isolated_area_free, annex_isolated_area_new};
+use super::super::device::{
+    annex_isolated_device_free, annex_isolated_device_new, annex_isolated_device_prepare,
+    annex_isolated_device_returned, annex_isolated_device_start, annex_isolated_device_stop,
+};
 use super::*;
 use crate::error::{annex_error_free, annex_error_message};
 use std::ffi::CStr;
+use std::ptr;
 
 /// The error's message; frees it.
 fn message(err: *mut AnnexError) -> String {
@@ -17,27 +21,19 @@ fn message(err: *mut AnnexError) -> String {
 
 #[test]
 fn a_panic_breaks_the_queue_for_good() {
-    let options = AnnexIsolatedOptions {
-        entries: 8,
-        device: 2,
-        base: 0,
-        chain_max: 0,
-        descriptor_max: 0,
-        event_idx: false,
-        indirect: false,
-    };
     let mut byte = 7u8;
     let iovec = iovec {
         iov_base: ptr::from_mut(&mut byte).cast(),
         iov_len: 1,
     };
+    let mut resumed = true;
     let (mut err, mut done) = (ptr::null_mut(), AnnexIsolatedDone::default());
     // SAFETY: everything pointed to is a local that outlives the queue, which is used by this
-    // thread alone and freed once, like the area.
+    // thread alone and stopped once, like the device.
     unsafe {
-        let area = annex_isolated_area_new(&8, 1, 0, &mut err);
-        let queue = annex_isolated_queue_new(area, 0, &options, &mut err);
-        annex_isolated_area_free(area);
+        let device = annex_isolated_device_new(2, 0);
+        assert!(annex_isolated_device_prepare(device, &8, &0, 1, &mut err));
+        let queue = annex_isolated_device_start(device, 0, 0, 8, 0, &mut resumed, &mut err);
         let mut lend = |err: &mut *mut AnnexError| {
             let request = ptr::from_mut(&mut byte).cast();
             annex_isolated_queue_lend(queue, request, &iovec, 1, ptr::null(), 0, err)
@@ -52,8 +48,12 @@ fn a_panic_breaks_the_queue_for_good() {
         assert_eq!(lend(&mut err), AnnexIsolatedLend::Refused);
         assert!(message(err).contains("internal error"));
         assert!(!annex_isolated_queue_publish(queue));
-        assert!(annex_isolated_queue_reset(queue).is_null());
-        assert!(annex_isolated_queue_want_calls(queue), "it stays broken");
-        annex_isolated_queue_free(queue);
+        assert!(
+            annex_isolated_queue_enable_notification(queue),
+            "it stays broken"
+        );
+        annex_isolated_device_stop(device, queue, ptr::null());
+        assert!(annex_isolated_device_returned(device).is_null());
+        annex_isolated_device_free(device);
     }
 }
