@@ -61,15 +61,15 @@ class Pages:
         return sorted(set(found))
 
     def exists(self, page, path):
-        """Whether it is there: from the top, from the page, in QEMU's tree, or as
-        the name of a test or a target there."""
+        """Whether it is there: from the top, from the page, or in QEMU's tree, as a
+        file or as the program of a source file."""
         if any(True for folder in (self.top, page.parent) for _ in folder.glob(path)):
             return True
         if '*' in path:
             pattern = re.compile(re.escape(path).replace(r'\*', '[^/]*'))
             return any(pattern.match(known) for known in self.qemu)
         return not self.qemu and not (self.top / path.partition('/')[0]).exists() \
-            or path in self.qemu
+            or path in self.qemu or f'{path}.c' in self.qemu
 
     def dead_stages(self, text):
         """Stages that are named after scripts/check."""

@@ -217,7 +217,7 @@ class Docs(Scrap):
         self.assertEqual(self.complaints(
             'See [this](page.md#part), [that](https://a.b/c), `rust/crate/src/lib.rs`, '
             'rust/*/src, hw/scsi/tape.[ch], `hw/scsi/`, build/anything, a/b, and/or, '
-            '`rust/NAME/src`; scripts/check crates build'), [])
+            'the program hw/scsi/tape, `rust/NAME/src`; scripts/check crates build'), [])
 
     def test_what_is_not(self):
         self.assertEqual(self.complaints('[this](gone.md)'), ['the link to gone.md'])
