@@ -53,6 +53,8 @@ class Suite:
         self.command = command or [sys.executable, TOP / 'scripts/check', '--stage']
         self.logs = logs or BUILD / 'log'
         self.waiting = [s for s in self.needed(names) if full or not s.full]
+        # Stages of tests that are left out, each as one test.
+        self.skipped = [s for s in self.needed(names) if s.full and s.form and not full]
         self.running, self.ended, self.left = [], {}, {}
 
     def needed(self, names):
@@ -166,6 +168,8 @@ class Suite:
         reasons = Counter(reason for run in counted for _, reason in run.results.skips)
         for reason, count in reasons.most_common():
             print(f'skipped {count}: {reason}')
+        for stage in self.skipped:
+            print(f'skipped: {stage.name}: only in make check-all: {stage.what}')
         for name, why in self.left.items():
             print(f'{name}: {why}')
         for run in counted:
@@ -174,6 +178,7 @@ class Suite:
         passed, failed, skipped = (sum(run.results.total(what) for run in counted)
                                    for what in ('passed', 'failed', 'skipped'))
         failed += len(self.left)
+        skipped += len(self.skipped)
         text = f'{passed} passed, {failed} failed'
         print(text + (f', {skipped} skipped' if skipped else ''), flush=True)
         return 1 if failed else 0

@@ -92,12 +92,18 @@ class Scheduling(Scrap):
             self.assertEqual(order.index(f'-{name}'), order.index(f'+{name}') + 1, order)
 
     def test_what_only_check_all_has(self):
-        stages = ('a', 'true', {'full': True}), ('b', 'true', {'needs': ('a',)})
-        self.suite(*stages)
+        stages = ('a', 'true', {'full': True, 'form': None}), \
+            ('b', 'true', {'needs': ('a',)}), ('c', 'true', {'full': True})
+        _, said = self.suite(*stages)
         self.assertEqual(self.order(), ['+b', '-b'])
+        self.assertEqual(said.splitlines()[-2:],
+                         ['skipped: c: only in make check-all: c',
+                          '1 passed, 0 failed, 1 skipped'])
         (self.top / 'order').unlink()
-        self.suite(*stages, full=True)
-        self.assertEqual(self.order(), ['+a', '-a', '+b', '-b'])
+        _, said = self.suite(*stages, full=True)
+        order = self.order()
+        self.assertLess(order.index('-a'), order.index('+b'))
+        self.assertEqual(said.splitlines()[-1], '2 passed, 0 failed')
 
     def test_skips_are_told_and_counted(self):
         script = 'printf "== x\\n1..2\\nok 1 - a\\nok 2 - b # SKIP for now\\n' \
