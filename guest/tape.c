@@ -196,7 +196,7 @@ static void command(int fd, const char *op)
         exit(2);
     }
     for (i = 0; op[2] == 'o' && i < length; i++) {
-        buffer[i] = stream(i);
+        buffer[i] = byte(i);
     }
     if (data) {
         unhex(data + 1, buffer, length);

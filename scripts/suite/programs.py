@@ -88,7 +88,7 @@ def meson(program, folder):
     """The tests of a Meson build directory, without Meson's own counting."""
     listed = subprocess.run([program, 'introspect', '--tests', folder], check=True,
                             text=True, stdout=subprocess.PIPE).stdout
-    return [Program(test['name'], test['cmd'], test['workdir'],
+    return [Program(test['name'], test['cmd'], test['workdir'] or folder,
                     {'MALLOC_PERTURB_': '165', **test['env']})
             for test in json.loads(listed)]
 
