@@ -22,6 +22,26 @@
 #define ANNEX_ISOLATED_ADDRESS 0x100000000ULL
 
 /**
+ * When what requests gave to read is zeroed in the area, once they have come
+ * back. What the device may write is zeroed before it is lent again whatever
+ * this says.
+ */
+typedef enum {
+    /**
+     * Before its memory is lent again.
+     */
+    ANNEX_ISOLATED_SCRUB_ALWAYS,
+    /**
+     * When annex_isolated_queue_scrub() is called.
+     */
+    ANNEX_ISOLATED_SCRUB_IDLE,
+    /**
+     * When the queue is reset.
+     */
+    ANNEX_ISOLATED_SCRUB_NEVER,
+} AnnexIsolatedScrub;
+
+/**
  * What became of a request that was to be lent.
  */
 typedef enum {
@@ -115,6 +135,10 @@ typedef struct {
      * Blocks of 4 KiB of the queue's buffer memory that aren't free now.
      */
     uint64_t blocks;
+    /**
+     * Blocks that hold what requests that came back gave to read.
+     */
+    uint64_t stale;
 } AnnexIsolatedStats;
 
 /**
@@ -147,7 +171,8 @@ extern "C" {
  * it is used. To be freed with annex_isolated_device_free().
  */
 AnnexIsolatedDevice *annex_isolated_device_new(uint16_t id,
-                                               uint64_t len);
+                                               uint64_t len,
+                                               AnnexIsolatedScrub scrub);
 
 /**
  * Frees a device, none of whose queues runs; NULL is allowed and does nothing.
@@ -366,13 +391,23 @@ bool annex_isolated_queue_enable_notification(AnnexIsolatedQueue *queue);
 void annex_isolated_queue_disable_notification(AnnexIsolatedQueue *queue);
 
 /**
- * Zeroes the memory of requests that came back, and makes it free; lend does
- * the same when it finds no room. To be called when the guest has been told of
- * them: it needn't wait for this.
+ * Makes the memory of requests that came back free, and zeroes it, as far as
+ * that has to be now; lend does the same when it finds no room. To be called
+ * when the guest has been told of them: it needn't wait for this.
  *
  * `queue` is alive.
  */
 void annex_isolated_queue_clean(AnnexIsolatedQueue *queue);
+
+/**
+ * Zeroes up to `blocks` blocks of 4 KiB that hold what requests that came back
+ * gave to read; true if there are more that could be. To be called when there
+ * is nothing else to do.
+ *
+ * `queue` is alive.
+ */
+bool annex_isolated_queue_scrub(AnnexIsolatedQueue *queue,
+                                uint32_t blocks);
 
 /**
  * Requests in flight: lent, and not come back, or suspended.

@@ -105,7 +105,8 @@ static void test_area(void)
     static const uint16_t rings[] = { ENTRIES, 256 }, odd = 100;
     static const uint16_t longest[] = { 32768, 32768, 32768 };
     static const uint32_t lives[3];
-    AnnexIsolatedDevice *device = annex_isolated_device_new(RNG, 0);
+    AnnexIsolatedDevice *device =
+        annex_isolated_device_new(RNG, 0, ANNEX_ISOLATED_SCRUB_ALWAYS);
     AnnexIsolatedVring vring, other;
     AnnexIsolatedStats stats;
     AnnexError *err = NULL;
@@ -146,12 +147,14 @@ static void test_area(void)
            "there is no third one");
     annex_isolated_device_free(device);
 
-    device = annex_isolated_device_new(RNG, 3 << 20);
+    device = annex_isolated_device_new(RNG, 3 << 20,
+                                       ANNEX_ISOLATED_SCRUB_ALWAYS);
     tap_ok(annex_isolated_device_prepare(device, rings, lives, 2, NULL)
            && annex_isolated_device_len(device) == 4 << 20,
            "a length is rounded up");
     annex_isolated_device_free(device);
-    device = annex_isolated_device_new(RNG, 4096);
+    device = annex_isolated_device_new(RNG, 4096,
+                                       ANNEX_ISOLATED_SCRUB_ALWAYS);
     tap_ok(!annex_isolated_device_check(device, longest, 3, &err)
            && says(&err, "4096 bytes is too small"),
            "an area that is too small is refused, as it was asked for");
@@ -444,7 +447,8 @@ static void *watch(void *opaque)
 /* Features, a disk's failure, and counting by another thread meanwhile. */
 static void test_options(void)
 {
-    AnnexIsolatedDevice *device = annex_isolated_device_new(BLOCK, 0);
+    AnnexIsolatedDevice *device =
+        annex_isolated_device_new(BLOCK, 0, ANNEX_ISOLATED_SCRUB_IDLE);
     AnnexIsolatedQueue *queue;
     void *watched = NULL;
     Backend backend;
@@ -470,6 +474,11 @@ static void test_options(void)
     tap_ok(reap(queue, &written) == &request && written == 10
            && !memcmp(request.answer, "\0\0yes\0\0\0\0\1......", 16),
            "a disk that says 0 is copied from; it wrote no status, so it failed");
+    annex_isolated_queue_clean(queue);
+    right &= has(&backend, "ello");
+    right &= !annex_isolated_queue_scrub(queue, 16);
+    tap_ok(right && !has(&backend, "ello"),
+           "what was read is zeroed when there is time");
 
     ask(&request, "hello")->out[0].iov_len = (size_t)1 << 40;
     tap_ok(lend(queue, &request, NULL) == ANNEX_ISOLATED_LEND_TOO_LARGE
@@ -509,7 +518,8 @@ static void test_options(void)
 
 int main(void)
 {
-    AnnexIsolatedDevice *device = annex_isolated_device_new(RNG, 0);
+    AnnexIsolatedDevice *device =
+        annex_isolated_device_new(RNG, 0, ANNEX_ISOLATED_SCRUB_ALWAYS);
     AnnexIsolatedQueue *queue;
     AnnexError *err = NULL;
     Backend backend;

@@ -21,7 +21,7 @@ use bench_report::{Report, Rounds, Target};
 use clap::Parser;
 use isolated_memory::copy::copy;
 use isolated_memory::testing::{Backend, Guest, GuestRequest};
-use isolated_memory::{Area, Layout, Options, Queue, QueueSpec, Request};
+use isolated_memory::{Area, Layout, Options, Queue, QueueSpec, Request, Scrub};
 use rustix::time::{clock_gettime, ClockId};
 use vm_memory::VolatileSlice;
 
@@ -149,10 +149,18 @@ fn engine(report: &mut Report, list: &List, rounds: usize, bytes: usize) {
 }
 
 /// Lends, fetches, answers and reaps: what the queue spends on a request, and the copying alone.
-fn whole(report: &mut Report, name: &str, request: GuestRequest, rounds: usize, count: usize) {
+fn whole(
+    report: &mut Report,
+    name: &str,
+    request: GuestRequest,
+    scrub: Scrub,
+    rounds: usize,
+    count: usize,
+) {
     let options = Options {
         event_idx: true,
         indirect: true,
+        scrub,
         ..Options::new(128)
     };
     let layout = Layout::new(&[QueueSpec::new(128)]).expect("a layout");
@@ -208,24 +216,16 @@ fn main() {
     };
     let count = |len: usize| (bytes / 2 / len).clamp(1, 20_000);
     let (header, status) = (0..16, 64..65);
-    for (name, len) in [("4 KiB", 4096), ("64 KiB", 64 << 10), ("1 MiB", 1 << 20)] {
-        let data = 8192..8192 + len;
-        let read = request(vec![header.clone()], vec![data.clone(), status.clone()]);
-        whole(
-            &mut report,
-            &format!("read of {name}"),
-            read,
-            rounds,
-            count(len),
-        );
-        let write = request(vec![header.clone(), data], vec![status.clone()]);
-        whole(
-            &mut report,
-            &format!("write of {name}"),
-            write,
-            rounds,
-            count(len),
-        );
+    for (mode, scrub) in [("always", Scrub::Always), ("idle", Scrub::Idle)] {
+        for (name, len) in [("4 KiB", 4096), ("64 KiB", 64 << 10), ("1 MiB", 1 << 20)] {
+            let data = 8192..8192 + len;
+            let read = request(vec![header.clone()], vec![data.clone(), status.clone()]);
+            let write = request(vec![header.clone(), data], vec![status.clone()]);
+            for (what, request) in [("read", read), ("write", write)] {
+                let name = format!("{what} of {name}, scrubbed {mode}");
+                whole(&mut report, &name, request, scrub, rounds, count(len));
+            }
+        }
     }
     report.save();
 }

@@ -8,7 +8,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
+use rustix::fs::{
+    fallocate, fcntl_add_seals, ftruncate, memfd_create, FallocateFlags, MemfdFlags, SealFlags,
+};
 use rustix::io::Errno;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
 
@@ -105,10 +107,7 @@ impl Area {
 
     /// Zeroes bytes `offset..offset + len`.
     pub(crate) fn zero(&self, offset: u64, len: u64) {
-        let slice = self.slice(offset, len);
-        // SAFETY: the slice is mapped and writable. No reference to its bytes exists, here or
-        // elsewhere; that another process may write them meanwhile only decides whose bytes stay.
-        unsafe { slice.ptr_guard_mut().as_ptr().write_bytes(0, slice.len()) };
+        zero(&self.slice(offset, len));
     }
 
     /// Takes a queue's part for the caller alone; false if it is taken.
@@ -121,11 +120,27 @@ impl Area {
     }
 }
 
+/// Zeroes a slice of it.
+pub(crate) fn zero(slice: &VolatileSlice) {
+    // SAFETY: the slice is mapped and writable. No reference to its bytes exists, here or
+    // elsewhere; that another process may write them meanwhile only decides whose bytes stay.
+    unsafe { slice.ptr_guard_mut().as_ptr().write_bytes(0, slice.len()) };
+}
+
+/// Who has the file still has no memory of ours in it: what it touches from here on is its own.
+impl Drop for Area {
+    fn drop(&mut self) {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        // At worst its memory lasts as long as the last descriptor.
+        let _ = fallocate(self.fd(), flags, 0, self.layout.len());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::layout::QueueSpec;
-    use rustix::fs::{fallocate, fstat, FallocateFlags};
+    use rustix::fs::fstat;
     use vm_memory::Bytes;
 
     fn area() -> Area {
@@ -158,6 +173,18 @@ mod tests {
         assert_eq!(slice.read_obj::<u64>(0).expect("inside"), 0);
         slice.write_obj(8u64, 0).expect("inside");
         assert_eq!(slice.read_obj::<u64>(0).expect("inside"), 8);
+    }
+
+    #[test]
+    fn who_keeps_the_file_keeps_no_memory() {
+        let area = area();
+        let len = area.layout().len();
+        area.slice(0, len).write_obj(7u64, 0).expect("inside");
+        let kept = area.fd().try_clone_to_owned().expect("a copy");
+        assert!(fstat(&kept).expect("stat").st_blocks > 0);
+        drop(area);
+        assert_eq!(fstat(&kept).expect("stat").st_blocks, 0);
+        assert_eq!(fstat(&kept).expect("stat").st_size as u64, len);
     }
 
     #[test]

@@ -52,6 +52,11 @@ impl Blocks {
         self.total
     }
 
+    /// Whether one is free.
+    pub fn is_free(&self, block: u32) -> bool {
+        self.words[(block / BITS) as usize] & 1 << (block % BITS) != 0
+    }
+
     /// How many are free.
     pub fn free(&self) -> u32 {
         self.free
@@ -225,6 +230,8 @@ mod tests {
                 }
                 let free = model.0.iter().filter(|&&free| free).count();
                 prop_assert_eq!(blocks.free() as usize, free);
+                let is_free = |(block, &free)| blocks.is_free(block) == free;
+                prop_assert!((0..).zip(&model.0).all(is_free));
             }
             held.into_iter().flatten().for_each(|extent| blocks.give(extent));
             let mut all = Vec::new();

@@ -5,7 +5,7 @@ use std::slice;
 
 use vm_memory::VolatileSlice;
 
-use crate::area::Area;
+use crate::area::{zero, Area};
 use crate::blocks::Extent;
 use crate::layout::BLOCK;
 
@@ -13,9 +13,43 @@ use crate::layout::BLOCK;
 /// returns how many. Both sides may be written by others at the same time: then any of the old
 /// and new bytes arrive.
 pub fn copy<'a, 'b>(
+    from: impl Iterator<Item = VolatileSlice<'a>>,
+    to: impl Iterator<Item = VolatileSlice<'b>>,
+    limit: u64,
+) -> u64 {
+    transfer(from, to, limit, |source, target| {
+        source.copy_to_volatile_slice(target);
+    })
+}
+
+/// Copies like [`copy`], and leaves zeros where it took the bytes from. That costs little while
+/// they are in the processor's caches, and as much as copying once they aren't.
+pub fn take<'a, 'b>(
+    from: impl Iterator<Item = VolatileSlice<'a>>,
+    to: impl Iterator<Item = VolatileSlice<'b>>,
+    limit: u64,
+) -> u64 {
+    transfer(from, to, limit, |source, target| {
+        let mut at = 0;
+        while at < source.len() {
+            let len = CHUNK.min(source.len() - at);
+            let part = source.subslice(at, len).expect("inside");
+            part.copy_to_volatile_slice(target.offset(at).expect("no shorter"));
+            zero(&part);
+            at += len;
+        }
+    })
+}
+
+/// Bytes that are copied before they are zeroed: half of a processor's first cache.
+const CHUNK: usize = 16 << 10;
+
+/// Has `part` move bytes from slices to slices that are no shorter.
+fn transfer<'a, 'b>(
     mut from: impl Iterator<Item = VolatileSlice<'a>>,
     mut to: impl Iterator<Item = VolatileSlice<'b>>,
     limit: u64,
+    part: impl Fn(VolatileSlice<'a>, VolatileSlice<'b>),
 ) -> u64 {
     let mut left = limit;
     let (Some(mut source), Some(mut target)) = (from.next(), to.next()) else {
@@ -25,12 +59,11 @@ pub fn copy<'a, 'b>(
         let len = source.len().min(target.len());
         if len as u64 >= left {
             let last = source.subslice(0, left as usize);
-            last.expect("no longer than it")
-                .copy_to_volatile_slice(target);
+            part(last.expect("no longer than it"), target);
             return limit;
         }
         // The shorter of the two is copied, or filled.
-        source.copy_to_volatile_slice(target);
+        part(source.subslice(0, len).expect("no longer than it"), target);
         left -= len as u64;
         let (Some(more), Some(room)) = (rest(source, len, &mut from), rest(target, len, &mut to))
         else {

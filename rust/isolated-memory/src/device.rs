@@ -25,7 +25,7 @@ use crate::error::QueueError;
 use crate::features::{F_EVENT_IDX, F_INDIRECT_DESC};
 use crate::layout::{Layout, LayoutError, QueueSpec};
 use crate::queue::Queue;
-use crate::request::{Options, Request};
+use crate::request::{Options, Request, Scrub};
 use crate::rules::Rule;
 use crate::stats::{Snapshot, Stats};
 
@@ -113,17 +113,19 @@ impl<T: Request> Line<T> {
 pub struct Device<T: Request> {
     id: u16,
     len: u64,
+    scrub: Scrub,
     area: Option<Arc<Area>>,
     lines: Vec<Line<T>>,
 }
 
 impl<T: Request> Device<T> {
     /// A device with this virtio ID, and an area of `len` bytes (0: as large as its rings are apt
-    /// to need).
-    pub fn new(id: u16, len: u64) -> Self {
+    /// to need) whose memory is zeroed when `scrub` says.
+    pub fn new(id: u16, len: u64, scrub: Scrub) -> Self {
         Self {
             id,
             len,
+            scrub,
             area: None,
             lines: Vec::new(),
         }
@@ -210,6 +212,7 @@ impl<T: Request> Device<T> {
             event_idx: ring.features & F_EVENT_IDX != 0,
             indirect: ring.features & F_INDIRECT_DESC != 0,
             rule: Rule::new(self.id, index),
+            scrub: self.scrub,
             ..Options::new(ring.entries)
         };
         let queue = Queue::new(area.clone(), index, options)?;

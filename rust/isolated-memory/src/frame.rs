@@ -18,8 +18,6 @@
 //! block's end: so a header is one descriptor even in scattered memory, and data is as well
 //! aligned as any device may want it.
 
-use std::iter;
-
 use crate::layout::BLOCK;
 
 /// Pieces of a request at most: three each way.
@@ -88,6 +86,8 @@ pub struct Frame {
     count: usize,
     /// Where the table and the small pieces end.
     packed: u64,
+    /// There is something among those that the device doesn't write.
+    packed_is_read: bool,
     end: u64,
 }
 
@@ -101,6 +101,7 @@ impl Frame {
             pieces: [Piece::default(); PIECES_MAX],
             count: 0,
             packed: 0,
+            packed_is_read: table > 0,
             end: table,
         };
         for (lengths, writable) in [(out, false), (into, true)] {
@@ -118,6 +119,7 @@ impl Frame {
             let fits = at % BLOCK + piece.len <= BLOCK;
             piece.at = if fits { at } else { at.next_multiple_of(BLOCK) };
             frame.end = piece.at + piece.len;
+            frame.packed_is_read |= !piece.writable;
         }
         frame.packed = frame.end;
         for piece in frame.pieces[..count].iter_mut().filter(|p| !small(p)) {
@@ -132,11 +134,15 @@ impl Frame {
         &self.pieces[..self.count]
     }
 
-    /// Where there may be something in the space, by position and length: all but the gaps
-    /// before and after pieces of a block and more.
-    pub fn written(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let large = self.pieces().iter().filter(|piece| piece.len >= BLOCK);
-        iter::once((0, self.packed)).chain(large.map(|piece| (piece.at, piece.len)))
+    /// Where there is something in the space that the device may read, by position and length,
+    /// with small pieces that it may write if they are beside such.
+    pub fn read(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let large = self.pieces().iter();
+        let large = large.filter(|piece| piece.len >= BLOCK && !piece.writable);
+        let packed = self.packed_is_read.then_some((0, self.packed));
+        packed
+            .into_iter()
+            .chain(large.map(|piece| (piece.at, piece.len)))
     }
 
     /// Blocks that hold the space.
@@ -214,12 +220,14 @@ mod tests {
             prop_assert!(pieces.is_sorted_by_key(|piece| piece.writable));
             pieces.sort_by_key(|piece| piece.at);
             let mut end = table;
-            let written: Vec<_> = frame.written().map(|(at, len)| at..at + len).collect();
-            prop_assert!(written[0].end >= table);
+            let read: Vec<_> = frame.read().map(|(at, len)| at..at + len).collect();
+            prop_assert!(table == 0 || read[0].end >= table);
             for piece in pieces {
                 let range = piece.at..piece.at + piece.len;
                 let within = |part: &Range<u64>| part.start <= range.start && range.end <= part.end;
-                prop_assert_eq!(written.iter().filter(|&part| within(part)).count(), 1);
+                let count = read.iter().filter(|&part| within(part)).count();
+                prop_assert!(count == 1 || piece.writable && count == 0);
+                prop_assert!(count == 0 || !piece.writable || piece.len < BLOCK);
                 prop_assert!(piece.at >= end);
                 end = piece.at + piece.len;
                 let last = end - 1;

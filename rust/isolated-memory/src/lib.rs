@@ -23,6 +23,7 @@
 //! | `frame` | how a request's segments become pieces, and what stays apart |
 //! | `room` | finding room for pieces, and cleaning it |
 //! | [`rules`] | what is copied back of each device type's requests, and how one reads that failed |
+//! | `stale` | which blocks hold what came back, and wait to be cleaned |
 //! | [`copy`] | moving bytes between lists of slices |
 //! | `ring` | the driver's side of a split ring |
 //! | `loans` | which requests the back-end has |
@@ -67,7 +68,8 @@
 //! [`Queue::lend`] as much as there is, then [`Queue::publish`], then kick if it says so. When
 //! called: [`Queue::disable_notification`]; [`Queue::reap`] until it has nothing, giving everything to
 //! the guest; [`Queue::clean`]; lend what waited; [`Queue::enable_notification`], and again if that is
-//! true. A request that didn't fit ([`LendError::Full`]) is kept by the caller and lent first
+//! true. When nothing happens for a time, [`Queue::scrub`], a little at a time. A request that
+//! didn't fit ([`LendError::Full`]) is kept by the caller and lent first
 //! when something was reaped: so requests wait in order. With nothing in flight any request has
 //! room, or never will.
 //!
@@ -99,12 +101,16 @@
 //! 1. Memory of the guest is written inside of the writable buffers of a request that is being
 //!    reaped or refused, and nowhere else; how far is what the [`rules`] table says.
 //! 2. What of the guest's is in the area is what it gave to read in requests that are in flight.
-//!    When a request has come back and was cleaned, nothing of it is left where it was put. An
+//!    When a request has come back and was cleaned, nothing of it is left where it was put; with
+//!    [`Scrub::Idle`], not before [`Queue::scrub`] has nothing left to do, and with
+//!    [`Scrub::Never`], not before [`Queue::reset`]. In between it is what this queue's back-end
+//!    was given to read, in this queue's part of the area, and goes nowhere from there. An
 //!    in-flight request's memory is no other's.
 //! 3. A writable buffer holds zeros, but for a status that says that the request has failed, or
-//!    what the back-end wrote there: never bytes of another request. (A back-end may have written
-//!    to memory before that was lent. It might as well have done so after.) So no request
-//!    succeeds of which the back-end hasn't said so.
+//!    what the back-end wrote there: never bytes of another request, whatever [`Scrub`] says, and
+//!    so the guest never gets such. (A back-end may have written to memory before that was lent. It
+//!    might as well have done so after.) So no request succeeds of which the back-end hasn't said
+//!    so.
 //! 4. A request comes back once: from [`Queue::reap`], [`Queue::suspend`], [`Queue::reset`], or
 //!    refused.
 //! 5. An id out of range, one that isn't in flight, and an index that goes back or further than
@@ -143,6 +149,7 @@ mod request;
 mod ring;
 mod room;
 pub mod rules;
+mod stale;
 mod stats;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -154,5 +161,5 @@ pub use layout::{
     Layout, LayoutError, QueuePlace, QueueSpec, AREA_ALIGN, AREA_MAX, BLOCK, BUFFERS_MIN, RING_MAX,
 };
 pub use queue::Queue;
-pub use request::{Done, Options, Request};
+pub use request::{Done, Options, Request, Scrub};
 pub use stats::{Snapshot, Stats};

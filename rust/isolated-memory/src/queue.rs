@@ -7,7 +7,7 @@ use std::sync::Arc;
 use vm_memory::VolatileSlice;
 
 use crate::area::{Area, AREA_ADDRESS};
-use crate::copy::{after, copy};
+use crate::copy::{after, copy, take};
 use crate::error::{LendError, QueueError, Refused, Violation};
 use crate::frame::Lengths;
 use crate::loans::{Loan, Loans};
@@ -64,7 +64,7 @@ impl<T: Request> Queue<T> {
             ..options
         };
         let event_idx = options.event_idx;
-        let room = Room::new(area.clone(), &place);
+        let room = Room::new(area.clone(), &place, options.scrub);
         let mut queue = Self {
             index,
             options,
@@ -142,7 +142,9 @@ impl<T: Request> Queue<T> {
             let room = self.room.len();
             return Err(LendError::TooLarge { len, room });
         };
-        match self.room.find(&out, &into, &self.options, self.free) {
+        let found = self.room.find(&out, &into, &self.options, self.free);
+        self.count_blocks();
+        match found {
             Ok(place) => Ok((place, writable)),
             Err(NoPlace::Now) if self.loans.len() > 0 => {
                 Stats::add(&self.stats.waits, 1);
@@ -167,7 +169,11 @@ impl<T: Request> Queue<T> {
         self.loans.add(head, request, place, writable, status_end);
         self.ring.offer(head);
         Stats::set(&self.stats.in_flight, self.loans.len().into());
+    }
+
+    fn count_blocks(&self) {
         Stats::set(&self.stats.blocks, self.room.used().into());
+        Stats::set(&self.stats.stale, self.room.stale().into());
     }
 
     fn fill(&self, request: &T, place: &Place) {
@@ -253,14 +259,15 @@ impl<T: Request> Queue<T> {
             return Err(self.broken(Violation::Id { id, entries }));
         }
         let loan = self.loans.take(id as u16);
-        let loan = loan.ok_or_else(|| self.broken(Violation::NotLent { id }))?;
+        let mut loan = loan.ok_or_else(|| self.broken(Violation::NotLent { id }))?;
         self.used = self.used.wrapping_add(1);
         if len > loan.writable {
             Stats::add(&self.stats.clamped, 1);
         }
         let request = loan.request.as_ref();
         let request = request.expect("while some have none, nothing is reaped");
-        let (written, len) = self.copy_back(request, &loan, len.min(loan.writable));
+        let (written, len, taken) = self.copy_back(request, &loan, len.min(loan.writable));
+        loan.place.zeroed = taken;
         Stats::add(&self.stats.bytes_in, written.into());
         Stats::add(&self.stats.requests, 1);
         self.take_back(id as u16, loan.place);
@@ -273,21 +280,25 @@ impl<T: Request> Queue<T> {
     }
 
     /// Copies to a request's buffers what its device wrote there, `said` bytes if the back-end is
-    /// right. How many bytes that are, and how many the guest is to be told of.
-    fn copy_back(&self, request: &T, loan: &Loan<T>, said: u32) -> (u32, u32) {
+    /// right. How many bytes that are, how many the guest is to be told of, and how many of the
+    /// first are zeros again in the area.
+    fn copy_back(&self, request: &T, loan: &Loan<T>, said: u32) -> (u32, u32, u64) {
         let (written, len) = match self.options.rule.length {
             Length::Stream => (said, said),
-            Length::Reply if loan.status_end > 0 => return self.copy_reply(request, loan, said),
+            Length::Reply if loan.status_end > 0 => {
+                let written = self.copy_reply(request, loan, said);
+                return (written, written, 0);
+            }
             Length::Status => (loan.writable, said.max(loan.status_end)),
             Length::Count | Length::Reply => (loan.writable, said),
         };
-        copy(self.written(loan), request.writable(), written.into());
-        (written, len)
+        let taken = take(self.written(loan), request.writable(), written.into());
+        (written, len, taken)
     }
 
     /// The same for a reply whose first field is its length. The header is read once: the guest
     /// gets as many bytes as it is told there.
-    fn copy_reply(&self, request: &T, loan: &Loan<T>, said: u32) -> (u32, u32) {
+    fn copy_reply(&self, request: &T, loan: &Loan<T>, said: u32) -> u32 {
         let mut header = [0; FAILURE_MAX];
         let header = &mut header[..loan.status_end as usize];
         let len = header.len() as u64;
@@ -301,7 +312,7 @@ impl<T: Request> Queue<T> {
         let header = iter::once(VolatileSlice::from(header));
         let reply = header.chain(after(self.written(loan), len));
         copy(reply, request.writable(), written.into());
-        (written, written)
+        written
     }
 
     /// What the back-end could write of a request.
@@ -357,11 +368,20 @@ impl<T: Request> Queue<T> {
         self.ring.disable_notification();
     }
 
-    /// Zeroes the memory of requests that came back, and makes it free. To be called when the
-    /// guest has been told of them: it needn't wait for this.
+    /// Makes the memory of requests that came back free, and zeroes it, as far as that has to be
+    /// now. To be called when the guest has been told of them: it needn't wait for this.
     pub fn clean(&mut self) {
         self.room.clean();
-        Stats::set(&self.stats.blocks, self.room.used().into());
+        self.count_blocks();
+    }
+
+    /// Zeroes up to so many blocks that hold what requests that came back gave to read; whether
+    /// there are more that could be. To be called when there is nothing else to do.
+    #[must_use]
+    pub fn scrub(&mut self, blocks: u32) -> bool {
+        let more = self.room.scrub(blocks);
+        Stats::set(&self.stats.stale, self.room.stale().into());
+        more
     }
 
     /// Gives all requests in flight back, in the order in which they were lent, and leaves their
@@ -384,6 +404,7 @@ impl<T: Request> Queue<T> {
             self.take_back(head, place);
         }
         self.clean();
+        let _: bool = self.scrub(u32::MAX);
         let base = self.options.base;
         self.ring.clear(base);
         self.free_all();

@@ -19,6 +19,20 @@ pub trait Request {
     fn writable(&self) -> Self::Segments<'_>;
 }
 
+/// When what the guest gave to read is zeroed in the area, once its request has come back. What
+/// the device may write is zeroed before it is lent again whatever this says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scrub {
+    /// Before its memory is lent again.
+    #[default]
+    Always,
+    /// When [`Queue::scrub`](crate::Queue::scrub) is called, for which the queue's thread has time
+    /// when nothing happens. Until then it lies in the area, where later requests overwrite it.
+    Idle,
+    /// When the queue is reset.
+    Never,
+}
+
 /// What a queue's back-end was told, and what it puts up with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -37,6 +51,8 @@ pub struct Options {
     pub descriptor_max: u32,
     /// What is copied back, and what a request reads as that the back-end didn't answer.
     pub rule: Rule,
+    /// When memory is zeroed.
+    pub scrub: Scrub,
 }
 
 impl Options {
@@ -50,6 +66,7 @@ impl Options {
             chain_max: u16::MAX,
             descriptor_max: u32::MAX,
             rule: Rule::STREAM,
+            scrub: Scrub::Always,
         }
     }
 }

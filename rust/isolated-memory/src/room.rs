@@ -9,8 +9,9 @@ use crate::blocks::{Blocks, Extent};
 use crate::copy::Spans;
 use crate::frame::{Frame, Lengths};
 use crate::layout::{QueuePlace, BLOCK};
-use crate::request::Options;
+use crate::request::{Options, Scrub};
 use crate::ring::{Descriptor, DESCRIPTOR_LEN};
+use crate::stale::Stale;
 
 /// Descriptors of a table for requests that lie in few places, nearly all.
 const TABLE_SHORT: u16 = 16;
@@ -29,6 +30,8 @@ pub struct Place {
     pub table: bool,
     /// How many descriptors it takes, in the table or in the ring.
     pub descriptors: u16,
+    /// Of what the device may write, so many bytes from the first on are zeros again.
+    pub zeroed: u64,
 }
 
 /// Why there is no place.
@@ -47,6 +50,9 @@ pub struct Room {
     area: Arc<Area>,
     base: u64,
     blocks: Blocks,
+    scrub: Scrub,
+    /// Blocks with bytes of requests that came back, whose own bytes or nobody's they are now.
+    stale: Stale,
     /// Used, and not cleaned yet.
     dirty: Vec<Box<Place>>,
     /// Places of no request, for their memory.
@@ -54,12 +60,15 @@ pub struct Room {
 }
 
 impl Room {
-    pub fn new(area: Arc<Area>, place: &QueuePlace) -> Self {
+    pub fn new(area: Arc<Area>, place: &QueuePlace, scrub: Scrub) -> Self {
         let len = place.buffers.end - place.buffers.start;
+        let blocks = (len / BLOCK) as u32;
         Self {
             area,
             base: place.buffers.start,
-            blocks: Blocks::new((len / BLOCK) as u32),
+            blocks: Blocks::new(blocks),
+            scrub,
+            stale: Stale::new(blocks),
             dirty: Vec::new(),
             spare: Vec::new(),
         }
@@ -87,13 +96,17 @@ impl Room {
             return Err(NoPlace::Now);
         }
         let mut place = self.spare.pop().unwrap_or_default();
+        place.zeroed = 0;
         let mut found = self.find_clean(&mut place, out, into, options, slots);
         if found == Err(NoPlace::Now) && !self.dirty.is_empty() {
             self.clean();
             found = self.find_clean(&mut place, out, into, options, slots);
         }
         match found {
-            Ok(()) => Ok(place),
+            Ok(()) => {
+                self.prepare(&place);
+                Ok(place)
+            }
             Err(none) => {
                 self.spare.push(place);
                 Err(none)
@@ -182,21 +195,77 @@ impl Room {
             .flat_map(move |piece| Spans::new(base, &place.extents, piece.at, piece.len))
     }
 
+    /// Zeroes what the device may write, where that isn't zero.
+    fn prepare(&self, place: &Place) {
+        if self.stale.count() == 0 {
+            return;
+        }
+        for (offset, len) in self.spans(place, true) {
+            let (mut at, end) = (offset, offset + len);
+            while at < end {
+                let block = (at - self.base) / BLOCK;
+                let next = (self.base + (block + 1) * BLOCK).min(end);
+                if self.stale.contains(block as u32) {
+                    self.area.zero(at, next - at);
+                }
+                at = next;
+            }
+        }
+    }
+
     /// Takes a place back, to be cleaned later.
     pub fn drop_off(&mut self, place: Box<Place>) {
         self.dirty.push(place);
     }
 
-    /// Zeroes what was dropped off, and makes it free.
+    /// Zeroes what was dropped off, as far as that has to be, and makes it free.
     pub fn clean(&mut self) {
         while let Some(mut place) = self.dirty.pop() {
-            for (at, len) in place.frame.written() {
-                let spans = Spans::new(self.base, &place.extents, at, len);
-                spans.for_each(|(offset, len)| self.area.zero(offset, len));
+            let mut zeroed = place.zeroed;
+            for (offset, len) in self.spans(&place, true) {
+                let skip = zeroed.min(len);
+                zeroed -= skip;
+                if skip < len {
+                    self.area.zero(offset + skip, len - skip);
+                }
+            }
+            for (at, len) in place.frame.read() {
+                for (offset, len) in Spans::new(self.base, &place.extents, at, len) {
+                    if self.scrub == Scrub::Always {
+                        self.area.zero(offset, len);
+                        continue;
+                    }
+                    let first = (offset - self.base) / BLOCK;
+                    let end = (offset - self.base + len).div_ceil(BLOCK);
+                    (first..end).for_each(|block| self.stale.insert(block as u32));
+                }
             }
             self.give(&mut place);
             self.spare.push(place);
         }
+    }
+
+    /// Blocks that hold bytes of requests that came back.
+    pub fn stale(&self) -> u32 {
+        self.stale.count()
+    }
+
+    /// Zeroes up to `most` of those blocks that are free; whether there are more.
+    pub fn scrub(&mut self, most: u32) -> bool {
+        let (mut from, mut left) = (0, most);
+        while let Some(block) = self.stale.next(from) {
+            if self.blocks.is_free(block) {
+                if left == 0 {
+                    return true;
+                }
+                left -= 1;
+                let offset = self.base + u64::from(block) * BLOCK;
+                self.area.zero(offset, BLOCK);
+                self.stale.remove(block);
+            }
+            from = block + 1;
+        }
+        false
     }
 
     fn give(&mut self, place: &mut Place) {

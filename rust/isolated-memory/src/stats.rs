@@ -13,6 +13,7 @@ pub struct Stats {
     pub(crate) waits: AtomicU64,
     pub(crate) clamped: AtomicU64,
     pub(crate) blocks: AtomicU64,
+    pub(crate) stale: AtomicU64,
 }
 
 /// [`Stats`] at some moment.
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub clamped: u64,
     /// Blocks of buffer memory that aren't free.
     pub blocks: u64,
+    /// Blocks that hold what requests that came back gave to read.
+    pub stale: u64,
 }
 
 impl Stats {
@@ -46,6 +49,7 @@ impl Stats {
             waits: get(&self.waits),
             clamped: get(&self.clamped),
             blocks: get(&self.blocks),
+            stale: get(&self.stale),
         }
     }
 

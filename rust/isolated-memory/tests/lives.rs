@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use isolated_memory::testing::{exercise_lives, Backend, Chain, Guest, GuestRequest};
-use isolated_memory::{Device, LayoutError, Options, PrepareError, Queue, Ring, Start, StartError};
+use isolated_memory::{
+    Device, LayoutError, Options, PrepareError, Queue, Ring, Scrub, Start, StartError,
+};
 use proptest::prelude::*;
 
 const BLOCK: u16 = 2;
@@ -17,7 +19,7 @@ const RING: Ring = Ring {
 /// A disk with a queue that runs, a request in it that came back, and another that the back-end
 /// has.
 fn busy() -> (Device<GuestRequest>, Queue<GuestRequest>, Backend, Chain) {
-    let mut device = Device::new(BLOCK, 0);
+    let mut device = Device::new(BLOCK, 0, Scrub::Always);
     assert_eq!(device.prepare(&[16], &[1]).unwrap(), Start::Fresh);
     let (mut queue, start) = device.start(0, 1, RING).unwrap();
     assert_eq!(start, Start::Fresh);
@@ -116,7 +118,7 @@ fn nor_when_there_are_other_queues() {
 
 #[test]
 fn what_is_kept_keeps_the_area_for_all() {
-    let mut device = Device::new(BLOCK, 0);
+    let mut device = Device::new(BLOCK, 0, Scrub::Always);
     device.prepare(&[16, 16], &[1, 1]).unwrap();
     let (mut first, _) = device.start(0, 1, RING).unwrap();
     let (second, _) = device.start(1, 1, RING).unwrap();
@@ -129,7 +131,7 @@ fn what_is_kept_keeps_the_area_for_all() {
 
 #[test]
 fn what_cant_start_says_why() {
-    let mut device = Device::<GuestRequest>::new(BLOCK, 4096);
+    let mut device = Device::<GuestRequest>::new(BLOCK, 4096, Scrub::Always);
     let why = device.start(0, 0, RING).unwrap_err();
     assert_eq!(why, StartError::NoArea { index: 0 });
     assert!(matches!(

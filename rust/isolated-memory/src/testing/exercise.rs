@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::model::Model;
 use crate::layout::{Layout, QueueSpec, BUFFERS_MIN};
-use crate::request::Options;
+use crate::request::{Options, Scrub};
 use crate::rules::{Rule, OTHERS, TABLE};
 
 /// Bytes of the guest's memory.
@@ -30,6 +30,7 @@ pub fn exercise(input: &[u8]) {
         } else {
             Rule::STREAM
         },
+        scrub: [Scrub::Always, Scrub::Idle, Scrub::Never, Scrub::Idle][usize::from(flags >> 5 & 3)],
     };
     let specs = [
         QueueSpec {
@@ -83,7 +84,8 @@ fn operation(model: &mut Model, input: &mut Input) {
             let at = u64::from(input.word()) * 37 % (model.area() - len as u64);
             model.scribble(at, &vec![input.byte(); len]);
         }
-        12 => model.clean(),
+        12 if code & 16 == 0 => model.clean(),
+        12 => model.scrub(u32::from(code >> 5)),
         13 => model.poll(code & 16 != 0),
         14 if code >> 4 == 0 => {
             model.reset();

@@ -10,7 +10,7 @@ use super::guest::{Guest, GuestRequest};
 use crate::area::Area;
 use crate::device::{Device, Ring, Start};
 use crate::queue::Queue;
-use crate::request::Options;
+use crate::request::{Options, Scrub};
 
 /// Entries of a ring, and queues.
 const ENTRIES: u16 = 4;
@@ -59,7 +59,7 @@ struct Model {
 /// Carries out `input`, an operation a byte. Panics where a promise is broken.
 pub fn exercise_lives(input: &[u8]) {
     let mut model = Model {
-        device: Device::new(BLOCK, 1),
+        device: Device::new(BLOCK, 1, Scrub::Idle),
         lines: Default::default(),
         area: None,
         guest: Guest::new(1 << 13),

@@ -14,7 +14,7 @@ use crate::area::Area;
 use crate::error::{LendError, Refused, Violation};
 use crate::layout::Layout;
 use crate::queue::Queue;
-use crate::request::{Options, Request};
+use crate::request::{Options, Request, Scrub};
 use crate::rules::Length;
 
 /// What a byte of the area is.
@@ -305,6 +305,11 @@ impl Model {
 
     pub fn reap(&mut self) {
         let expected = self.expect_used();
+        // What is taken is gone afterwards.
+        let given = match expected {
+            Ok(Some((number, _))) => self.backend.gather(&self.loans[number].chain.writable),
+            _ => Vec::new(),
+        };
         let result = self.queue.reap();
         match (expected, result) {
             (Ok(None), Ok(None)) => {}
@@ -315,7 +320,7 @@ impl Model {
             (Ok(Some((number, len))), Ok(Some(done))) => {
                 self.used = self.used.wrapping_add(1);
                 let loan = self.loans.remove(number);
-                let mut bytes = self.backend.gather(&loan.chain.writable);
+                let mut bytes = given;
                 assert_eq!(done.request.tag, loan.request.tag);
                 let expected = self.expect_bytes(&loan.request, &bytes, len);
                 assert_eq!((done.written as usize, done.len as usize), expected);
@@ -365,10 +370,28 @@ impl Model {
         }
     }
 
-    /// After it, no byte of any request is left but what is in flight.
+    /// After it, no byte of any request is left but what is in flight, if that is what was asked
+    /// for.
     pub fn clean(&mut self) {
         self.queue.clean();
-        self.check_zero(&self.buffers.clone());
+        if self.options.scrub == Scrub::Always {
+            self.check_zero(&self.buffers.clone());
+        }
+    }
+
+    /// The queue has time. After it, the same.
+    pub fn scrub(&mut self, blocks: u32) {
+        let before = self.queue.stats().snapshot().stale;
+        let more = self.queue.scrub(blocks);
+        let after = self.queue.stats().snapshot().stale;
+        assert!(before - after <= blocks.into() && (!more || after > 0));
+        self.queue.clean();
+        while self.queue.scrub(1) {}
+        // Blocks with a part of a request in flight aren't looked at.
+        if self.loans.is_empty() {
+            self.check_zero(&self.buffers.clone());
+            assert_eq!(self.queue.stats().snapshot().stale, 0);
+        }
     }
 
     /// Gives what was in flight.
@@ -383,6 +406,7 @@ impl Model {
         (self.offered, self.used, self.seen) = (base, base, base);
         self.violation = None;
         self.backend = Backend::new(&self.area, 0, self.options);
+        self.check_zero(&self.buffers.clone());
         self.clean();
         let ring = self.backend.peek(self.ring());
         // The indexes, and those of events, are all that it holds.

@@ -8,7 +8,7 @@ use std::{ptr, slice, vec};
 use isolated_memory::{Area, Device, Ring, Start, AREA_ADDRESS};
 
 use super::queue::AnnexIsolatedQueue;
-use super::types::{AnnexIsolatedStats, AnnexIsolatedVring, Loan};
+use super::types::{AnnexIsolatedScrub, AnnexIsolatedStats, AnnexIsolatedVring, Loan};
 use crate::error::AnnexError;
 use crate::guard::{fallible, infallible};
 
@@ -26,9 +26,13 @@ pub struct AnnexIsolatedDevice {
 /// queue at least. Memory is allocated as it is used. To be freed with
 /// annex_isolated_device_free().
 #[no_mangle]
-pub extern "C" fn annex_isolated_device_new(id: u16, len: u64) -> *mut AnnexIsolatedDevice {
+pub extern "C" fn annex_isolated_device_new(
+    id: u16,
+    len: u64,
+    scrub: AnnexIsolatedScrub,
+) -> *mut AnnexIsolatedDevice {
     Box::into_raw(Box::new(AnnexIsolatedDevice {
-        device: Device::new(id, len),
+        device: Device::new(id, len, scrub.into()),
         returning: Vec::new().into_iter(),
     }))
 }

@@ -211,8 +211,9 @@ pub unsafe extern "C" fn annex_isolated_queue_disable_notification(queue: *mut A
     }
 }
 
-/// Zeroes the memory of requests that came back, and makes it free; lend does the same when it
-/// finds no room. To be called when the guest has been told of them: it needn't wait for this.
+/// Makes the memory of requests that came back free, and zeroes it, as far as
+/// that has to be now; lend does the same when it finds no room. To be called
+/// when the guest has been told of them: it needn't wait for this.
 ///
 /// # Safety
 /// `queue` is alive.
@@ -220,6 +221,25 @@ pub unsafe extern "C" fn annex_isolated_queue_disable_notification(queue: *mut A
 pub unsafe extern "C" fn annex_isolated_queue_clean(queue: *mut AnnexIsolatedQueue) {
     // SAFETY: alive, says the caller.
     unsafe { call("annex_isolated_queue_clean", queue, (), Queue::clean) }
+}
+
+/// Zeroes up to `blocks` blocks of 4 KiB that hold what requests that came back
+/// gave to read; true if there are more that could be. To be called when there
+/// is nothing else to do.
+///
+/// # Safety
+/// `queue` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn annex_isolated_queue_scrub(
+    queue: *mut AnnexIsolatedQueue,
+    blocks: u32,
+) -> bool {
+    // SAFETY: alive, says the caller.
+    unsafe {
+        call("annex_isolated_queue_scrub", queue, false, |queue| {
+            queue.scrub(blocks)
+        })
+    }
 }
 
 /// Requests in flight: lent, and not come back, or suspended.

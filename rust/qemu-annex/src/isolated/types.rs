@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 use std::slice;
 
-use isolated_memory::{Done, Request, Snapshot};
+use isolated_memory::{Done, Request, Scrub, Snapshot};
 use libc::iovec;
 use vm_memory::VolatileSlice;
 
@@ -19,6 +19,29 @@ pub struct AnnexIsolatedVring {
     pub avail: u64,
     /// The used ring.
     pub used: u64,
+}
+
+/// When what requests gave to read is zeroed in the area, once they have come back. What the
+/// device may write is zeroed before it is lent again whatever this says.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnnexIsolatedScrub {
+    /// Before its memory is lent again.
+    Always,
+    /// When annex_isolated_queue_scrub() is called.
+    Idle,
+    /// When the queue is reset.
+    Never,
+}
+
+impl From<AnnexIsolatedScrub> for Scrub {
+    fn from(scrub: AnnexIsolatedScrub) -> Self {
+        match scrub {
+            AnnexIsolatedScrub::Always => Self::Always,
+            AnnexIsolatedScrub::Idle => Self::Idle,
+            AnnexIsolatedScrub::Never => Self::Never,
+        }
+    }
 }
 
 /// What became of a request that was to be lent.
@@ -87,6 +110,8 @@ pub struct AnnexIsolatedStats {
     pub clamped: u64,
     /// Blocks of 4 KiB of the queue's buffer memory that aren't free now.
     pub blocks: u64,
+    /// Blocks that hold what requests that came back gave to read.
+    pub stale: u64,
 }
 
 impl From<Snapshot> for AnnexIsolatedStats {
@@ -99,6 +124,7 @@ impl From<Snapshot> for AnnexIsolatedStats {
             waits: now.waits,
             clamped: now.clamped,
             blocks: now.blocks,
+            stale: now.stale,
         }
     }
 }

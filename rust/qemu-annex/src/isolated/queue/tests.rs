@@ -5,6 +5,7 @@ use super::super::device::{
 };
 use super::*;
 use crate::error::{annex_error_free, annex_error_message};
+use crate::isolated::types::AnnexIsolatedScrub;
 use std::ffi::CStr;
 use std::ptr;
 
@@ -31,7 +32,7 @@ fn a_panic_breaks_the_queue_for_good() {
     // SAFETY: everything pointed to is a local that outlives the queue, which is used by this
     // thread alone and stopped once, like the device.
     unsafe {
-        let device = annex_isolated_device_new(2, 0);
+        let device = annex_isolated_device_new(2, 0, AnnexIsolatedScrub::Always);
         assert!(annex_isolated_device_prepare(device, &8, &0, 1, &mut err));
         let queue = annex_isolated_device_start(device, 0, 0, 8, 0, &mut resumed, &mut err);
         let mut lend = |err: &mut *mut AnnexError| {
