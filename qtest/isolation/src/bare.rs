@@ -21,8 +21,10 @@ const RAM_MIB: u64 = 32;
 
 /// Where the device's BAR is put, and its parts (hw/virtio/virtio-pci.c).
 pub const BAR: u64 = 0xe000_0000;
-const CONFIG: u64 = BAR + 0x2000;
-const NOTIFY: u64 = BAR + 0x3000;
+const CONFIG: u64 = 0x2000;
+const NOTIFY: u64 = 0x3000;
+/// How far apart those of several devices are.
+const BAR_LEN: u64 = 0x1_0000;
 pub const DEVICE_SLOT: u32 = 8;
 
 /// Bits of the device's status.
@@ -44,13 +46,15 @@ pub struct Ring {
     pub used: u64,
 }
 
-/// The machine, with one device.
+/// The machine, with one device, or the one of several that was chosen.
 pub struct Bare {
     /// The machine.
     pub vm: Vm,
     /// Its RAM.
     pub ram: File,
     lines: BufReader<UnixStream>,
+    /// Which of several devices.
+    chosen: u32,
     /// Added to an address in RAM it is what the device is told.
     pub iova: u64,
 }
@@ -109,8 +113,18 @@ impl Bare {
             vm,
             ram: file,
             lines,
+            chosen: 0,
             iova: 0,
         })
+    }
+
+    /// From here on, the device is the one in the `n`th slot after the first's.
+    pub fn choose(&mut self, n: u32) {
+        self.chosen = n;
+    }
+
+    fn bar(&self) -> u64 {
+        BAR + BAR_LEN * u64::from(self.chosen)
     }
 
     /// Puts the device's BAR to its place.
@@ -118,7 +132,7 @@ impl Bare {
         const COMMAND: u32 = 4;
         const BAR_4: u32 = 0x20;
         const MEMORY_AND_MASTER: u32 = 6;
-        self.set_pci(BAR_4, BAR as u32)?;
+        self.set_pci(BAR_4, self.bar() as u32)?;
         self.set_pci(BAR_4 + 4, 0)?;
         self.set_pci(COMMAND, MEMORY_AND_MASTER)
     }
@@ -148,21 +162,22 @@ impl Bare {
     }
 
     fn set_pci(&mut self, register: u32, value: u32) -> Result<()> {
+        let slot = DEVICE_SLOT + self.chosen;
         self.ask(&format!(
             "outl 0xcf8 {:#x}",
-            1 << 31 | DEVICE_SLOT << 11 | register
+            1 << 31 | slot << 11 | register
         ))?;
         self.ask(&format!("outl 0xcfc {value:#x}")).map(drop)
     }
 
     fn set_status(&mut self, status: u8) -> Result<()> {
-        self.ask(&format!("writeb {:#x} {status:#x}", BAR + 20))
+        self.ask(&format!("writeb {:#x} {status:#x}", self.bar() + 20))
             .map(drop)
     }
 
     /// The device's status.
     pub fn status(&mut self) -> Result<u8> {
-        Ok(self.ask(&format!("readb {:#x}", BAR + 20))? as u8)
+        Ok(self.ask(&format!("readb {:#x}", self.bar() + 20))? as u8)
     }
 
     /// Resets the device, and waits until it is.
@@ -175,10 +190,11 @@ impl Bare {
 
     /// Makes a device that was reset ready, with rings of `size` entries.
     pub fn make_ready(&mut self, features: u64, rings: &[Ring], size: u16) -> Result<()> {
+        let bar = self.bar();
         self.set_status(ACKNOWLEDGE | DRIVER)?;
         for (select, features) in [(0, features as u32), (1, (features >> 32) as u32)] {
-            self.ask(&format!("writel {:#x} {select}", BAR + 8))?;
-            self.ask(&format!("writel {:#x} {features:#x}", BAR + 12))?;
+            self.ask(&format!("writel {:#x} {select}", bar + 8))?;
+            self.ask(&format!("writel {:#x} {features:#x}", bar + 12))?;
         }
         self.set_status(ACKNOWLEDGE | DRIVER | FEATURES_OK)?;
         ensure!(
@@ -186,30 +202,33 @@ impl Bare {
             "the features aren't accepted"
         );
         for (queue, ring) in rings.iter().enumerate() {
-            self.ask(&format!("writew {:#x} {queue}", BAR + 22))?;
-            self.ask(&format!("writew {:#x} {size}", BAR + 24))?;
+            self.ask(&format!("writew {:#x} {queue}", bar + 22))?;
+            self.ask(&format!("writew {:#x} {size}", bar + 24))?;
             for (register, place) in [(32, ring.table), (40, ring.avail), (48, ring.used)] {
                 let place = self.iova + place;
-                self.ask(&format!("writel {:#x} {:#x}", BAR + register, place as u32))?;
+                self.ask(&format!("writel {:#x} {:#x}", bar + register, place as u32))?;
                 self.ask(&format!(
                     "writel {:#x} {:#x}",
-                    BAR + register + 4,
+                    bar + register + 4,
                     place >> 32
                 ))?;
             }
-            self.ask(&format!("writew {:#x} 1", BAR + 28))?;
+            self.ask(&format!("writew {:#x} 1", bar + 28))?;
         }
         self.set_status(ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK)
     }
 
     /// Tells the device that there is something in a queue.
     pub fn notify(&mut self, queue: usize) -> Result<()> {
-        self.ask(&format!("writew {:#x} {queue}", NOTIFY + 4 * queue as u64))
-            .map(drop)
+        self.ask(&format!(
+            "writew {:#x} {queue}",
+            self.bar() + NOTIFY + 4 * queue as u64
+        ))
+        .map(drop)
     }
 
     /// A field of the device's own configuration.
     pub fn config_word(&mut self, offset: u64) -> Result<u32> {
-        Ok(self.ask(&format!("readl {:#x}", CONFIG + offset))? as u32)
+        Ok(self.ask(&format!("readl {:#x}", self.bar() + CONFIG + offset))? as u32)
     }
 }

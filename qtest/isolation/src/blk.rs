@@ -21,6 +21,11 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("in-order", ",num-queues=1,in_order=on", ""),
     ("direct-descriptors", ",num-queues=1,indirect_desc=off", ""),
     ("no-event-index", ",num-queues=1,event_idx=off", ""),
+    (
+        "main-loop",
+        ",num-queues=1,memory-isolation-main-loop=on",
+        "",
+    ),
     ("iothread", ",num-queues=1,memory-isolation-iothread=io", ""),
     ("two-queues", ",num-queues=2", ",num-queues=2"),
     (

@@ -11,7 +11,7 @@ use crate::driver::{Driver, Part, Request, RING};
 use crate::rig::SOON;
 
 inventory::submit! { Family(|add| {
-    for (name, options) in [("main-loop", ""), ("iothread", ",memory-isolation-iothread=io")] {
+    for (name, options) in [("main-loop", ",memory-isolation-main-loop=on"), ("iothread", ",memory-isolation-iothread=io")] {
         for (step, attack, body) in CASES {
             add(format!("isolation/blocked/{step}-{name}"), Box::new(move |dir| {
                 blocked(dir, attack, options, body)

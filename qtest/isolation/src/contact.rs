@@ -134,7 +134,10 @@ pub fn check(backend: &Backend) -> Result<()> {
 fn linger(machine: &Machine, dir: &Dir) -> Result<Left> {
     const CANARY: &str = "ANNEX-CANARY-IN-GUEST-RAM";
     let backend = Backend::hostile(dir, "backend", "none", &["--canary", CANARY])?;
-    machine.plug(&backend.socket, &[])?;
+    machine.plug(
+        &backend.socket,
+        &[("memory-isolation-scrub", json!("always"))],
+    )?;
     machine.wait_disk()?;
     let agent = &machine.vm.agent;
     agent.sh(&format!("yes {CANARY} | head -c 2097152 > /data/canary"))?;

@@ -86,10 +86,16 @@ impl Kind {
 
     /// Plugs one in, isolated.
     pub fn plug(self, machine: &mut Bare) -> Result<()> {
+        self.plug_with(machine, &[])
+    }
+
+    /// The same with more options.
+    pub fn plug_with(self, machine: &mut Bare, more: &[(&str, Value)]) -> Result<()> {
         let mut options: Vec<(&str, Value)> = vec![
             ("chardev", json!("backend")),
             ("memory-isolation", json!(true)),
         ];
+        options.extend(more.iter().cloned());
         if self.name == "fs" {
             options.push(("tag", json!("annex")));
         }

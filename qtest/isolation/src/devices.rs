@@ -21,7 +21,7 @@ use crate::backend::{socket, Backend};
 use crate::rig::{config, Machine, LIMIT, SEED, SOON};
 
 inventory::submit! { Family(|add| {
-    for (name, options) in [("main-loop", ""), ("iothread", ",memory-isolation-iothread=io"),
+    for (name, options) in [("main-loop", ",memory-isolation-main-loop=on"), ("iothread", ",memory-isolation-iothread=io"),
                             ("packed", ",packed=on")] {
         add(format!("isolation/fs/{name}"), Box::new(move |dir| file_system(dir, options)));
         add(format!("isolation/net/{name}"), Box::new(move |dir| {
@@ -31,7 +31,9 @@ inventory::submit! { Family(|add| {
         add(format!("isolation/vsock/{name}"), Box::new(move |dir| vsock(dir, options)));
         add(format!("isolation/rng/{name}"), Box::new(move |dir| random(dir, options)));
     }
-    add("isolation/scsi/main-loop".into(), Box::new(|dir| scsi(dir, &[])));
+    add("isolation/scsi/main-loop".into(), Box::new(|dir| {
+        scsi(dir, &[("memory-isolation-main-loop", json!(true))])
+    }));
     add("isolation/scsi/iothread".into(), Box::new(|dir| {
         scsi(dir, &[("memory-isolation-iothread", json!("io"))])
     }));
@@ -296,7 +298,7 @@ pub fn network(dir: &Dir, here: Option<&Config>, options: &str) -> Result<(Machi
     let backend = Backend::start(command, dir, "net", path)?;
 
     // Isolation is the netdev's affair, the ring the NIC's.
-    let (of_netdev, of_nic) = match options.contains("iothread") {
+    let (of_netdev, of_nic) = match options.contains("memory-isolation") {
         true => (options, ""),
         false => ("", options),
     };

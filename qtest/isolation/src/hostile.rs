@@ -174,6 +174,10 @@ const ELSEWHERE: &[&str] = &[
     "block-kick",
     "block-call",
     "block-answers",
+    "slow-config",
+    "flood-requests",
+    "flood-changes",
+    "flood-errors",
 ];
 
 /// No attack is forgotten.
@@ -187,6 +191,12 @@ fn each_is_tried(dir: &Dir) -> Result<()> {
     let tried: BTreeSet<&str> = CASES
         .iter()
         .map(|(attack, _)| *attack)
+        .chain(
+            known
+                .iter()
+                .copied()
+                .filter(|attack| crate::descriptors::tries(attack)),
+        )
         .chain(crate::replies::CASES.iter().map(|(attack, _)| *attack))
         .chain(ELSEWHERE.iter().copied())
         .collect();

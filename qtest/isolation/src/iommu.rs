@@ -45,7 +45,8 @@ fn disks(dir: &Dir) -> Result<()> {
         Backend::storage_daemon(dir, name, &image, "")
     };
     let backend = start("main-loop")?;
-    let options = ",num-queues=1,bus=root-port,disable-legacy=on,iommu_platform=on";
+    let options =
+        ",memory-isolation-main-loop=on,num-queues=1,bus=root-port,disable-legacy=on,iommu_platform=on";
     let machine = Machine::boot(
         &with_disk(&translating()?, &backend.socket, options),
         "vm",

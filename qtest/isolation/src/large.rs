@@ -13,7 +13,7 @@ use crate::rig::{Machine, SEED};
 use crate::{blk, devices};
 
 inventory::submit! { Family(|add| {
-    for (name, options) in [("main-loop", ""), ("iothread", ",memory-isolation-iothread=io"),
+    for (name, options) in [("main-loop", ",memory-isolation-main-loop=on"), ("iothread", ",memory-isolation-iothread=io"),
                             ("packed", ",packed=on")] {
         add(format!("isolation/large/blk-{name}"), Box::new(move |dir| disk(dir, options)));
     }

@@ -16,6 +16,7 @@ use crate::rig::{config, wait_under_way, Machine, LONG_MIB};
 
 inventory::submit! { Family(|add| {
     for (name, options) in [("plain", ""), ("packed", ",packed=on"),
+                            ("main-loop", ",memory-isolation-main-loop=on"),
                             ("iothread", ",memory-isolation-iothread=io")] {
         add(format!("isolation/migrate/{name}"), Box::new(move |dir| {
             moves(dir, Way::Precopy, options, |socket| {

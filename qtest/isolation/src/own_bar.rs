@@ -12,7 +12,7 @@ use crate::driver::{Driver, Part, Request, RING};
 use crate::rig::SOON;
 
 inventory::submit! { Family(|add| {
-    for (name, options) in [("main-loop", ""), ("iothread", ",memory-isolation-iothread=io")] {
+    for (name, options) in [("main-loop", ",memory-isolation-main-loop=on"), ("iothread", ",memory-isolation-iothread=io")] {
         for (register, offset) in [("status", 20), ("notify", 0x3000)] {
             add(format!("isolation/own-bar/{register}-{name}"), Box::new(move |dir| {
                 own_bar(dir, options, BAR + offset)

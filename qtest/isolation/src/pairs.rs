@@ -76,8 +76,9 @@ pub fn add_netdev(machine: &Bare, queues: usize, iothread: bool) -> Result<()> {
         "type": "vhost-user", "id": "net", "chardev": "backend", "queues": queues,
         "memory-isolation": true,
     });
-    if iothread {
-        netdev["memory-isolation-iothread"] = json!("io");
+    match iothread {
+        true => netdev["memory-isolation-iothread"] = json!("io"),
+        false => netdev["memory-isolation-main-loop"] = json!(true),
     }
     machine
         .vm

@@ -54,6 +54,21 @@ impl Bare {
         self.place()
     }
 
+    /// Takes it out; the guest agrees, as ACPI has it.
+    pub fn unplug(&mut self) -> Result<()> {
+        const EJECT: u64 = 0xae08;
+        let from = self.vm.qmp.now();
+        self.vm
+            .qmp
+            .execute("device_del", json!({ "id": "isolated" }))?;
+        self.ask(&format!("outl {EJECT:#x} {:#x}", 1 << DEVICE_SLOT))?;
+        self.vm
+            .qmp
+            .wait(from, "the device to be gone", SOON, |name, event| {
+                (name == "DEVICE_DELETED" && event.data["device"] == "isolated").then_some(())
+            })
+    }
+
     /// Waits until a back-end has said a line that begins with `start`, as
     /// long as QEMU lives.
     pub fn wait_told(&self, backend: &Backend, start: &str) -> Result<()> {

@@ -16,7 +16,7 @@ use crate::driver::{Driver, Part, Request, RING};
 use crate::rig::SOON;
 
 inventory::submit! { Family(|add| {
-    for (name, options) in [("random", ""), ("random-iothread", ",memory-isolation-iothread=io")] {
+    for (name, options) in [("random", ",memory-isolation-main-loop=on"), ("random-iothread", ",memory-isolation-iothread=io")] {
         add(format!("isolation/hostile/{name}"), Box::new(move |dir| random(dir, options)));
     }
 }) }

@@ -51,9 +51,10 @@ fn killed(dir: &Dir, iothread: bool, round: Round) -> Result<()> {
         ("queue-size", json!(RING)),
         ("memory-isolation", json!(true)),
     ];
-    if iothread {
-        options.push(("memory-isolation-iothread", json!("io")));
-    }
+    options.push(match iothread {
+        true => ("memory-isolation-iothread", json!("io")),
+        false => ("memory-isolation-main-loop", json!(true)),
+    });
     machine.plug("vhost-user-blk-pci", &options)?;
     let mut driver = Driver::of(machine, 1)?;
     driver.reset()?;

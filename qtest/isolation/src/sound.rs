@@ -18,7 +18,7 @@ use crate::driver::{Driver, Part, Request};
 use crate::rig::{figures_of, SOON};
 
 inventory::submit! { Family(|add| {
-    for (name, options) in [("main-loop", ""), ("iothread", ",memory-isolation-iothread=io")] {
+    for (name, options) in [("main-loop", ",memory-isolation-main-loop=on"), ("iothread", ",memory-isolation-iothread=io")] {
         add(format!("isolation/snd/{name}"), Box::new(move |dir| sound(dir, options)));
     }
 }) }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{anyhow, Result};
 use isolated_memory::rules::Rule;
-use isolated_memory::{Area, Layout, Options, Queue, QueueSpec};
+use isolated_memory::{Area, Layout, Options, Queue, QueueSpec, Scrub};
 use vhost::VringConfigData;
 
 use super::disk::{Operation, Shape};
@@ -34,7 +34,8 @@ pub struct Isolated<'a> {
 }
 
 impl<'a> Isolated<'a> {
-    /// Of queue `queue`, empty.
+    /// Of queue `queue`, empty. What was carried out is zeroed when there is time, as with QEMU's
+    /// default.
     pub fn new(guest: &'a Guest, area: &Arc<Area>, queue: usize) -> Result<Self> {
         let place = &area.layout().queues()[queue];
         let vring = vring(place.descriptors, place.avail, place.used);
@@ -44,6 +45,7 @@ impl<'a> Isolated<'a> {
             rule,
             event_idx: true,
             indirect: true,
+            scrub: Scrub::Idle,
             ..Options::new(ENTRIES)
         };
         Ok(Self {

@@ -56,7 +56,7 @@ impl Isolation {
             Self::OwnThread => {
                 format!(",memory-isolation=on,memory-isolation-iothread={iothread}")
             }
-            Self::MainLoop => ",memory-isolation=on".into(),
+            Self::MainLoop => ",memory-isolation=on,memory-isolation-main-loop=on".into(),
         }
     }
 }

@@ -4,7 +4,9 @@
 mod area;
 mod asks;
 mod blocks;
+mod floods;
 mod moments;
+mod refusals;
 mod replies;
 mod starts;
 mod tables;
@@ -118,6 +120,13 @@ const NONE: &[Attack] = &[
 /// Every attack there is.
 pub fn all() -> impl Iterator<Item = &'static Attack> {
     let mid_request = [used::ALL, tables::ALL, area::ALL, moments::ALL, asks::ALL];
-    let others = [NONE, replies::ALL, starts::ALL, blocks::ALL];
+    let others = [
+        NONE,
+        replies::ALL,
+        starts::ALL,
+        blocks::ALL,
+        floods::ALL,
+        refusals::ALL,
+    ];
     others.into_iter().chain(mid_request).flatten()
 }
