@@ -53,13 +53,12 @@ impl Inside {
         let network = Network::start(&dir)?;
         let backing = match isolation {
             Isolation::Off => Backing::Memfd,
-            Isolation::OwnThread | Isolation::MainLoop => Backing::Anon,
+            Isolation::OwnThread
+            | Isolation::MainLoop
+            | Isolation::ScrubAlways
+            | Isolation::ScrubNever => Backing::Anon,
         };
         let mut config = Config::new(RAM)?.backed_by(backing);
-        // What is polled for one device is no burden of another's.
-        for iothread in ["io-blk", "io-fs", "io-net"] {
-            config = config.with(["-object", &format!("iothread,id={iothread}")]);
-        }
         for &export in Export::OF_GUESTS {
             let socket = storage.socket(export);
             let id = export.id();
@@ -67,7 +66,7 @@ impl Inside {
             let device = format!(
                 "vhost-user-blk-pci,chardev=c{id},num-queues=2,addr={:#x}{}",
                 slot(export),
-                isolation.options("io-blk")
+                isolation.options()
             );
             config = config.with(["-chardev", &chardev, "-device", &device]);
         }

@@ -34,9 +34,8 @@ pub struct Isolated<'a> {
 }
 
 impl<'a> Isolated<'a> {
-    /// Of queue `queue`, empty. What was carried out is zeroed when there is time, as with QEMU's
-    /// default.
-    pub fn new(guest: &'a Guest, area: &Arc<Area>, queue: usize) -> Result<Self> {
+    /// Of queue `queue`, empty.
+    pub fn new(guest: &'a Guest, area: &Arc<Area>, queue: usize, scrub: Scrub) -> Result<Self> {
         let place = &area.layout().queues()[queue];
         let vring = vring(place.descriptors, place.avail, place.used);
         // What a disk's requests cost.
@@ -45,7 +44,7 @@ impl<'a> Isolated<'a> {
             rule,
             event_idx: true,
             indirect: true,
-            scrub: Scrub::Idle,
+            scrub,
             ..Options::new(ENTRIES)
         };
         Ok(Self {

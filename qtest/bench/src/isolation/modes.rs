@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The ways in which requests get to a back-end.
 
+use isolated_memory::Scrub;
 use strum::{Display, VariantArray};
 
 use crate::results::Mode;
@@ -13,12 +14,24 @@ pub enum Route {
     Direct,
     /// Requests are lent by the thread that makes them.
     Isolated,
+    /// The same with memory-isolation-scrub=always; the others have idle.
+    Scrubbed,
     /// Requests are lent by another thread, as QEMU's is another than the
     /// vCPU's: a kick more on the way out, a call more on the way back.
     Relayed,
     /// That thread looks for more for a while before it sleeps, as QEMU's
     /// iothreads do.
     Polling,
+}
+
+impl Route {
+    /// When the back-end loses what it was given.
+    pub fn scrub(self) -> Scrub {
+        match self {
+            Self::Scrubbed => Scrub::Always,
+            Self::Direct | Self::Isolated | Self::Relayed | Self::Polling => Scrub::Idle,
+        }
+    }
 }
 
 impl Mode for Route {
@@ -37,6 +50,12 @@ pub enum Isolation {
     /// QEMU's main loop copies.
     #[strum(serialize = "on (main loop)")]
     MainLoop,
+    /// The device's thread, which zeroes what the back-end was given at once.
+    #[strum(serialize = "on (scrub=always)")]
+    ScrubAlways,
+    /// The same, which leaves it until the device is reset.
+    #[strum(serialize = "on (scrub=never)")]
+    ScrubNever,
 }
 
 impl Isolation {
@@ -46,17 +65,19 @@ impl Isolation {
             Self::Off => "off",
             Self::OwnThread => "own-thread",
             Self::MainLoop => "main-loop",
+            Self::ScrubAlways => "scrub-always",
+            Self::ScrubNever => "scrub-never",
         }
     }
 
-    /// A device's options, whose own thread is `iothread` if it has one.
-    pub fn options(self, iothread: &str) -> String {
+    /// A device's options.
+    pub fn options(self) -> &'static str {
         match self {
-            Self::Off => String::new(),
-            Self::OwnThread => {
-                format!(",memory-isolation=on,memory-isolation-iothread={iothread}")
-            }
-            Self::MainLoop => ",memory-isolation=on,memory-isolation-main-loop=on".into(),
+            Self::Off => "",
+            Self::OwnThread => ",memory-isolation=on",
+            Self::MainLoop => ",memory-isolation=on,memory-isolation-main-loop=on",
+            Self::ScrubAlways => ",memory-isolation=on,memory-isolation-scrub=always",
+            Self::ScrubNever => ",memory-isolation=on,memory-isolation-scrub=never",
         }
     }
 }

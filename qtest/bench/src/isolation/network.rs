@@ -107,10 +107,7 @@ impl Network {
     /// A machine that has it.
     pub fn on(&self, config: &Config, isolation: Isolation) -> Config {
         let chardev = format!("socket,id=cnet,path={}", self.socket.display());
-        let netdev = format!(
-            "vhost-user,id=net,chardev=cnet{}",
-            isolation.options("io-net")
-        );
+        let netdev = format!("vhost-user,id=net,chardev=cnet{}", isolation.options());
         let device = "virtio-net-pci,netdev=net,mac=52:54:00:04:00:02";
         config.with(["-chardev", &chardev, "-netdev", &netdev, "-device", device])
     }

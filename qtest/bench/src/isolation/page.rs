@@ -15,15 +15,17 @@ const OUTSIDE: &str = "\
 ## Outside of a guest: isolated and direct
 
 A vhost-user front-end drives a virtio-blk queue of qemu-storage-daemon, with event indexes and
-indirect descriptors, in four ways:
+indirect descriptors, in five ways:
 
 - direct: ring and buffers are in one memfd that the back-end has mapped, as with
   `memory-isolation=off`
 - isolated: buffers are in anonymous memory; the thread that makes the requests lends them with
   rust/isolated-memory, so that what is added is copying, cleaning and checking
-- relayed: the same, in a thread of its own, that driver and back-end kick and call as they do
-  QEMU's main loop: what `memory-isolation=on` amounts to, without a guest
-- polling: the same, but that thread looks for more for at most 32 µs before it sleeps, unless
+- scrubbed: the same, but what the back-end was given is zeroed at once, not when the queue
+  has nothing to do
+- relayed: as isolated, in a thread of its own, that driver and back-end kick and call as they do
+  QEMU's main loop: what `memory-isolation-main-loop=on` amounts to, without a guest
+- polling: as relayed, but that thread looks for more for at most 32 µs before it sleeps, unless
   that was for nothing last time, as QEMU's iothreads do
 
 One thread makes the requests of all queues. The back-end has one thread for them, and its thread
@@ -44,8 +46,12 @@ const INSIDE: &str = "\
 Linux in QEMU, a guest for each mode, which take turns:
 
 - off: `memory-isolation=off`, and guest memory in a memfd that is shared with the back-end
-- on (own thread): `memory-isolation=on`, and a thread copies for this device alone
-- on (main loop): QEMU's main loop copies, which has other work
+- on (own thread): `memory-isolation=on`, and a thread copies for this device alone, and
+  zeroes what the back-end was given when it has nothing else to do
+- on (main loop): `memory-isolation-main-loop=on`, and QEMU's main loop copies, which has
+  other work
+- on (scrub=always): as own thread, but it zeroes at once
+- on (scrub=never): as own thread, but it doesn't zero before the device is reset
 
 Processor time of the front-end is all of QEMU's, the guest's included.
 

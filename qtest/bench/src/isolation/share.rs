@@ -125,7 +125,7 @@ impl Share {
         let chardev = format!("socket,id=cfs,path={}", self.socket.display());
         let device = format!(
             "vhost-user-fs-pci,chardev=cfs,tag=share,queue-size=1024{}",
-            isolation.options("io-fs")
+            isolation.options()
         );
         config.with(["-chardev", &chardev, "-device", &device])
     }
