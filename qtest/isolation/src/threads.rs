@@ -125,6 +125,19 @@ fn both(dir: &Dir) -> Result<()> {
         ensure!(why.description.contains(words), "{why}");
         none_left(&machine)?;
     }
+    // A wish that would do nothing isn't taken in silence.
+    for more in [
+        ("memory-isolation-scrub", json!("always")),
+        ("memory-isolation-size", json!(1 << 20)),
+    ] {
+        let off = ("memory-isolation", json!(false));
+        let refused = KINDS[0].plug_with(&mut machine, &[off, more]);
+        let why = refused.expect_err("not isolated").downcast::<QmpError>()?;
+        ensure!(
+            why.description.contains("need memory-isolation=on"),
+            "{why}"
+        );
+    }
     KINDS[0].plug(&mut machine)?;
     machine.vm.quit()
 }
