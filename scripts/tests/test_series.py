@@ -160,6 +160,15 @@ class Check(SeriesTest):
         self.assertEqual(self.check(),
                          ['feature/0002-file-make-twenty-bad.patch passes checkpatch'])
 
+    def test_style_of_what_is_not_ours(self):
+        copied = self.file.parent / 'include/standard-headers/linux/a.h'
+        copied.parent.mkdir(parents=True)
+        copied.write_text('BAD\n')
+        self.git('add', '--all')
+        self.commit('standard-headers: add a.h')
+        self.export('feature')
+        self.assertEqual(self.check(), [])
+
 
 class FakeCompiler(compile.Compiler):
     """Compiles nothing, and says which commits it was asked for."""
