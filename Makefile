@@ -3,18 +3,20 @@
 # The one entry. Every target does what it needs first, goes on where it was
 # cut off, and leaves what it makes in build/.
 
-.PHONY: all prepare guest demo check check-all check-qtest bench bench-snapshot bench-tape bench-isolation export header help clean
+.PHONY: all prepare guest demo check check-all check-qtest bench bench-snapshot bench-tape bench-isolation bench-rtc export header help clean
 
-all: prepare ## build QEMU with the annex
+all: prepare ## build QEMU with the annex, and the daemons
 	scripts/build
+	scripts/daemon
 
 prepare: ## install packages, get QEMU, apply the series
 	scripts/deps
 	scripts/base
 	scripts/series apply
 
-guest: prepare ## make the test guest
+guest: prepare ## make the test guests
 	scripts/guest
+	scripts/guest-rtc
 
 demo: ## start a real guest from a snapshot, eagerly and on demand
 	scripts/demo
@@ -28,7 +30,7 @@ check-all: ## run every test, with what takes long and changes seldom
 check-qtest: all ## run QEMU's own qtest suite
 	scripts/check-qtest
 
-bench: bench-snapshot bench-tape bench-isolation ## run every bench
+bench: bench-snapshot bench-tape bench-isolation bench-rtc ## run every bench
 
 bench-snapshot: all guest ## measure starting from a snapshot; writes into docs/
 	scripts/bench snapshot
@@ -39,6 +41,9 @@ bench-tape: all guest ## measure the tape drive beside a disk; writes into docs/
 bench-isolation: all guest ## measure an isolated back-end beside one that isn't; writes into docs/
 	scripts/backends
 	scripts/bench isolation
+
+bench-rtc: all ## measure the virtio-rtc daemon beside eventfds and a timer; writes into docs/
+	scripts/bench rtc
 
 export: ## write the branch annex of build/qemu-src into patches/ [FOLDER=for new commits]
 	scripts/series export $(if $(FOLDER),--folder $(FOLDER))

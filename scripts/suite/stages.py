@@ -80,7 +80,7 @@ def base():
 
 @stage('the guests', lane='setup', needs=('packages',))
 def images():
-    return script('guest')
+    return script('guest') or script('guest-rtc')
 
 
 @stage("other projects' back-ends", lane='cargo', needs=('packages',), full=True)
@@ -109,7 +109,13 @@ def header():
 
 @stage("the crates' own tests", lane='cargo', form='libtest', needs=('packages',))
 def crates():
-    return call('cargo', 'test', '--locked', '--no-fail-fast', *of_folder('rust'))
+    return call('cargo', 'test', '--locked', '--no-fail-fast',
+                *of_folder('rust'), *of_folder('daemons'))
+
+
+@stage('the daemons, for guests to use', lane='cargo', needs=('packages',))
+def daemons():
+    return call('cargo', 'build', '--locked', *of_folder('daemons'))
 
 
 @stage('the guest tests, compiled', lane='cargo', needs=('packages',))
@@ -171,7 +177,8 @@ def abi():
     if not (out / 'build.ninja').exists():
         # The library that QEMU is linked with, not another one.
         library = BUILD / 'qemu/subprojects/qemu-annex/libqemu_annex.a'
-        status = call(meson, 'setup', out, TOP, f'-Dlibrary={library}')
+        status = call(meson, 'setup', out, TOP, f'-Dlibrary={library}',
+                      '-Ddaemons=false')
         if status:
             return status
     return call('ninja', '-C', out) or programs.run(programs.meson(meson, out))
@@ -184,15 +191,16 @@ def qtests():
 
 
 @stage('guests, booted by qtest/', lane='alone', form='libtest',
-       needs=('build', 'images', 'trials', 'backends'))
+       needs=('build', 'images', 'trials', 'backends', 'daemons'))
 def guest():
     return call('cargo', 'test', '--locked', '--no-fail-fast', *of_folder('qtest'))
 
 
 @stage('the benches, a row of each table; in make check-all every case',
-       lane='alone', form='tap', needs=('build', 'images', 'trials', 'backends'))
+       lane='alone', form='tap',
+       needs=('build', 'images', 'trials', 'backends', 'daemons'))
 def bench():
     size = '--smoke' if tiers.everything() else '--row'
     return programs.run([
         programs.Program(name, [TOP / 'scripts/bench', name, size], plain=True)
-        for name in ('snapshot', 'tape', 'isolation')])
+        for name in ('snapshot', 'tape', 'isolation', 'rtc')])
