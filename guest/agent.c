@@ -22,6 +22,7 @@
  *   churn MIB          -> ok              keep rewriting MIB MiB, see churn()
  *   churned            -> ok ROUNDS BAD   rounds done, pages found wrong
  *   available          -> ok KIB          MemAvailable
+ *   time [PTP]         -> ok NS           CLOCK_REALTIME, or what a PTP device says
  *   run COMMAND        -> ok STATUS TEXT  of the shell, see run()
  */
 #include <errno.h>
@@ -37,6 +38,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "stream.h"
@@ -255,9 +257,38 @@ static void *churn(void *arg)
     return NULL;
 }
 
+/*
+ * Answers with what @clock says, without a process for it, which would take a
+ * guest under TCG longer than what is to be measured.
+ */
+static void tell_time(FILE *port, clockid_t clock)
+{
+    struct timespec t;
+
+    if (clock_gettime(clock, &t)) {
+        fprintf(port, "error clock_gettime: %s\n", strerror(errno));
+        return;
+    }
+    fprintf(port, "ok %lld\n", t.tv_sec * 1000000000ll + t.tv_nsec);
+}
+
+static void tell_ptp_time(FILE *port, const char *path)
+{
+    int fd = open(path, O_RDONLY);
+
+    if (fd < 0) {
+        fprintf(port, "error %s: %s\n", path, strerror(errno));
+        return;
+    }
+    /* clock_gettime(2), "Dynamic clocks". */
+    tell_time(port, (~(clockid_t)fd << 3) | 3);
+    close(fd);
+}
+
 static void obey(FILE *port, const char *line)
 {
     static const char run_it[] = "run ";
+    char path[64];
     unsigned long long a, b;
 
     if (!strcmp(line, "nonce\n")) {
@@ -285,6 +316,10 @@ static void obey(FILE *port, const char *line)
         fprintf(port, "ok %llu %llu\n", churn_rounds, churn_bad);
     } else if (!strncmp(line, run_it, sizeof(run_it) - 1)) {
         run(port, line + sizeof(run_it) - 1);
+    } else if (!strcmp(line, "time\n")) {
+        tell_time(port, CLOCK_REALTIME);
+    } else if (sscanf(line, "time %63s", path) == 1) {
+        tell_ptp_time(port, path);
     } else if (!strcmp(line, "available\n")) {
         answer_from(port, "awk '/^MemAvailable/ { print $2 }' /proc/meminfo");
     } else {
