@@ -15,6 +15,7 @@ mod machine;
 mod page;
 mod progress;
 mod results;
+mod rtc;
 mod runs;
 mod snapshot;
 mod tape;
@@ -44,6 +45,11 @@ enum Feature {
     Tape,
     /// vhost-user back-ends that see no guest memory beside some that see all of it
     Isolation,
+    /// The virtio-rtc daemon over its socket, beside eventfds and a timerfd alone
+    Rtc,
+    /// What the bench of virtio-rtc starts as its rival
+    #[command(hide = true)]
+    Echo,
 }
 
 impl Feature {
@@ -52,6 +58,8 @@ impl Feature {
             Self::Snapshot => bench::run::<snapshot::Snapshot>(options),
             Self::Tape => bench::run::<tape::Tape>(options),
             Self::Isolation => bench::run::<isolation::IsolationBench>(options),
+            Self::Rtc => bench::run::<rtc::Rtc>(options),
+            Self::Echo => rtc::serve(),
         }
     }
 }

@@ -109,6 +109,13 @@ impl Agent {
         Ok(text.trim_end().to_owned())
     }
 
+    /// The guest's CLOCK_REALTIME in ns, or what a PTP device of its says. No
+    /// process has to start for it.
+    pub fn time(&self, ptp: Option<&str>) -> Result<u64> {
+        let command = ptp.map_or("time".into(), |device| format!("time {device}"));
+        number(&self.ask(&command)?)
+    }
+
     /// KiB of RAM that the guest could still use.
     pub fn available_kib(&self) -> Result<u64> {
         number(&self.ask("available")?)

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::error::MachineFailure;
+use crate::error::{MachineFailure, Skip};
 
 /// The repository's root.
 pub fn top() -> &'static Path {
@@ -118,6 +118,22 @@ impl Guest {
         Ok(Self {
             kernel: wanted("ANNEX_TAPE_KERNEL", kernel, "scripts/guest")?,
             initramfs: wanted("ANNEX_TAPE_INITRAMFS", initramfs, "scripts/guest")?,
+        })
+    }
+
+    /// The one that has Linux's driver for virtio-rtc: `ANNEX_RTC_KERNEL` and
+    /// `ANNEX_RTC_INITRAMFS`, else what scripts/guest-rtc made. Where that
+    /// couldn't be made the test is skipped, for the reason it gave.
+    pub fn with_rtc() -> Result<Self> {
+        let missing = top().join("build/guest/rtc/missing");
+        if env::var_os("ANNEX_RTC_KERNEL").is_none() && missing.exists() {
+            let reason = fs::read_to_string(&missing)?;
+            return Err(Skip(reason.trim_end().into()).into());
+        }
+        let (kernel, initramfs) = ("guest/rtc/vmlinuz", "guest/rtc/initramfs.cpio.gz");
+        Ok(Self {
+            kernel: wanted("ANNEX_RTC_KERNEL", kernel, "scripts/guest-rtc")?,
+            initramfs: wanted("ANNEX_RTC_INITRAMFS", initramfs, "scripts/guest-rtc")?,
         })
     }
 }

@@ -6,9 +6,9 @@ use annex_qtest::trial::Family;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::backend::Backend;
-use crate::driver::{Driver, Part, Request, RING};
+use crate::backend::{Backend, Hostile};
 use crate::rig::SOON;
+use annex_peers::bare::driver::{Driver, Part, Request, RING};
 
 inventory::submit! { Family(|add| {
     for (name, options) in [("main-loop", ",memory-isolation-main-loop=on"), ("iothread", ",memory-isolation-iothread=io")] {

@@ -10,7 +10,7 @@ use virtio_bindings::virtio_config::{
     VIRTIO_F_RING_RESET,
 };
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Hostile};
 use crate::rig::{with_machine, Left, Machine, SOON};
 
 inventory::submit! { Family(|add| {

@@ -11,9 +11,9 @@ use annex_qtest::trial::Family;
 use annex_qtest::wait;
 use anyhow::{ensure, Result};
 
-use crate::bare::Bare;
 use crate::device_start::{Kind, KINDS};
 use crate::rig::SOON;
+use annex_peers::bare::Bare;
 
 /// Messages that a device is made with.
 const TO_MAKE: &[&str] = &[

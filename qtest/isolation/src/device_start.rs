@@ -10,10 +10,10 @@ use annex_qtest::trial::Family;
 use anyhow::{ensure, Result};
 use serde_json::{json, Value};
 
-use crate::backend::Backend;
-use crate::bare::{Bare, Ring};
-use crate::driver::{ring, F_VERSION_1};
+use crate::backend::{Backend, Hostile};
 use crate::rig::SOON;
+use annex_peers::bare::driver::{ring, F_VERSION_1};
+use annex_peers::bare::{Bare, Ring};
 
 /// A kind of device.
 #[derive(Clone, Copy)]

@@ -11,9 +11,9 @@ use annex_qtest::trial::Family;
 use annex_qtest::wait;
 use anyhow::{ensure, Context, Result};
 
-use crate::bare::Bare;
 use crate::device_start::KINDS;
 use crate::rig::SOON;
+use annex_peers::bare::Bare;
 
 inventory::submit! { Family(|add| {
     for attack in ["flood-requests", "flood-changes", "flood-errors"] {

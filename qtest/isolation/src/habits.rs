@@ -9,9 +9,9 @@ use annex_qtest::trial::Family;
 use annex_qtest::wait;
 use anyhow::{ensure, Result};
 
-use crate::backend::Backend;
-use crate::driver::{Driver, Part, Request, RING};
+use crate::backend::{Backend, Hostile};
 use crate::rig::{with_machine, Left, Machine, SOON};
+use annex_peers::bare::driver::{Driver, Part, Request, RING};
 
 inventory::submit! { Family(|add| {
     for habit in ["spdk-blk", "cloud-hypervisor-blk", "silent", "boastful"] {

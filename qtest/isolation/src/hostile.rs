@@ -12,7 +12,7 @@ use annex_qtest::wait;
 use anyhow::{ensure, Result};
 use serde_json::json;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Hostile};
 use crate::rig::{with_machine, Left, Machine, IO_MIB, SOON};
 
 /// What comes of an attack.

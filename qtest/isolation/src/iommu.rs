@@ -13,7 +13,7 @@ use annex_qtest::trial::Family;
 use anyhow::{ensure, Context, Result};
 use serde_json::{json, Value};
 
-use crate::backend::{image, Backend};
+use crate::backend::{image, Backend, Hostile};
 use crate::blk::{with_disk, DISK_MIB};
 use crate::contact;
 use crate::devices::{finish_network, network};

@@ -10,11 +10,11 @@ use annex_qtest::wait;
 use anyhow::{ensure, Context, Result};
 use serde_json::json;
 
-use crate::backend::Backend;
-use crate::bare::Bare;
-use crate::driver::{Driver, Part, Request, RING};
+use crate::backend::{Backend, Hostile};
 use crate::pairs::{add_netdev, send};
 use crate::rig::SOON;
+use annex_peers::bare::driver::{Driver, Part, Request, RING};
+use annex_peers::bare::Bare;
 
 inventory::submit! { Family(|add| {
     add("isolation/lost/netdev-silent".into(), Box::new(silent));

@@ -3,14 +3,12 @@
 //! and one that attacks. Each file registers its own tests.
 
 mod backend;
-mod bare;
 mod blk;
 mod blocked;
 mod contact;
 mod descriptors;
 mod device_start;
 mod devices;
-mod driver;
 mod floods;
 mod habits;
 mod hostile;
@@ -22,7 +20,6 @@ mod mute;
 mod odd_rings;
 mod own_bar;
 mod pairs;
-mod plugged;
 mod random;
 mod reconnect;
 mod replies;

@@ -10,7 +10,7 @@ use annex_qtest::snapshot::{self, Mode};
 use annex_qtest::trial::Family;
 use anyhow::Result;
 
-use crate::backend::{image, Backend};
+use crate::backend::{image, Backend, Hostile};
 use crate::blk::{with_disk, with_disk_plugged, DISK_MIB};
 use crate::rig::{config, wait_under_way, Machine, LONG_MIB};
 

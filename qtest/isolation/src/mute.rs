@@ -10,10 +10,10 @@ use annex_qtest::trial::Family;
 use anyhow::{ensure, Result};
 use serde_json::json;
 
-use crate::backend::Backend;
-use crate::bare::{Bare, DEVICE_SLOT};
-use crate::driver::{ring, F_VERSION_1};
+use crate::backend::{Backend, Hostile};
 use crate::rig::SOON;
+use annex_peers::bare::driver::{ring, F_VERSION_1};
+use annex_peers::bare::{Bare, DEVICE_SLOT};
 
 inventory::submit! { Family(|add| {
     add("isolation/mute/stop".into(), Box::new(stop));

@@ -10,10 +10,10 @@ use annex_qtest::trial::Family;
 use annex_qtest::wait;
 use anyhow::{ensure, Result};
 
-use crate::backend::Backend;
-use crate::bare::Bare;
-use crate::driver::{ring, F_VERSION_1};
+use crate::backend::{Backend, Hostile};
 use crate::rig::SOON;
+use annex_peers::bare::driver::{ring, F_VERSION_1};
+use annex_peers::bare::Bare;
 
 inventory::submit! { Family(|add| {
     for size in [1, 2, 3, 100, 128] {

@@ -6,10 +6,10 @@ use annex_qtest::trial::Family;
 use annex_qtest::wait;
 use anyhow::{ensure, Result};
 
-use crate::backend::Backend;
-use crate::bare::{BAR, NEEDS_RESET};
-use crate::driver::{Driver, Part, Request, RING};
+use crate::backend::{Backend, Hostile};
 use crate::rig::SOON;
+use annex_peers::bare::driver::{Driver, Part, Request, RING};
+use annex_peers::bare::{BAR, NEEDS_RESET};
 
 inventory::submit! { Family(|add| {
     for (name, options) in [("main-loop", ",memory-isolation-main-loop=on"), ("iothread", ",memory-isolation-iothread=io")] {

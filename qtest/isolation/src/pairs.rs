@@ -8,10 +8,10 @@ use annex_qtest::wait;
 use anyhow::{ensure, Context, Result};
 use serde_json::json;
 
-use crate::backend::Backend;
-use crate::bare::Bare;
-use crate::driver::{Driver, Part, Request};
+use crate::backend::{Backend, Hostile};
 use crate::rig::SOON;
+use annex_peers::bare::driver::{Driver, Part, Request};
+use annex_peers::bare::Bare;
 
 inventory::submit! { Family(|add| {
     for (name, iothread) in [("main-loop", false), ("iothread", true)] {

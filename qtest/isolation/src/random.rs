@@ -10,10 +10,10 @@ use annex_qtest::trial::Family;
 use anyhow::{ensure, Context, Result};
 use serde_json::json;
 
-use crate::backend::Backend;
-use crate::bare::NEEDS_RESET;
-use crate::driver::{Driver, Part, Request, RING};
+use crate::backend::{Backend, Hostile};
 use crate::rig::SOON;
+use annex_peers::bare::driver::{Driver, Part, Request, RING};
+use annex_peers::bare::NEEDS_RESET;
 
 inventory::submit! { Family(|add| {
     for (name, options) in [("random", ",memory-isolation-main-loop=on"), ("random-iothread", ",memory-isolation-iothread=io")] {

@@ -8,9 +8,9 @@ use annex_qtest::trial::Family;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::bare::Bare;
 use crate::device_start::{Kind, KINDS};
 use crate::rig::SOON;
+use annex_peers::bare::Bare;
 
 inventory::submit! { Family(|add| {
     for &kind in KINDS {

@@ -7,7 +7,7 @@ use annex_qtest::trial::Family;
 use anyhow::{ensure, Result};
 use serde_json::json;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Hostile};
 use crate::hostile::PAUSE;
 use crate::rig::{with_machine, Left, Machine, SOON};
 

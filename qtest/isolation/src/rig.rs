@@ -7,6 +7,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
+use annex_peers::backend::chardev;
+pub use annex_peers::bare::SOON;
 use annex_qtest::files::Dir;
 pub use annex_qtest::pool::Left;
 use annex_qtest::pool::{Kind, Pool};
@@ -17,9 +19,6 @@ use serde_json::{json, Value};
 
 /// What a guest under TCG on a busy host takes for the I/O of a test.
 pub const LIMIT: Duration = Duration::from_secs(120);
-
-/// What QEMU may take to answer, whatever its back-ends do.
-pub const SOON: Duration = Duration::from_secs(30);
 
 /// What the guests' RAM is filled with, and how much of it.
 pub const SEED: u64 = 4;
@@ -311,18 +310,5 @@ pub fn wait_under_way(image: &Path) -> Result<()> {
         let mut bytes = [0; 64];
         file.read_exact_at(&mut bytes, place)?;
         Ok((bytes != [0; 64]).then_some(()))
-    })
-}
-
-/// What adds the chardev "backend", which connects to `socket` again so many
-/// milliseconds after a back-end is lost.
-pub fn chardev(socket: &Path, reconnect_ms: u32) -> Value {
-    json!({
-        "id": "backend",
-        "backend": { "type": "socket", "data": {
-            "addr": { "type": "unix", "data": { "path": socket } },
-            "server": false,
-            "reconnect-ms": reconnect_ms,
-        } },
     })
 }

@@ -10,10 +10,10 @@ use annex_qtest::wait;
 use anyhow::{ensure, Context, Result};
 use serde_json::json;
 
-use crate::backend::Backend;
-use crate::bare::Bare;
-use crate::driver::{Driver, Part, Request, RING};
+use crate::backend::{Backend, Hostile};
 use crate::rig::SOON;
+use annex_peers::bare::driver::{Driver, Part, Request, RING};
+use annex_peers::bare::Bare;
 
 inventory::submit! { Family(|add| {
     add("isolation/saved/kept-request".into(), Box::new(kept));

@@ -6,9 +6,9 @@ use annex_qtest::trial::Family;
 use annex_qtest::wait;
 use anyhow::{ensure, Context, Result};
 
-use crate::backend::Backend;
-use crate::driver::{Driver, Part, Request, RING};
+use crate::backend::{Backend, Hostile};
 use crate::rig::{figures_of, SOON};
+use annex_peers::bare::driver::{Driver, Part, Request, RING};
 
 inventory::submit! { Family(|add| {
     for (mode, keeps) in [("", false), ("always", false), ("idle", false), ("never", true)] {

@@ -11,9 +11,9 @@ use anyhow::{ensure, Result};
 use serde_json::{json, Value};
 
 use crate::backend::{image, socket, Backend};
-use crate::bare::Bare;
-use crate::driver::{Driver, Part, Request, RING};
 use crate::rig::SOON;
+use annex_peers::bare::driver::{Driver, Part, Request, RING};
+use annex_peers::bare::Bare;
 
 inventory::submit! { Family(|add| {
     for (name, iothread) in [("main-loop", false), ("iothread", true)] {

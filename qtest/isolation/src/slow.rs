@@ -6,8 +6,8 @@ use annex_qtest::files::Dir;
 use annex_qtest::trial::Family;
 use anyhow::{ensure, Context, Result};
 
-use crate::bare::Bare;
 use crate::device_start::KINDS;
+use annex_peers::bare::Bare;
 
 inventory::submit! { Family(|add| {
     for name in ["gpio", "snd"] {

@@ -14,8 +14,8 @@ use anyhow::{ensure, Result};
 use serde_json::json;
 
 use crate::backend::{socket, Backend};
-use crate::driver::{Driver, Part, Request};
 use crate::rig::{figures_of, SOON};
+use annex_peers::bare::driver::{Driver, Part, Request};
 
 inventory::submit! { Family(|add| {
     for (name, options) in [("main-loop", ",memory-isolation-main-loop=on"), ("iothread", ",memory-isolation-iothread=io")] {

@@ -6,7 +6,7 @@ use annex_qtest::trial::Family;
 use anyhow::{ensure, Result};
 use serde_json::json;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Hostile};
 use crate::hostile::{broken, PAUSE};
 use crate::rig::{with_machine, Left, Machine, IO_MIB, SOON};
 

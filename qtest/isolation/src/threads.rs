@@ -11,12 +11,12 @@ use annex_qtest::wait;
 use anyhow::{ensure, Context, Result};
 use serde_json::{json, Value};
 
-use crate::backend::Backend;
-use crate::bare::Bare;
+use crate::backend::{Backend, Hostile};
 use crate::device_start::{Kind, KINDS};
-use crate::driver::Driver;
 use crate::pairs::send;
 use crate::rig::{figures_of, SOON};
+use annex_peers::bare::driver::Driver;
+use annex_peers::bare::Bare;
 
 inventory::submit! { Family(|add| {
     for &kind in KINDS {

@@ -7,10 +7,10 @@ use annex_qtest::trial::Family;
 use annex_qtest::wait;
 use anyhow::{ensure, Result};
 
-use crate::backend::Backend;
-use crate::bare::{Bare, NEEDS_RESET};
-use crate::driver::{Driver, Part, Request};
+use crate::backend::{Backend, Hostile};
 use crate::rig::SOON;
+use annex_peers::bare::driver::{Driver, Part, Request};
+use annex_peers::bare::{Bare, NEEDS_RESET};
 
 inventory::submit! { Family(|add| {
     add("isolation/iommu/denied".into(), Box::new(denied));

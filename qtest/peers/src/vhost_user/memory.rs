@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 
 use anyhow::{Context, Result};
-use rustix::fs::{fcntl_get_seals, SealFlags};
+use rustix::fs::{fcntl_get_seals, memfd_create, MemfdFlags, SealFlags};
 use vm_memory::{
     Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion,
 };
@@ -53,6 +53,39 @@ impl Memory {
             map,
             regions: std::sync::Arc::new(regions),
         })
+    }
+
+    /// A front-end's: so many bytes of zeros from the guest's address `guest` on,
+    /// which are at `user` for those who share them.
+    pub fn of_zeros(guest: u64, user: u64, size: u64) -> Result<Self> {
+        let file = File::from(memfd_create("guest", MemfdFlags::CLOEXEC)?);
+        file.set_len(size)?;
+        let range = (
+            GuestAddress(guest),
+            size as usize,
+            Some(FileOffset::new(file, 0)),
+        );
+        Ok(Self {
+            map: GuestMemoryMmap::from_ranges_with_files([range])?,
+            regions: std::sync::Arc::new(vec![Region { guest, size, user }]),
+        })
+    }
+
+    /// The payload of the SET_MEM_TABLE that shares it.
+    pub fn table(&self) -> Vec<u8> {
+        let mut payload = (self.regions.len() as u64).to_le_bytes().to_vec();
+        for region in self.regions.iter() {
+            for field in [region.guest, region.size, region.user, 0] {
+                payload.extend(field.to_le_bytes());
+            }
+        }
+        payload
+    }
+
+    /// What rings are told of the guest's address `guest`, in it or not.
+    pub fn user(&self, guest: u64) -> u64 {
+        let region = &self.regions[0];
+        guest.wrapping_sub(region.guest).wrapping_add(region.user)
     }
 
     /// What lies at QEMU's address `user`: rings are told so.

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The back-end's side of vhost-user: messages, the memory they share, and split
-//! rings. Libraries for it hang up on what they don't expect, QEMU's own NICs
-//! included, which enable rings before they tell of any features.
+//! Both sides of vhost-user: messages, the memory they share, and split rings.
+//! Libraries for it hang up on what they don't expect, QEMU's own NICs included,
+//! which enable rings before they tell of any features; and they don't send what
+//! is wrong.
 
+mod frontend;
 mod memory;
+mod queue;
 mod ring;
 pub mod wire;
 
+pub use frontend::{protocol, Frontend, NO_FD};
 pub use memory::{describe, Memory};
+pub use queue::{Answer, Entry, Part, Queue, Shape, UNWRITTEN};
 pub use ring::{Buffer, Chain, Ring, DESCRIPTOR};
 
 /// Feature bits of any device.

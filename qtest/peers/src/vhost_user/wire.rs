@@ -45,7 +45,8 @@ codes! {
     SET_VRING_ENABLE = 18, SET_BACKEND_REQ_FD = 21, IOTLB_MSG = 22, GET_CONFIG = 24,
     SET_CONFIG = 25, POSTCOPY_ADVISE = 28, GET_INFLIGHT_FD = 31, SET_INFLIGHT_FD = 32,
     RESET_DEVICE = 34, GET_MAX_MEM_SLOTS = 36, ADD_MEM_REG = 37, REM_MEM_REG = 38,
-    SET_STATUS = 39, GET_STATUS = 40, GET_SHARED_OBJECT = 41,
+    SET_STATUS = 39, GET_STATUS = 40, GET_SHARED_OBJECT = 41, SET_DEVICE_STATE_FD = 42,
+    CHECK_DEVICE_STATE = 43,
 }
 
 /// What a back-end asks of QEMU.
@@ -93,6 +94,33 @@ impl Message {
     /// The little-endian double word at `at`, 0 past the end.
     pub fn u64(&self, at: usize) -> u64 {
         u64::from(self.u32(at)) | u64::from(self.u32(at + 4)) << 32
+    }
+
+    /// Whether it answers another.
+    pub fn is_reply(&self) -> bool {
+        self.flags & REPLY != 0
+    }
+
+    /// It as it was sent, without its descriptors.
+    pub fn packet(&self) -> Vec<u8> {
+        packet(self.code.0, self.flags, &self.payload)
+    }
+
+    /// Whether it is answered: because it always is, or since its sender waits.
+    pub fn has_answer(&self) -> bool {
+        let always = [
+            Code::GET_FEATURES,
+            Code::GET_PROTOCOL_FEATURES,
+            Code::GET_QUEUE_NUM,
+            Code::GET_VRING_BASE,
+            Code::GET_CONFIG,
+            Code::GET_INFLIGHT_FD,
+            Code::GET_MAX_MEM_SLOTS,
+            Code::GET_STATUS,
+            Code::SET_DEVICE_STATE_FD,
+            Code::CHECK_DEVICE_STATE,
+        ];
+        always.contains(&self.code) || self.wants_answer()
     }
 
     /// Whether QEMU waits for a word that says how it went.
@@ -197,6 +225,11 @@ impl Wire {
         self.raw(&packet(code, VERSION | NEED_REPLY, payload), fds)?;
         self.0.set_read_timeout(Some(Duration::from_secs(10)))?;
         Ok(self.take()?.map(|answer| answer.u64(0)))
+    }
+
+    /// How long the next message may take to come; for ever if there is no limit.
+    pub fn set_limit(&self, limit: Option<Duration>) -> Result<()> {
+        Ok(self.0.set_read_timeout(limit)?)
     }
 
     /// Ends it in both directions, whoever else holds it.

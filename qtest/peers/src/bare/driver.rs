@@ -14,8 +14,7 @@ use virtio_bindings::virtio_ring::{
     VIRTIO_RING_F_INDIRECT_DESC, VRING_DESC_F_INDIRECT, VRING_DESC_F_NEXT, VRING_DESC_F_WRITE,
 };
 
-use crate::bare::{Bare, Ring};
-use crate::rig::SOON;
+use super::{Bare, Ring, SOON};
 
 /// Entries of a ring unless its device has shorter ones, and how many requests
 /// there may be at once.
@@ -128,6 +127,12 @@ impl Driver {
             in_flight,
             queues,
         })
+    }
+
+    /// The same driver in another machine, where its own has gone with all that
+    /// it had.
+    pub fn moved_to(self, machine: Bare) -> Self {
+        Self { machine, ..self }
     }
 
     /// The same with shorter rings, and with more features of the device's.

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A machine without a guest: QEMU executes no code (qtest), the guest's RAM
-//! is a file, and who drives its isolated device does it from here.
+//! is a file, and who drives its device does it from here.
+
+pub mod driver;
+mod plugged;
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use annex_qtest::accel::Accel;
 use annex_qtest::files::Dir;
@@ -14,7 +18,8 @@ use annex_qtest::qemu::{Config, Vm};
 use annex_qtest::{stream, wait};
 use anyhow::{ensure, Context, Result};
 
-use crate::rig::SOON;
+/// What QEMU may take to answer, whatever its back-ends do.
+pub const SOON: Duration = Duration::from_secs(30);
 
 /// MiB of RAM.
 const RAM_MIB: u64 = 32;
@@ -25,6 +30,7 @@ const CONFIG: u64 = 0x2000;
 const NOTIFY: u64 = 0x3000;
 /// How far apart those of several devices are.
 const BAR_LEN: u64 = 0x1_0000;
+/// Where it is on the PCI bus.
 pub const DEVICE_SLOT: u32 = 8;
 
 /// Bits of the device's status.
@@ -79,6 +85,21 @@ impl Bare {
 
     /// A machine without a device, unless there is one in the arguments.
     pub fn empty(dir: &Dir, args: &[&str]) -> Result<Self> {
+        Self::under(Accel::None, dir, args)
+    }
+
+    /// The same whose CPUs run, and have halted: there are counters that go on.
+    pub fn halted(dir: &Dir, args: &[&str]) -> Result<Self> {
+        // At the reset vector: cli; hlt; and once more if it wakes up.
+        let mut firmware = vec![0; 0x1_0000];
+        firmware[0xfff0..0xfff4].copy_from_slice(&[0xfa, 0xf4, 0xeb, 0xfd]);
+        let path = dir.file("halt.bin");
+        std::fs::write(&path, firmware)?;
+        let path = path.to_str().context("a path of text")?;
+        Self::under(Accel::Tcg, dir, &[&["-bios", path], args].concat())
+    }
+
+    fn under(accel: Accel, dir: &Dir, args: &[&str]) -> Result<Self> {
         let (ram, bus) = (dir.file("ram"), dir.file("qtest.sock"));
         let file = OpenOptions::new()
             .read(true)
@@ -87,7 +108,7 @@ impl Bare {
             .open(&ram)?;
         file.write_all_at(&stream::bytes(7, 0, (RAM_MIB << 20) as usize), 0)?;
         let mut config = Config::new(RAM_MIB)?;
-        config.accel = Accel::None;
+        config.accel = accel;
         let memory = format!(
             "memory-backend-file,id=pc.ram,share=on,size={RAM_MIB}M,mem-path={}",
             ram.display()

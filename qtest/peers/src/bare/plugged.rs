@@ -8,9 +8,8 @@ use annex_qtest::wait;
 use anyhow::{ensure, Context, Result};
 use serde_json::{json, Value};
 
-use crate::backend::Backend;
-use crate::bare::{Bare, DEVICE_SLOT, NEEDS_RESET};
-use crate::rig::{chardev, SOON};
+use super::{Bare, DEVICE_SLOT, NEEDS_RESET, SOON};
+use crate::backend::{chardev, Backend};
 
 impl Bare {
     /// Connects the chardev "backend", and does so again whenever the back-end

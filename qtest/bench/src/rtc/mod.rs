@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The virtio-rtc daemon over its socket, beside the least that could take its
+//! place.
+
+mod cases;
+mod echo;
+mod measure;
+mod page;
+
+use annex_qtest::files::{top, Dir};
+use anyhow::Result;
+
+use crate::about::About;
+use crate::bench::{Bench, Size};
+use crate::chart::Chart;
+use crate::progress::Progress;
+use crate::results::Results;
+use crate::runs::Runs;
+use crate::verdict::Verdict;
+use cases::{Case, Figures, Mode};
+use measure::Rig;
+
+pub use echo::serve;
+
+/// The bench of vhost-device-rtc.
+pub struct Rtc {
+    about: About,
+    results: Results<Case, Mode, Figures>,
+}
+
+impl Bench for Rtc {
+    const FILE: &'static str = "virtio-rtc";
+    const COLUMNS: &'static [&'static str] = &[
+        "case",
+        "mode",
+        "run",
+        "count",
+        "seconds",
+        "median_ns",
+        "centile99_ns",
+    ];
+
+    fn measure(size: Size) -> Result<Self> {
+        let about = About::now(size)?;
+        let mut cases = Case::all();
+        if size == Size::Row {
+            cases.truncate(1);
+        }
+        let (runs, count) = size.pick((9, 20_000), (2, 500));
+        let dir = Dir::at(top().join("build/bench/rtc"))?;
+        let mut rig = Rig::start(&dir)?;
+        let mut results = Results::new(cases);
+        let mut progress = Progress::new("rtc", results.cases.len(), (runs + 1) * 2);
+        for case in results.cases.clone() {
+            for run in 0..=runs {
+                results.turns(case, run, &progress, |case, mode| {
+                    rig.run(case, mode, count)
+                })?;
+            }
+            progress.case(page::line(&results, case));
+        }
+        Ok(Self { about, results })
+    }
+
+    fn restore(about: About, runs: &mut Runs) -> Result<Self> {
+        Ok(Self {
+            about,
+            results: Results::take(None, Case::all(), runs)?,
+        })
+    }
+
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn runs(&self) -> Result<Runs> {
+        let mut runs = Runs::default();
+        self.results.put(None, &mut runs)?;
+        Ok(runs)
+    }
+
+    fn page(&self) -> String {
+        page::text(self)
+    }
+
+    fn charts(&self) -> Vec<(&'static str, Chart)> {
+        vec![("", page::chart(&self.results))]
+    }
+
+    fn verdicts(&self) -> Vec<Verdict> {
+        page::verdicts(&self.results)
+    }
+}
