@@ -8,8 +8,9 @@ build=$top/build
 me=$(basename "$0")
 mkdir -p "$build/log"
 
-# A compiler's cache that hits in every clone, wherever it lies.
-export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1
+# A compiler's cache that hits in every clone, wherever it lies, and that doesn't
+# run the preprocessor on its own for what it hasn't got: a quarter of the time.
+export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
 
 say() { echo "$me: $*"; }
 fail() { echo "$me: $*" >&2; exit 1; }

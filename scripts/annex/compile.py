@@ -82,7 +82,8 @@ class Compiler:
         """Run a command; complain with its last lines if it fails."""
         path = self.top / f'build/log/{log}.log'
         # As scripts/common.sh has it, for the compiler's cache.
-        env = os.environ | {'CCACHE_BASEDIR': str(self.top), 'CCACHE_NOHASHDIR': '1'}
+        env = os.environ | {'CCACHE_BASEDIR': str(self.top), 'CCACHE_NOHASHDIR': '1',
+                            'CCACHE_DEPEND': '1'}
         with path.open('w') as file:
             done = subprocess.run(command, stdout=file, stderr=file, env=env,
                                   check=False)

@@ -53,12 +53,25 @@ def call(*command, folder=TOP, **environment):
                           env=os.environ | environment).returncode
 
 
-def of_folder(folder):
-    """Cargo's arguments that choose the packages below a folder of the workspace,
-    without the fuzz targets."""
-    manifests = sorted((TOP / folder).glob('*/Cargo.toml'))
-    return [word for path in manifests
-            for word in ('--package', tomllib.loads(path.read_text())['package']['name'])]
+def guest_programs():
+    """The names of the guest tests' programs: Cargo's `[[test]]` below qtest/."""
+    manifests = [tomllib.loads(path.read_text()) for path in sorted(TOP.glob('qtest/*/Cargo.toml'))]
+    return [test['name'] for manifest in manifests for test in manifest.get('test', [])]
+
+
+def crate_programs():
+    """The names of the crates' and daemons' test programs, which Cargo finds in
+    tests/ by itself."""
+    files = [*TOP.glob('rust/*/tests/*'), *TOP.glob('daemons/*/tests/*')]
+    return sorted({path.stem for path in files
+                   if path.suffix == '.rs' or (path / 'main.rs').exists()})
+
+
+def cargo_test(programs, *more):
+    """Run test programs that the stage `rust` has compiled. Whatever names packages
+    would have Cargo choose features anew, and compile dependencies again."""
+    return call('cargo', 'test', '--locked', '--no-fail-fast', *more,
+                *(word for name in programs for word in ('--test', name)))
 
 
 def script(name, *arguments):
@@ -101,26 +114,25 @@ def lint():
                 '--', '-D', 'warnings')
 
 
-@stage('include/ is what rust/qemu-annex gives', lane='cargo', form='plain',
-       needs=('packages',))
+@stage('Rust: programs and tests, compiled', lane='cargo', needs=('packages',))
+def rust():
+    return call('cargo', 'build', '--locked', '--lib', '--bins', '--tests')
+
+
+@stage('include/ is what rust/qemu-annex gives', lane='cargo', form='plain', needs=('rust',))
 def header():
-    return call('cargo', 'run', '--locked', '--quiet', '--package', 'header', '--', '--check')
+    return call(BUILD / 'cargo/debug/header', '--check')
 
 
-@stage("the crates' own tests", lane='cargo', form='libtest', needs=('packages',))
+@stage("the crates' own tests, the daemons' and the harness's", lane='cargo',
+       form='libtest', needs=('rust',))
 def crates():
-    return call('cargo', 'test', '--locked', '--no-fail-fast',
-                *of_folder('rust'), *of_folder('daemons'))
+    return cargo_test(crate_programs(), '--lib', '--bins')
 
 
-@stage('the daemons, for guests to use', lane='cargo', needs=('packages',))
-def daemons():
-    return call('cargo', 'build', '--locked', *of_folder('daemons'))
-
-
-@stage('the guest tests, compiled', lane='cargo', needs=('packages',))
-def trials():
-    return call('cargo', 'test', '--locked', '--no-run', *of_folder('qtest'))
+@stage("examples in the crates' docs", lane='cargo', form='libtest', needs=('rust',), full=True)
+def doc_tests():
+    return call('cargo', 'test', '--locked', '--no-fail-fast', '--doc')
 
 
 @stage('the tools: series, this check', lane='setup', form='unittest')
@@ -191,14 +203,14 @@ def qtests():
 
 
 @stage('guests, booted by qtest/', lane='alone', form='libtest',
-       needs=('build', 'images', 'trials', 'backends', 'daemons'))
+       needs=('build', 'images', 'rust', 'backends'))
 def guest():
-    return call('cargo', 'test', '--locked', '--no-fail-fast', *of_folder('qtest'))
+    return cargo_test(guest_programs())
 
 
 @stage('the benches, a row of each table; in make check-all every case',
        lane='alone', form='tap',
-       needs=('build', 'images', 'trials', 'backends', 'daemons'))
+       needs=('build', 'images', 'rust', 'backends'))
 def bench():
     size = '--smoke' if tiers.everything() else '--row'
     return programs.run([
