@@ -35,6 +35,7 @@ inventory::submit! { Family(|add| {
     add("rtc/qemu/no-device-state".into(), Box::new(no_device_state));
     add("rtc/qemu/other-clocks".into(), Box::new(other_clocks));
     add("rtc/qemu/stop-and-cont".into(), Box::new(stop_and_cont));
+    add("rtc/qemu/daemon-restarted".into(), Box::new(daemon_restarted));
 }) }
 
 const CLOCKS: [&str; 2] = ["--clock", "utc,monotonic"];
@@ -363,4 +364,29 @@ fn after(last: (u64, u64), next: (u64, u64)) -> Result<(u64, u64)> {
         "{last:?} and then {next:?}"
     );
     Ok(next)
+}
+
+/// A daemon that dies and comes again serves the guest it had.
+fn daemon_restarted(dir: &Dir) -> Result<()> {
+    let mut daemon = Daemon::start(dir, "daemon-0", &CLOCKS)?;
+    let socket = daemon.socket.clone();
+    // A chardev that connects again isn't connected yet where a command line
+    // makes the device.
+    let mut machine = Bare::empty(dir, &[])?;
+    machine.connect(&socket)?;
+    let plugged = machine.plug("vhost-user-rtc-pci", &[("chardev", json!("backend"))]);
+    let mut driver = driver(known(plugged.map(|()| machine))?)?;
+    for round in 1..5 {
+        read(&mut driver, 0)?;
+        daemon.kill()?;
+        driver.machine.wait_connected(false)?;
+        daemon = Daemon::start_at(dir, &format!("daemon-{round}"), socket.clone(), &CLOCKS)?;
+        driver.machine.wait_connected(true)?;
+    }
+    read(&mut driver, 0)?;
+    lend(&mut driver)?;
+    arm(&mut driver, 0, 1)?;
+    once(&mut driver, 0)?;
+    drop(daemon);
+    driver.machine.vm.quit()
 }

@@ -246,6 +246,8 @@ fn damaged(dir: &Dir) -> Result<()> {
     let mut wrong: Vec<Vec<u8>> = (0..state.len()).map(|end| state[..end].to_vec()).collect();
     wrong.push([state.as_slice(), &[0]].concat());
     wrong.push([state.as_slice(), &state].concat());
+    // More than a pipe has room for: who doesn't read it would have QEMU wait.
+    wrong.push([state.as_slice(), &vec![0; 1 << 20]].concat());
     for at in 0..state.len() {
         for bit in [0, 7] {
             let mut bytes = state.clone();
