@@ -42,7 +42,7 @@ bench-isolation: all guest ## measure an isolated back-end beside one that isn't
 	scripts/backends
 	scripts/bench isolation
 
-bench-rtc: all ## measure the virtio-rtc daemon beside eventfds and a timer; writes into docs/
+bench-rtc: all guest ## measure the virtio-rtc daemon beside eventfds and a timer; writes into docs/
 	scripts/bench rtc
 
 export: ## write the branch annex of build/qemu-src into patches/ [FOLDER=for new commits]

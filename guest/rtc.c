@@ -6,6 +6,7 @@
  *   rtc now                 CLOCK_REALTIME and CLOCK_MONOTONIC, in ns
  *   rtc step NS             steps CLOCK_REALTIME by so many ns
  *   rtc read DEVICE         a PTP clock in ns, or an RTC in seconds
+ *   rtc took DEVICE COUNT   how long each of COUNT such readings took, in ns
  *   rtc order PTP COUNT     reads COUNT times in a row, fails if a reading goes
  *                           back; the first and the last in ns
  *   rtc offset PTP COUNT    CLOCK_REALTIME less the PTP clock, and how long that
@@ -101,6 +102,24 @@ static void read_one(const char *path)
         printf("%" PRId64 "\n", read_clock(ptp_clock(fd)));
     } else {
         die(path);
+    }
+}
+
+static void took(const char *path, unsigned long count)
+{
+    int fd = open_device(path, O_RDONLY);
+    int is_rtc = !strncmp(path, "/dev/rtc", 8);
+
+    while (count--) {
+        int64_t before = read_clock(CLOCK_MONOTONIC);
+        struct rtc_time t;
+
+        if (!is_rtc) {
+            read_clock(ptp_clock(fd));
+        } else if (ioctl(fd, RTC_RD_TIME, &t)) {
+            die(path);
+        }
+        printf("%" PRId64 "\n", read_clock(CLOCK_MONOTONIC) - before);
     }
 }
 
@@ -213,6 +232,8 @@ int main(int argc, char **argv)
         step(strtoll(argv[2], NULL, 10));
     } else if (argc == 3 && !strcmp(what, "read")) {
         read_one(argv[2]);
+    } else if (argc == 4 && !strcmp(what, "took")) {
+        took(argv[2], strtoul(argv[3], NULL, 10));
     } else if (argc == 4 && !strcmp(what, "order")) {
         order(argv[2], strtoul(argv[3], NULL, 10));
     } else if (argc == 4 && !strcmp(what, "offset")) {

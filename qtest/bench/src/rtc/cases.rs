@@ -38,6 +38,10 @@ pub enum Case {
     AlarmAtLoad,
     /// How well a reading and the counter belong together.
     Together,
+    /// The time in seconds, as hwclock asks a guest's kernel for it.
+    GuestRtc,
+    /// The same in ns, of a PTP clock.
+    GuestPtp,
 }
 
 /// How many requests are in flight in [`Case::Stream`].
@@ -55,7 +59,13 @@ impl Case {
             Self::Read | Self::Cross | Self::Stream => "two eventfds",
             Self::Alarm | Self::AlarmAtLoad => "a timerfd",
             Self::Together => "READ between two readings of the counter",
+            Self::GuestRtc | Self::GuestPtp => "mc146818rtc",
         }
+    }
+
+    /// Whether it is a guest that does it.
+    pub fn in_guest(self) -> bool {
+        matches!(self, Self::GuestRtc | Self::GuestPtp)
     }
 
     /// Its name in the table of runs.
@@ -67,6 +77,8 @@ impl Case {
             Self::Alarm => "alarm",
             Self::AlarmAtLoad => "alarm-at-load",
             Self::Together => "together",
+            Self::GuestRtc => "guest-rtc",
+            Self::GuestPtp => "guest-ptp",
         }
     }
 }
@@ -80,6 +92,8 @@ impl fmt::Display for Case {
             Self::Alarm => f.write_str("alarm's lateness, idle"),
             Self::AlarmAtLoad => f.write_str("alarm's lateness, at load"),
             Self::Together => f.write_str("READ_CROSS's spread"),
+            Self::GuestRtc => f.write_str("a guest's RTC_RD_TIME"),
+            Self::GuestPtp => f.write_str("a guest's clock_gettime() of a PTP clock"),
         }
     }
 }

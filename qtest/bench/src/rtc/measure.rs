@@ -19,6 +19,7 @@ use rustix::time::{
 
 use super::cases::{Case, Figures, Mode, IN_FLIGHT};
 use super::echo::Echo;
+use super::guest::InGuest;
 
 /// Names another daemon than the workspace's.
 const VARIABLE: &str = "ANNEX_RTC_DAEMON";
@@ -29,12 +30,14 @@ const AHEAD: u64 = 2_000_000;
 /// The monotonic clock's number: the daemon's second.
 const MONOTONIC: u16 = 1;
 
-/// A daemon, its driver, and its rival.
+/// A daemon, its driver, and its rival; a daemon with a guest, once one is wanted.
 pub struct Rig {
+    dir: Dir,
     device: Device,
     echo: Echo,
     /// Ends when this is dropped.
     _daemon: Backend,
+    guest: Option<(InGuest, Backend)>,
 }
 
 /// The daemon that was built as this program was: it lies beside it.
@@ -51,14 +54,19 @@ fn program() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Starts a daemon with these clocks.
+fn daemon(dir: &Dir, name: &str, clocks: &str) -> Result<Backend> {
+    let socket = socket(dir, name)?;
+    let mut command = Command::new(program()?);
+    command.arg("--socket-path").arg(&socket);
+    command.args(["--clock", clocks]);
+    Backend::start(command, dir, name, socket)
+}
+
 impl Rig {
-    /// Starts all of them.
-    pub fn start(dir: &Dir) -> Result<Self> {
-        let socket = socket(dir, "rtc")?;
-        let mut command = Command::new(program()?);
-        command.arg("--socket-path").arg(&socket);
-        command.args(["--clock", "utc,monotonic"]);
-        let daemon = Backend::start(command, dir, "daemon", socket)?;
+    /// Starts all but the guest.
+    pub fn start(dir: Dir) -> Result<Self> {
+        let daemon = daemon(&dir, "daemon", "utc,monotonic")?;
         let mut device = Device::prepare(&daemon.socket, Wanted::ALL)?;
         let counter = Counter {
             kind: counter::X86_TSC,
@@ -73,9 +81,11 @@ impl Rig {
             device.lend()?;
         }
         Ok(Self {
+            dir,
             device,
             echo: Echo::start()?,
             _daemon: daemon,
+            guest: None,
         })
     }
 
@@ -107,7 +117,21 @@ impl Rig {
                 let after = tsc::read().context("this host has no TSC")?;
                 Ok((reading, before + (after - before) / 2))
             }),
+            (Case::GuestRtc | Case::GuestPtp, _) => {
+                // A reading takes a guest longer.
+                self.guest()?.run(case, mode, count.min(1_000))
+            }
         }
+    }
+
+    /// The guest, booted when it is first asked for.
+    fn guest(&mut self) -> Result<&InGuest> {
+        if self.guest.is_none() {
+            let daemon = daemon(&self.dir, "guests-daemon", "utc,smeared=noon-linear")?;
+            self.guest = Some((InGuest::boot(&self.dir, &daemon.socket)?, daemon));
+        }
+        let (guest, _) = self.guest.as_ref().context("just made")?;
+        Ok(guest)
     }
 
     /// READs, so many in flight that the daemon always has some.

@@ -45,6 +45,16 @@ counter read before and after it, and the middle of the two.
 
 ";
 
+const IN_GUEST: &str = "\
+## The time in a guest
+
+How long a guest (Linux under TCG, shared memory) takes to ask for the time: by
+`RTC_RD_TIME`, as hwclock does, of the daemon's clock and of QEMU's mc146818rtc, which
+is *bare* here and knows whole seconds only; and by `clock_gettime()` of a PTP clock,
+which has nanoseconds. The daemon is a process of its own, mc146818rtc a part of QEMU.
+
+";
+
 /// The whole page but the verdicts.
 pub fn text(bench: &Rtc) -> String {
     let results = &bench.results;
@@ -59,11 +69,12 @@ pub fn text(bench: &Rtc) -> String {
     ];
     let mut text = head(bench, "virtio-rtc: the numbers", "bench-rtc", &notes);
     let has = |cases: &[Case]| results.cases.iter().any(|case| cases.contains(case));
-    let sections: [(&str, &[Case], Unit); 4] = [
+    let sections: [(&str, &[Case], Unit); 5] = [
         (ROUND_TRIPS, &[Case::Read, Case::Cross], Unit::Micros),
         (STREAM, &[Case::Stream], Unit::Rate),
         (ALARMS, &[Case::Alarm, Case::AlarmAtLoad], Unit::Micros),
         (TOGETHER, &[Case::Together], Unit::Nanos),
+        (IN_GUEST, &[Case::GuestRtc, Case::GuestPtp], Unit::Micros),
     ];
     for (title, cases, unit) in sections {
         if has(cases) {
