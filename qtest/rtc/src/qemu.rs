@@ -36,6 +36,7 @@ inventory::submit! { Family(|add| {
     add("rtc/qemu/other-clocks".into(), Box::new(other_clocks));
     add("rtc/qemu/stop-and-cont".into(), Box::new(stop_and_cont));
     add("rtc/qemu/daemon-restarted".into(), Box::new(daemon_restarted));
+    add("rtc/qemu/status-shown".into(), Box::new(status_shown));
 }) }
 
 const CLOCKS: [&str; 2] = ["--clock", "utc,monotonic"];
@@ -388,5 +389,27 @@ fn daemon_restarted(dir: &Dir) -> Result<()> {
     arm(&mut driver, 0, 1)?;
     once(&mut driver, 0)?;
     drop(daemon);
+    driver.machine.vm.quit()
+}
+
+/// A device goes on while a monitor shows its queues.
+fn status_shown(dir: &Dir) -> Result<()> {
+    let daemon = Daemon::start(dir, "daemon", &CLOCKS)?;
+    let mut driver = driver(machine(dir, &daemon.socket, false, &[])?)?;
+    lend(&mut driver)?;
+    for queue in [REQUESTS, ALARMS] {
+        read(&mut driver, 0)?;
+        let path = "/machine/peripheral/isolated/virtio-backend";
+        let shown = driver.machine.vm.qmp.execute(
+            "x-query-virtio-queue-status",
+            json!({ "path": path, "queue": queue }),
+        )?;
+        ensure!(shown["queue-index"] == queue, "{shown}");
+        // The daemon would tell, and stop the ring.
+        ensure!(shown.get("last-avail-idx").is_none(), "{shown}");
+    }
+    read(&mut driver, 0)?;
+    arm(&mut driver, 0, 1)?;
+    once(&mut driver, 0)?;
     driver.machine.vm.quit()
 }
