@@ -1,72 +1,105 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The cartridge's state machine, and its loading.
+//! A cartridge: its loading, and what is written to change it, in which order.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::container::Operation;
-use crate::error::HeaderReason;
-use crate::header::{Attribute, Header, Partition, HEADER_LEN, SLOT_LEN, SLOT_WORD, WHOLE};
-use crate::sync::{Action, SECTOR};
-use crate::word::WORD_LEN;
-use crate::{Completion, Config, Error, Format, Request, RequestId, Truncation};
+use crate::config::{Config, Format, Truncation};
+use crate::error::Error;
+use crate::header::{
+    empty_slot, Attribute, Header, HeaderReason, Partition, ALIGN, HEADER_LEN, PARTITIONS_MAX,
+    SLOT_LEN, SLOT_WORD, WHOLE,
+};
+use crate::machine::Operate;
+use crate::port::{IoError, Port};
+use crate::tape::SECTOR;
+use crate::word::{self, WORD_LEN};
 
-/// Something to be done, as far as it is known what.
-#[derive(Debug)]
-pub(crate) enum Step {
-    Do(Action),
-    /// What is on the medium now, and in which slot.
-    Now(Option<Header>, usize),
-}
+/// Bytes of a region beyond its capacity and a 256th of it.
+const EXTRA: u64 = 64 << 10;
 
-/// What a request that is out was made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+/// What a cartridge can be asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Find out whether there is a header, and read it. First of all, and
+    /// again after any operation has failed that writes.
     Load,
-    /// To see whether the tape is blank.
-    Peek,
-    Change,
+    /// Make these partitions, all of them blank, of so many bytes of objects
+    /// each. The last may be `u64::MAX`, no limit. Attributes of partition 0
+    /// and the proportion stay; if there are none, one partition without a
+    /// limit needs no header, and gets none.
+    Format {
+        /// 1 to [`PARTITIONS_MAX`].
+        partitions: Vec<u64>,
+    },
+    /// Replace the attributes of a partition. On a blank image without a
+    /// header, which gets one then, partition 0 begins somewhere else
+    /// afterwards: its tape has to be made and loaded anew.
+    SetAttributes {
+        /// The partition's number.
+        partition: usize,
+        /// The attributes, in any order.
+        attributes: Vec<Attribute>,
+    },
+    /// Change the proportion of the capacities that may be used, of
+    /// [`WHOLE`]. Tapes have to be made anew to heed it, in any case.
+    SetProportion(u16),
 }
 
-/// A cartridge: the image's header, and what it says. A sans-I/O state machine
-/// as [`Tape`](crate::Tape) is, driven in the same way; its requests come one at
-/// a time. While it has an operation under way, no tape on it may have one;
-/// before [`Operation::Format`], they are synced or thrown away, and after it,
-/// made anew.
+/// A cartridge: the image's header, and what it says, without the frame that
+/// drivers see, which is [`Machine`](crate::Machine)'s. While it has an operation
+/// under way, no tape on it may have one; before [`Operation::Format`], they are
+/// synced or thrown away, and after it, made anew.
 #[derive(Debug)]
-pub struct Cartridge {
-    pub(crate) config: Config,
+pub struct CartridgeCore {
+    config: Config,
     loaded: bool,
-    pub(crate) header: Option<Header>,
+    header: Option<Header>,
     /// The slot that `header` came from.
-    pub(crate) slot: usize,
+    slot: usize,
     /// What there is; without a header, one partition.
-    pub(crate) partitions: Vec<Partition>,
-    pub(crate) operation: Option<Operation>,
-    pub(crate) script: VecDeque<Step>,
-    request: Option<Request>,
-    out: Option<(RequestId, Purpose)>,
-    next_id: u64,
-    outcome: Option<Result<(), Error>>,
+    partitions: Vec<Partition>,
 }
 
-impl Cartridge {
+impl Operate for CartridgeCore {
+    type Operation = Operation;
+    type Outcome = ();
+
+    fn admits(&self, operation: &Operation) -> Result<(), Error> {
+        match self.loaded || *operation == Operation::Load {
+            true => Ok(()),
+            false => Err(Error::NotLoaded),
+        }
+    }
+
+    async fn operate(&mut self, port: &Port, operation: Operation) -> Result<(), Error> {
+        match operation {
+            Operation::Load => return self.load(port).await,
+            _ if self.config.read_only => return Err(Error::ReadOnly),
+            _ if !self.may_have_header() => return Err(Error::FormatReadOnly),
+            Operation::Format { partitions } => self.format(port, &partitions).await,
+            Operation::SetAttributes {
+                partition,
+                attributes,
+            } => self.set_attributes(port, partition, attributes).await,
+            Operation::SetProportion(proportion) => {
+                let mut header = self.header_or_new();
+                header.proportion = proportion;
+                self.set(port, header).await
+            }
+        }
+    }
+}
+
+impl CartridgeCore {
     /// A cartridge that is yet to be loaded. `config` is for the whole image;
     /// its `start` is 0.
     pub fn new(config: Config) -> Self {
-        let partitions = alloc::vec![Partition::rest(0, config.capacity)];
         Self {
+            partitions: alloc::vec![Partition::rest(0, config.capacity)],
             config,
             loaded: false,
             header: None,
             slot: 0,
-            partitions,
-            operation: None,
-            script: VecDeque::new(),
-            request: None,
-            out: None,
-            next_id: 0,
-            outcome: None,
         }
     }
 
@@ -83,9 +116,8 @@ impl Cartridge {
     /// The attributes of a partition, by ascending identifier; none if there is
     /// no such partition.
     pub fn attributes(&self, partition: usize) -> &[Attribute] {
-        self.partitions
-            .get(partition)
-            .map_or(&[], |p| &p.attributes)
+        let partition = self.partitions.get(partition);
+        partition.map_or(&[], |p| &p.attributes)
     }
 
     /// Which part of the capacities may be used, of [`WHOLE`].
@@ -99,7 +131,7 @@ impl Cartridge {
     }
 
     /// The tape of the last partition has changed the image's length to what
-    /// its [`Tape::length`](crate::Tape::length) says.
+    /// its [`TapeCore::length`](crate::TapeCore::length) says.
     pub fn set_length(&mut self, length: u64) {
         self.config.length = length;
     }
@@ -135,126 +167,15 @@ impl Cartridge {
         }
     }
 
-    /// Begins an operation.
-    pub fn start(&mut self, operation: Operation) -> Result<(), Error> {
-        if self.operation.is_some() || self.outcome.is_some() {
-            return Err(Error::Busy);
-        }
-        if !self.loaded && operation != Operation::Load {
-            return Err(Error::NotLoaded);
-        }
-        let begun = match operation {
-            Operation::Load => {
-                self.loaded = false;
-                self.read(HEADER_LEN as usize, Purpose::Load);
-                Ok(())
-            }
-            _ => self.begin(&operation),
-        };
-        self.operation = Some(operation);
-        self.went(begun);
-        Ok(())
+    fn may_have_header(&self) -> bool {
+        matches!(self.config.format, None | Some(Format::Simh))
     }
 
-    /// The next request to carry out. `None` until `start` or `handle` is
-    /// called again.
-    pub fn poll_request(&mut self) -> Option<Request> {
-        self.request.take()
-    }
-
-    /// The result of the operation, once it has one.
-    pub fn poll_outcome(&mut self) -> Option<Result<(), Error>> {
-        self.outcome.take()
-    }
-
-    /// Takes the result of a request.
-    ///
-    /// # Panics
-    /// If the completion's request isn't out.
-    pub fn handle(&mut self, completion: Completion) {
-        let (id, purpose) = self.out.take().expect("a request that is out");
-        assert_eq!(id, completion.id, "a request that is out");
-        let result = match (completion.result, purpose) {
-            (Ok(bytes), Purpose::Load) => self.loaded_from(&completion.buf, bytes),
-            (Ok(bytes), Purpose::Peek) => self.peeked(&completion.buf, bytes),
-            (Ok(_), Purpose::Change) => Ok(()),
-            (Err(error), Purpose::Change) => {
-                self.loaded = false;
-                Err(Error::Write { error, lost: 0 })
-            }
-            (Err(error), _) => Err(Error::Read { offset: 0, error }),
-        };
-        self.went(result);
-    }
-
-    /// Goes on with the script, if all is well so far.
-    fn went(&mut self, result: Result<(), Error>) {
-        if let Err(error) = result {
-            return self.finish(Err(error));
-        }
-        while self.out.is_none() {
-            match self.script.pop_front() {
-                None => return self.finish(Ok(())),
-                Some(Step::Now(header, slot)) => self.now(header, slot),
-                Some(Step::Do(action)) => self.act(action),
-            }
-        }
-    }
-
-    fn act(&mut self, action: Action) {
-        self.make(Purpose::Change, |id| match action {
-            Action::Write { offset, bytes } => Request::Write {
-                id,
-                offset,
-                head: bytes,
-                data: 0..0,
-            },
-            Action::Truncate(length) => Request::Truncate { id, length },
-            Action::Flush => Request::Flush { id },
-        });
-        let length = match &self.request {
-            Some(Request::Truncate { length, .. }) => *length,
-            Some(Request::Write { offset, head, .. }) => {
-                self.config.length.max(offset + head.len() as u64)
-            }
-            _ => return,
-        };
-        self.config.length = match self.config.truncation {
-            Truncation::Sectors => length.next_multiple_of(SECTOR),
-            _ => length,
-        };
-    }
-
-    /// Reads from the image's beginning.
-    pub(crate) fn read(&mut self, length: usize, purpose: Purpose) {
-        let buf = alloc::vec![0; length];
-        self.make(purpose, |id| Request::Read {
-            id,
-            offset: 0,
-            data: 0..0,
-            buf,
-            skip: 0,
-        });
-    }
-
-    fn make(&mut self, purpose: Purpose, make: impl FnOnce(RequestId) -> Request) {
-        let id = RequestId(self.next_id);
-        self.next_id += 1;
-        self.out = Some((id, purpose));
-        self.request = Some(make(id));
-    }
-
-    fn finish(&mut self, outcome: Result<(), Error>) {
-        self.script.clear();
-        self.operation = None;
-        self.outcome = Some(outcome);
-    }
-
-    fn loaded_from(&mut self, buf: &[u8], bytes: usize) -> Result<(), Error> {
+    async fn load(&mut self, port: &Port) -> Result<(), Error> {
+        self.loaded = false;
+        let bytes = self.read(port, HEADER_LEN as usize).await?;
         self.now(None, 0);
-        let bytes = &buf[..bytes.min(buf.len())];
-        let simh = matches!(self.config.format, None | Some(Format::Simh));
-        if simh && bytes.starts_with(&SLOT_WORD.to_le_bytes()) {
+        if self.may_have_header() && bytes.starts_with(&SLOT_WORD.to_le_bytes()) {
             let slot = |at| {
                 let header = Header::from_slot(bytes.get(at..).unwrap_or(&[]))?;
                 match self.out_of_bounds(&header) {
@@ -280,8 +201,16 @@ impl Cartridge {
         Ok(())
     }
 
+    /// Up to `length` bytes from the image's beginning.
+    async fn read(&self, port: &Port, length: usize) -> Result<Vec<u8>, Error> {
+        let read = port.read(0, 0..0, alloc::vec![0; length], 0).await;
+        let (bytes, mut buf) = read.map_err(|error| Error::Read { offset: 0, error })?;
+        buf.truncate(bytes);
+        Ok(buf)
+    }
+
     /// The first partition that goes beyond a medium that can't grow.
-    pub(crate) fn out_of_bounds(&self, header: &Header) -> Option<usize> {
+    fn out_of_bounds(&self, header: &Header) -> Option<usize> {
         let fixed = self.config.truncation == Truncation::Never;
         let past = |p: &Partition| p.end().unwrap_or(p.start + WORD_LEN) > self.config.length;
         header.partitions.iter().position(|p| fixed && past(p))
@@ -294,5 +223,215 @@ impl Cartridge {
         };
         self.header = header;
         self.slot = slot;
+    }
+
+    fn header_or_new(&self) -> Header {
+        self.header.clone().unwrap_or_else(|| Header {
+            sequence: 0,
+            proportion: WHOLE,
+            partitions: alloc::vec![Partition::rest(HEADER_LEN, None)],
+        })
+    }
+
+    async fn set_attributes(
+        &mut self,
+        port: &Port,
+        partition: usize,
+        mut attributes: Vec<Attribute>,
+    ) -> Result<(), Error> {
+        attributes.sort_by_key(|a| a.id);
+        let twice = attributes.windows(2).find(|pair| pair[0].id == pair[1].id);
+        if let Some(pair) = twice {
+            return Err(Error::AttributeTwice { id: pair[0].id });
+        }
+        let mut header = self.header_or_new();
+        let place = header.partitions.get_mut(partition);
+        let count = self.partitions.len();
+        place.ok_or(Error::NoPartition { count })?.attributes = attributes;
+        self.set(port, header).await
+    }
+
+    /// Makes this the header, which changes nothing on the tapes.
+    async fn set(&mut self, port: &Port, mut header: Header) -> Result<(), Error> {
+        has_place(&header)?;
+        if self.has_header() {
+            header.sequence = header.sequence.wrapping_add(1);
+            return self.write_slot(port, header, 1 - self.slot).await;
+        }
+        if !header.is_required() {
+            return Ok(());
+        }
+        // A tape that has no header, and isn't blank, can't get one.
+        let word = self.read(port, WORD_LEN as usize).await?;
+        let blank = word.len() < WORD_LEN as usize || word == word::END.to_le_bytes();
+        if !blank {
+            return Err(Error::NoRoom);
+        }
+        self.fits(&header)?;
+        self.end_at(port, 0).await?;
+        self.flush(port).await?;
+        self.write_first(port, header).await
+    }
+
+    fn fits(&self, header: &Header) -> Result<(), Error> {
+        if self.out_of_bounds(header).is_none() {
+            return Ok(());
+        }
+        let last = header.partitions.last().expect("one at least");
+        Err(Error::TooSmall {
+            needed: last.end().unwrap_or(last.start + WORD_LEN),
+            length: self.config.length,
+        })
+    }
+
+    /// Everything that was there goes before anything new is there: at every
+    /// moment, the cartridge is as it was, blank, or as it will be.
+    async fn format(&mut self, port: &Port, capacities: &[u64]) -> Result<(), Error> {
+        let mut header = Header {
+            sequence: 0,
+            proportion: self.proportion(),
+            partitions: lay_out(capacities)?,
+        };
+        header.partitions[0].attributes = self.partitions[0].attributes.clone();
+        let required = header.is_required();
+        if !required {
+            header.partitions[0].start = 0;
+        }
+        has_place(&header)?;
+        self.fits(&header)?;
+        self.end_at(port, self.partitions[0].start).await?;
+        self.flush(port).await?;
+        match (required, self.header.clone()) {
+            (true, None) => self.write_first(port, header).await,
+            (true, Some(mut single)) => {
+                single.partitions.truncate(1);
+                single.partitions[0].length = None;
+                single.partitions[0].capacity = None;
+                single.sequence = single.sequence.wrapping_add(1);
+                header.sequence = single.sequence.wrapping_add(1);
+                let slot = self.slot;
+                self.write_slot(port, single, 1 - slot).await?;
+                self.write_ends(port, &header).await?;
+                self.write_slot(port, header, slot).await
+            }
+            (false, old) => {
+                if old.is_some() {
+                    self.end_at(port, 0).await?;
+                    self.flush(port).await?;
+                    self.now(None, 0);
+                }
+                self.cut(port, WORD_LEN).await
+            }
+        }
+    }
+
+    /// A header where there is none yet, and an end marker in its place.
+    async fn write_first(&mut self, port: &Port, mut header: Header) -> Result<(), Error> {
+        header.sequence = 1;
+        let mut bytes = header.to_slot();
+        bytes.extend_from_slice(&empty_slot());
+        let rest = bytes.split_off(WORD_LEN as usize);
+        self.write(port, WORD_LEN, rest).await?;
+        self.write_ends(port, &header).await?;
+        self.write(port, 0, bytes).await?;
+        self.flush(port).await?;
+        self.now(Some(header), 0);
+        Ok(())
+    }
+
+    async fn write_slot(&mut self, port: &Port, header: Header, slot: usize) -> Result<(), Error> {
+        let bytes = header.to_slot();
+        self.write(port, (slot * SLOT_LEN) as u64, bytes).await?;
+        self.flush(port).await?;
+        self.now(Some(header), slot);
+        Ok(())
+    }
+
+    /// Makes all the tapes blank.
+    async fn write_ends(&mut self, port: &Port, header: &Header) -> Result<(), Error> {
+        for partition in &header.partitions {
+            self.end_at(port, partition.start).await?;
+        }
+        let last = header.partitions.last().expect("one at least");
+        self.cut(port, last.start + WORD_LEN).await
+    }
+
+    /// Cuts the image behind an end marker that has just been written there.
+    async fn cut(&mut self, port: &Port, length: u64) -> Result<(), Error> {
+        if self.config.truncation != Truncation::Never {
+            self.note_length(length);
+            let cut = port.truncate(length).await;
+            self.written(cut)?;
+        }
+        self.flush(port).await
+    }
+
+    async fn end_at(&mut self, port: &Port, offset: u64) -> Result<(), Error> {
+        let bytes = word::END.to_le_bytes().to_vec();
+        self.write(port, offset, bytes).await
+    }
+
+    async fn write(&mut self, port: &Port, offset: u64, bytes: Vec<u8>) -> Result<(), Error> {
+        self.note_length(self.config.length.max(offset + bytes.len() as u64));
+        let written = port.write(offset, bytes, 0..0).await;
+        self.written(written)
+    }
+
+    async fn flush(&mut self, port: &Port) -> Result<(), Error> {
+        let flushed = port.flush().await;
+        self.written(flushed)
+    }
+
+    /// After a change that failed, the cartridge has to be loaded again.
+    fn written(&mut self, result: Result<(), IoError>) -> Result<(), Error> {
+        self.loaded &= result.is_ok();
+        result.map_err(|error| Error::Write { error, lost: 0 })
+    }
+
+    fn note_length(&mut self, length: u64) {
+        self.config.length = match self.config.truncation {
+            Truncation::Sectors => length.next_multiple_of(SECTOR),
+            _ => length,
+        };
+    }
+}
+
+fn has_place(header: &Header) -> Result<(), Error> {
+    match header.excess() {
+        0 => Ok(()),
+        excess => Err(Error::AttributesFull { excess }),
+    }
+}
+
+/// Regions for partitions of these capacities: some more for end markers and
+/// the index.
+fn lay_out(capacities: &[u64]) -> Result<Vec<Partition>, Error> {
+    let mut partitions = Vec::new();
+    let mut free = Some(HEADER_LEN);
+    for &capacity in capacities {
+        let start = free.ok_or(Error::Partitions)?;
+        if capacity == u64::MAX {
+            partitions.push(Partition::rest(start, None));
+            free = None;
+            continue;
+        }
+        let length = capacity
+            .checked_add(capacity / 256 + EXTRA)
+            .and_then(|length| length.checked_next_multiple_of(ALIGN));
+        let end = length.and_then(|length| start.checked_add(length));
+        free = end.filter(|end| i64::try_from(*end).is_ok());
+        if free.is_none() {
+            return Err(Error::Partitions);
+        }
+        partitions.push(Partition {
+            start,
+            length,
+            capacity: Some(capacity),
+            attributes: Vec::new(),
+        });
+    }
+    match partitions.len() {
+        1..=PARTITIONS_MAX => Ok(partitions),
+        _ => Err(Error::Partitions),
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What a [`Tape`](crate::Tape) is told about its medium.
+//! What a [tape](crate::Tape) is told about its medium.
 
 /// The layouts that can be read. Only SIMH is written.
 ///

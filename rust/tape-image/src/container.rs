@@ -36,35 +36,23 @@
 //! Partitions follow each other. All but the last have a fixed region, to its
 //! end of which nothing is written; the last may grow with the image.
 
-use alloc::vec::Vec;
-
-pub use crate::cartridge::Cartridge;
+pub use crate::cartridge::{CartridgeCore, Operation};
+use crate::config::Config;
 pub use crate::header::{Attribute, Partition, HEADER_LEN, PARTITIONS_MAX, WHOLE};
+use crate::machine::Machine;
 
-/// What a cartridge can be asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Find out whether there is a header, and read it. First of all, and
-    /// again after any operation has failed that writes.
-    Load,
-    /// Make these partitions, all of them blank, of so many bytes of objects
-    /// each. The last may be `u64::MAX`, no limit. Attributes of partition 0
-    /// and the proportion stay; if there are none, one partition without a
-    /// limit needs no header, and gets none.
-    Format {
-        /// 1 to [`PARTITIONS_MAX`].
-        partitions: Vec<u64>,
-    },
-    /// Replace the attributes of a partition. On a blank image without a
-    /// header, which gets one then, partition 0 begins somewhere else
-    /// afterwards: its tape has to be made and loaded anew.
-    SetAttributes {
-        /// The partition's number.
-        partition: usize,
-        /// The attributes, in any order.
-        attributes: Vec<Attribute>,
-    },
-    /// Change the proportion of the capacities that may be used, of
-    /// [`WHOLE`]. Tapes have to be made anew to heed it, in any case.
-    SetProportion(u16),
+/// A cartridge as drivers see it. Its requests come one at a time.
+pub type Cartridge = Machine<CartridgeCore>;
+
+impl Cartridge {
+    /// A cartridge that is yet to be loaded. `config` is for the whole image;
+    /// its `start` is 0.
+    pub fn new(config: Config) -> Self {
+        Self::of(CartridgeCore::new(config))
+    }
+
+    /// See [`CartridgeCore::set_length`].
+    pub fn set_length(&mut self, length: u64) {
+        self.core_mut().set_length(length);
+    }
 }

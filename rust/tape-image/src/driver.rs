@@ -10,7 +10,7 @@ use std::vec::Vec;
 use rustix::io::{preadv, pwritev};
 
 use crate::container::{self, Cartridge};
-use crate::{Completion, Error, IoError, Operation, Outcome, Request, Tape};
+use crate::{Completion, Error, IoError, Machine, Operate, Operation, Outcome, Request, Tape};
 
 /// What a tape is kept on.
 pub trait Medium {
@@ -147,19 +147,19 @@ pub enum Data<'a> {
 }
 
 /// Carries an operation out, from start to outcome.
-pub fn run(
-    tape: &mut Tape,
+pub fn run<T: Operate>(
+    machine: &mut Machine<T>,
     medium: &mut impl Medium,
-    operation: Operation,
+    operation: T::Operation,
     mut data: Data,
-) -> Result<Outcome, Error> {
-    tape.start(operation)?;
+) -> Result<T::Outcome, Error> {
+    machine.start(operation)?;
     loop {
-        while let Some(request) = tape.poll_request() {
+        while let Some(request) = machine.poll_request() {
             let completion = carry_out(request, medium, &mut data);
-            tape.handle(completion);
+            machine.handle(completion);
         }
-        if let Some(outcome) = tape.poll_outcome() {
+        if let Some(outcome) = machine.poll_outcome() {
             return outcome;
         }
     }
@@ -171,16 +171,7 @@ pub fn run_cartridge(
     medium: &mut impl Medium,
     operation: container::Operation,
 ) -> Result<(), Error> {
-    cartridge.start(operation)?;
-    loop {
-        while let Some(request) = cartridge.poll_request() {
-            let completion = carry_out(request, medium, &mut Data::None);
-            cartridge.handle(completion);
-        }
-        if let Some(outcome) = cartridge.poll_outcome() {
-            return outcome;
-        }
-    }
+    run(cartridge, medium, operation, Data::None)
 }
 
 /// Carries one request out.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What can go wrong.
 
-use crate::request::IoError;
+use crate::header::{HeaderReason, PARTITIONS_MAX};
+use crate::port::IoError;
 
 /// An operation's failure. Offsets are in bytes from the medium's beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,7 +87,7 @@ pub enum Error {
     #[error(
         "a cartridge has 1 to {} partitions and less than 2^63 bytes; only the last may be \
          without a limit",
-        crate::container::PARTITIONS_MAX
+        PARTITIONS_MAX
     )]
     Partitions,
     /// The medium can't grow, and is too small for its partitions.
@@ -115,7 +116,7 @@ pub enum Error {
         /// The identifier.
         id: u16,
     },
-    /// [`Tape::interrupt`](crate::Tape::interrupt) was called. The position is
+    /// [`Machine::interrupt`](crate::Machine::interrupt) was called. The position is
     /// unchanged.
     #[error("interrupted")]
     Interrupted,
@@ -161,28 +162,4 @@ pub enum Reason {
     /// An AWS record longer than a record can be.
     #[error("AWS record of more than 2^28 - 1 bytes")]
     AwsLength,
-}
-
-/// Why a cartridge's header can't be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HeaderReason {
-    /// There is none, in fact.
-    #[error("no header")]
-    Magic,
-    /// The bytes aren't those that were written.
-    #[error("its checksum is wrong")]
-    Checksum,
-    /// Another version's.
-    #[error("it has version {0}, and only 1 is known")]
-    Version(u16),
-    /// Too many or no partitions.
-    #[error("it has {0} partitions")]
-    Partitions(usize),
-    /// A partition's region is no region, lies before the end of another, or
-    /// goes beyond the medium.
-    #[error("partition {0} has no place there")]
-    Region(usize),
-    /// Fields that don't add up.
-    #[error("its fields make no sense together")]
-    Form,
 }

@@ -3,8 +3,6 @@
 
 use alloc::vec::Vec;
 
-use crate::error::HeaderReason;
-
 /// Bytes of a slot, the words around it included.
 pub(crate) const SLOT_LEN: usize = 32 << 10;
 /// Slots of a header.
@@ -54,6 +52,30 @@ pub struct Partition {
     pub attributes: Vec<Attribute>,
 }
 
+/// Why a cartridge's header can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderReason {
+    /// There is none, in fact.
+    #[error("no header")]
+    Magic,
+    /// The bytes aren't those that were written.
+    #[error("its checksum is wrong")]
+    Checksum,
+    /// Another version's.
+    #[error("it has version {0}, and only 1 is known")]
+    Version(u16),
+    /// Too many or no partitions.
+    #[error("it has {0} partitions")]
+    Partitions(usize),
+    /// A partition's region is no region, lies before the end of another, or
+    /// goes beyond the medium.
+    #[error("partition {0} has no place there")]
+    Region(usize),
+    /// Fields that don't add up.
+    #[error("its fields make no sense together")]
+    Form,
+}
+
 /// What a slot holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -80,8 +102,8 @@ impl Partition {
 }
 
 impl Header {
-    /// Says it more than a plain image does?
-    pub(crate) fn needed(&self) -> bool {
+    /// An image without it would say less.
+    pub(crate) fn is_required(&self) -> bool {
         let [partition] = &self.partitions[..] else {
             return true;
         };

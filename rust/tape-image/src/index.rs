@@ -20,8 +20,8 @@
 
 use alloc::vec::Vec;
 
+use crate::config::Format;
 use crate::word::EXTENDED_MAX;
-use crate::Format;
 
 /// Steps between two notes of the totals.
 pub const BLOCK_STEPS: usize = 64;

@@ -90,7 +90,6 @@ extern crate alloc;
 extern crate std;
 
 mod cartridge;
-mod change;
 mod config;
 pub mod container;
 #[cfg(feature = "driver")]
@@ -100,24 +99,31 @@ mod error;
 pub mod exercise;
 mod header;
 pub mod index;
-mod load;
-mod motion;
+mod machine;
 mod object;
-mod progress;
-mod read;
-mod request;
-mod salvage;
-mod save;
+mod operation;
+mod ops;
+mod port;
 pub mod saved;
-mod scan;
 pub mod stage;
-mod sync;
 mod tape;
 pub mod window;
 pub mod word;
-mod write;
 
 pub use config::{Config, Format, Lengths, Truncation};
-pub use error::{Error, HeaderReason, Reason};
-pub use request::{Completion, IoError, Operation, Outcome, Request, RequestId, Stop};
-pub use tape::{Position, Tape};
+pub use error::{Error, Reason};
+pub use header::HeaderReason;
+pub use machine::{place, Machine, Operate, Place};
+pub use operation::{Operation, Outcome, Stop};
+pub use port::{Completion, IoError, Port, Put, Request, RequestId};
+pub use tape::{Position, TapeCore};
+
+/// A tape in its drive, as drivers see it.
+pub type Tape = Machine<TapeCore>;
+
+impl Tape {
+    /// A tape that is yet to be loaded. No request is made.
+    pub fn new(config: Config) -> Self {
+        Self::of(TapeCore::new(config))
+    }
+}

@@ -23,8 +23,6 @@ pub const WRITE_BEHIND: usize = 4;
 pub(crate) struct Stage {
     pub(crate) offset: u64,
     pub(crate) buf: Vec<u8>,
-    /// An old buffer, to be used again.
-    pub(crate) spare: Vec<u8>,
 }
 
 impl Stage {
@@ -32,7 +30,6 @@ impl Stage {
         Self {
             offset: 0,
             buf: Vec::new(),
-            spare: Vec::new(),
         }
     }
 
@@ -49,9 +46,9 @@ impl Stage {
     }
 
     /// Takes what has gathered, but for the last `keep` bytes, with its offset;
-    /// `behind` more bytes follow it in the same write.
-    pub(crate) fn take(&mut self, keep: usize, behind: usize) -> (u64, Vec<u8>) {
-        let mut next = core::mem::take(&mut self.spare);
+    /// `behind` more bytes follow it in the same write. `next` is the memory that
+    /// gathers from now on.
+    pub(crate) fn take(&mut self, mut next: Vec<u8>, keep: usize, behind: usize) -> (u64, Vec<u8>) {
         let len = self.buf.len() - keep;
         next.clear();
         next.extend_from_slice(&self.buf[len..]);

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The state machine's frame: what starts, what comes in, what goes out.
+//! A tape: what is known of it, and its bytes through a window.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use crate::config::{Config, Format, Truncation};
+use crate::error::Error;
 use crate::index::{Index, Totals};
-use crate::progress::{Go, Pause, Progress, Purpose};
-use crate::read::Buffered;
-use crate::salvage::{Salvage, WriteFailure};
-use crate::scan::{AwsWalk, PendingRecord};
+use crate::port::{IoError, Port};
 use crate::stage::Stage;
-use crate::sync::Commit;
-use crate::window::Window;
-use crate::{Completion, Config, Error, Format, IoError, Operation, Outcome, Request, RequestId};
+use crate::window::{Direction, Window};
+use crate::word::WORD_LEN;
+
+/// Bytes that a medium writes all or none of.
+pub(crate) const SECTOR: u64 = 512;
 
 /// A place between two objects, as a drive reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,30 +23,63 @@ pub struct Position {
     pub marks: u64,
 }
 
-/// A tape in its drive: the sans-I/O core.
-///
-/// # Calling order
-///
-/// 1. [`start`](Self::start) an operation; [`Operation::Load`] comes first.
-/// 2. [`poll_request`](Self::poll_request) until it gives `None`, and carry
-///    the requests out, in any order and as many at a time as it gives.
-///    `data` ranges are in the buffer that belongs to the operation: what a
-///    write takes from, what a read puts into. It has to stay until the
-///    operation ends.
-/// 3. [`handle`](Self::handle) each request's completion, and poll again.
-/// 4. [`poll_outcome`](Self::poll_outcome) gives the result once. The data of
-///    a record is partly in [`buffered`](Self::buffered), until the next
-///    `start`.
-///
-/// Requests may be out when an operation has ended: they are writes behind,
-/// whose data is the tape's own. They are completed like others, and if one
-/// fails, the next operation ends with [`Error::Write`] instead of being
-/// carried out, whatever it is.
-///
-/// Nothing here blocks, keeps time or starts threads; a `Tape` may move
-/// between threads. Dropping one with unsynced writes loses them.
+/// Why a step of an operation isn't followed by the next.
 #[derive(Debug)]
-pub struct Tape {
+pub(crate) enum Halt {
+    /// The operation failed.
+    Failed(Error),
+    /// The index was wrong and is gone: begin the operation again.
+    Again,
+    /// A write has failed; the port has the loss.
+    Lost,
+}
+
+pub(crate) type Go<T> = Result<T, Halt>;
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What one word will make part of the tape.
+#[derive(Debug)]
+pub(crate) struct Commit {
+    /// Where there is an end marker now.
+    pub(crate) at: u64,
+    /// What replaces it. `None`: nothing has been written.
+    pub(crate) word: Option<u32>,
+    /// Objects before it.
+    pub(crate) objects: u64,
+    /// Bytes of data in records since.
+    pub(crate) data: u64,
+}
+
+/// Where the first bytes of a record are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Buffered {
+    Prefix,
+    Window { offset: u64, len: usize },
+}
+
+/// How the operation under way goes about it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// Where its data begins in the caller's.
+    pub(crate) data: usize,
+    /// It ends early if it is asked to.
+    pub(crate) interruptible: bool,
+    /// A read has failed that may have asked for more than is needed: from now
+    /// on none does.
+    pub(crate) narrow: bool,
+    /// The tape is being made to end before it is written to.
+    pub(crate) beginning: bool,
+}
+
+/// A tape in its drive, without the frame that drivers see, which is
+/// [`Machine`](crate::Machine)'s. Its operations are in `ops`.
+#[derive(Debug)]
+pub struct TapeCore {
     pub(crate) config: Config,
     pub(crate) loaded: bool,
     pub(crate) index: Index,
@@ -56,8 +89,8 @@ pub struct Tape {
     pub(crate) trusted: bool,
     /// The index reaches to the end of data.
     pub(crate) complete: bool,
-    pub(crate) half: Option<PendingRecord>,
-    pub(crate) aws: AwsWalk,
+    /// AWS: the length of the segment before the index's end.
+    pub(crate) previous_segment: u16,
     pub(crate) position: Position,
     /// The medium's length now.
     pub(crate) length: u64,
@@ -73,24 +106,14 @@ pub struct Tape {
     pub(crate) commit: Option<Commit>,
     pub(crate) window: Window,
     pub(crate) stage: Stage,
+    /// The first bytes of a record that came with its header.
     pub(crate) prefix: Vec<u8>,
     pub(crate) buffered: Buffered,
-    pub(crate) progress: Progress,
-    operation: Option<Operation>,
-    outcome: Option<Result<Outcome, Error>>,
-    pub(crate) requests: VecDeque<Request>,
-    /// Requests made and not completed.
-    pub(crate) out: Vec<(RequestId, Purpose)>,
-    next_id: u64,
-    waiting: Option<RequestId>,
-    interrupted: bool,
-    read_failure: Option<Error>,
-    pub(crate) write_failure: Option<WriteFailure>,
-    pub(crate) salvage: Option<Salvage>,
+    pub(crate) manner: Manner,
 }
 
-impl Tape {
-    /// A tape that is yet to be loaded. No request is made.
+impl TapeCore {
+    /// A tape that is yet to be loaded.
     pub fn new(config: Config) -> Self {
         Self {
             loaded: false,
@@ -98,8 +121,7 @@ impl Tape {
             undecided: config.format.is_none(),
             trusted: true,
             complete: false,
-            half: None,
-            aws: AwsWalk::default(),
+            previous_segment: 0,
             position: Position::default(),
             length: config.length,
             end_marker: None,
@@ -110,23 +132,13 @@ impl Tape {
             window: Window::new(),
             stage: Stage::new(),
             prefix: Vec::new(),
-            buffered: Buffered::default(),
-            progress: Progress::default(),
-            operation: None,
-            outcome: None,
-            requests: VecDeque::new(),
-            out: Vec::new(),
-            next_id: 0,
-            waiting: None,
-            interrupted: false,
-            read_failure: None,
-            write_failure: None,
-            salvage: None,
+            buffered: Buffered::Window { offset: 0, len: 0 },
+            manner: Manner::default(),
             config,
         }
     }
 
-    /// Where the tape is. During an operation, where it was.
+    /// Where the tape is.
     pub fn position(&self) -> Position {
         self.position
     }
@@ -140,18 +152,8 @@ impl Tape {
     /// The end of data, if it is known: the position there, and the bytes that
     /// objects take up to it.
     pub fn end(&self) -> Option<(Position, u64)> {
-        let Totals {
-            objects,
-            marks,
-            offset,
-        } = self.index.end();
-        self.complete.then_some((
-            Position {
-                object: objects,
-                marks,
-            },
-            offset - self.config.start,
-        ))
+        let bytes = self.index.end().offset - self.config.start;
+        self.complete.then_some((self.index_end(), bytes))
     }
 
     /// Bytes that objects take from the beginning up to the position.
@@ -162,11 +164,6 @@ impl Tape {
     /// The medium's length in bytes, with everything that is on its way.
     pub fn length(&self) -> u64 {
         self.length
-    }
-
-    /// Something was written that no sync has confirmed.
-    pub fn is_dirty(&self) -> bool {
-        self.commit.is_some()
     }
 
     /// How much of what was written no sync has confirmed: objects, and bytes
@@ -188,7 +185,7 @@ impl Tape {
     }
 
     /// The first bytes of the record that was just read; how many, its
-    /// [`Outcome::Record`] says.
+    /// [`Outcome::Record`](crate::Outcome::Record) says.
     pub fn buffered(&self) -> &[u8] {
         match self.buffered {
             Buffered::Prefix => &self.prefix,
@@ -196,203 +193,157 @@ impl Tape {
         }
     }
 
-    /// Begins an operation.
-    pub fn start(&mut self, operation: Operation) -> Result<(), Error> {
-        if self.operation.is_some() || self.outcome.is_some() {
-            return Err(Error::Busy);
+    /// The place behind everything that is known.
+    pub(crate) fn index_end(&self) -> Position {
+        let Totals { objects, marks, .. } = self.index.end();
+        Position {
+            object: objects,
+            marks,
         }
-        if !self.loaded && operation != Operation::Load {
-            return Err(Error::NotLoaded);
+    }
+
+    /// Sees to it that `len` bytes at `at` are in the window. They are within
+    /// the medium, or it is an error.
+    pub(crate) async fn need(&mut self, port: &Port, at: u64, len: usize) -> Go<()> {
+        while self.window.get(at, len).is_none() {
+            self.fill(port, at, len, Direction::Forward).await?;
         }
-        self.progress = Progress::default();
-        self.buffered = Buffered::default();
-        self.interrupted = false;
-        self.operation = Some(operation);
-        self.run();
         Ok(())
     }
 
-    /// Asks the operation under way to end with [`Error::Interrupted`].
-    ///
-    /// Loads, reads and motions do so when the request they wait for is
-    /// completed, which it has to be; the position is where it was before them
-    /// and a tape that was being loaded is still not loaded. What the index has
-    /// learned stays. If they had to sync first, they do that to its end, as
-    /// writes, erases, syncs and unloads do with all they have to do: those
-    /// take no notice. Nor does anybody when there is no operation.
-    pub fn interrupt(&mut self) {
-        self.interrupted = self.operation.is_some();
-    }
-
-    /// The next request to carry out. `None` until `start` or `handle` is
-    /// called again.
-    pub fn poll_request(&mut self) -> Option<Request> {
-        self.requests.pop_front()
-    }
-
-    /// The result of the operation, once it has one.
-    pub fn poll_outcome(&mut self) -> Option<Result<Outcome, Error>> {
-        self.outcome.take()
-    }
-
-    /// Takes the result of a request.
-    ///
-    /// # Panics
-    /// If the completion's request isn't out.
-    pub fn handle(&mut self, completion: Completion) {
-        let Completion { id, result, buf } = completion;
-        let slot = self
-            .out
-            .iter()
-            .position(|(out, _)| *out == id)
-            .expect("a request that is out");
-        let (_, purpose) = self.out.swap_remove(slot);
-        if self.waiting == Some(id) {
-            self.waiting = None;
-        }
-        match result {
-            Ok(bytes) => self.completed(purpose, bytes, buf),
-            Err(error) => self.failed(purpose, error),
-        }
-        self.run();
-    }
-
-    fn completed(&mut self, purpose: Purpose, bytes: usize, mut buf: Vec<u8>) {
-        match purpose {
-            Purpose::Window { offset, skip, want } => {
-                let bytes = bytes.min(want);
-                buf.truncate(skip + bytes);
-                self.window.put(offset - skip as u64, buf);
-                self.noticed_length(offset, bytes, want);
+    /// The word at `at`; `None` at the end of the medium.
+    #[inline]
+    pub(crate) async fn word(&mut self, port: &Port, at: u64) -> Go<Option<u32>> {
+        loop {
+            if at + WORD_LEN > self.length {
+                return Ok(None);
             }
-            Purpose::Body { offset, data, want } => {
-                let bytes = bytes.min(want);
-                if bytes < data {
-                    self.read_failure = Some(Error::Read {
-                        offset,
-                        error: IoError::EIO,
-                    });
-                }
-                buf.truncate(bytes.saturating_sub(data));
-                self.window.put(offset + data as u64, buf);
-                self.noticed_length(offset, bytes, want);
+            if let Some(word) = self.window.word(at) {
+                return Ok(Some(word));
             }
-            Purpose::Load => {
-                buf.truncate(bytes);
-                self.progress.loading.bytes = buf;
-            }
-            Purpose::Copy => self.stage.buf = buf,
-            Purpose::Data { .. } | Purpose::Change => {
-                if buf.capacity() > self.stage.spare.capacity() {
-                    self.stage.spare = buf;
-                }
-            }
+            let way = Direction::Forward;
+            self.fill(port, at, WORD_LEN as usize, way).await?;
         }
     }
 
-    /// A short read: the medium is shorter than we were told.
-    fn noticed_length(&mut self, offset: u64, bytes: usize, want: usize) {
+    /// Moves the window to where it has `len` bytes at `at`, or learns that the
+    /// medium is shorter, or that reads have to be narrow: look again.
+    pub(crate) async fn fill(
+        &mut self,
+        port: &Port,
+        at: u64,
+        len: usize,
+        way: Direction,
+    ) -> Go<()> {
+        if at + len as u64 > self.length {
+            let error = IoError::EIO;
+            return Err(Error::Read { offset: at, error }.into());
+        }
+        let fill = if self.manner.narrow {
+            self.window.fill_exactly(at, len)
+        } else {
+            self.window.fill(at, len, self.length, way)
+        };
+        let (offset, skip) = (fill.offset, fill.skip);
+        let want = fill.buf.len() - skip;
+        match port.read(offset, 0..0, fill.buf, skip).await {
+            Ok((bytes, buf)) => self.take_window(offset, skip, bytes, want, buf),
+            Err(error) => self.read_failed(offset, error)?,
+        }
+        self.heed(port)
+    }
+
+    /// What was read from `offset` on is there: `bytes` of `want`, in `buf`
+    /// behind `skip` bytes that were there before.
+    pub(crate) fn take_window(
+        &mut self,
+        offset: u64,
+        skip: usize,
+        bytes: usize,
+        want: usize,
+        mut buf: Vec<u8>,
+    ) {
+        let bytes = bytes.min(want);
+        buf.truncate(skip + bytes);
+        self.window.put(offset - skip as u64, buf);
         if bytes < want {
+            // The medium is shorter than we were told.
             self.length = offset + bytes as u64;
         }
     }
 
-    fn failed(&mut self, purpose: Purpose, error: IoError) {
-        match purpose {
-            Purpose::Window { .. } | Purpose::Body { .. } if !self.progress.narrow => {
-                self.progress.narrow = true;
-                self.window.clear();
-                if let Some(reading) = &mut self.progress.reading {
-                    reading.again();
-                }
-            }
-            Purpose::Window { offset, .. } | Purpose::Body { offset, .. } => {
-                self.read_failure = Some(Error::Read { offset, error });
-            }
-            // Reads of the saved index: do without it.
-            Purpose::Load => self.progress.loading.bytes = Vec::new(),
-            Purpose::Data { offset } => self.write_failed(error, offset),
-            // What had gathered went with it.
-            Purpose::Copy => self.write_failed(error, self.stage.offset),
-            Purpose::Change => self.write_failed(error, 0),
+    /// A read has failed. It is worth another try if it may have asked for more
+    /// than is needed.
+    pub(crate) fn read_failed(&mut self, offset: u64, error: IoError) -> Go<()> {
+        self.window.clear();
+        match core::mem::replace(&mut self.manner.narrow, true) {
+            false => Ok(()),
+            true => Err(Error::Read { offset, error }.into()),
         }
     }
 
-    /// Takes the operation as far as it goes without an answer to a request.
-    fn run(&mut self) {
-        while let Some(operation) = self.operation {
-            if self.waiting.is_some() {
-                return;
-            }
-            let result = if self.write_failure.is_some() {
-                self.drop_requests();
-                // Writes under way must end.
-                if !self.out.is_empty() {
-                    return;
-                }
-                self.retreat()
-            } else if let Some(error) = self.read_failure.take() {
-                self.window.clear();
-                Err(Pause::Fail(error))
-            } else if let Some(salvage) = self.salvage {
-                self.salvage(salvage)
-            } else {
-                self.step(operation)
-            };
-            match result {
-                Err(Pause::Again) => {}
-                Err(Pause::Wait) => return,
-                Ok(outcome) => self.finish(Ok(outcome)),
-                Err(Pause::Fail(error)) => self.finish(Err(error)),
+    /// Ends an operation early that has been asked to, and does that.
+    pub(crate) fn heed(&self, port: &Port) -> Go<()> {
+        match self.manner.interruptible && port.is_interrupted() {
+            false => Ok(()),
+            true => Err(Error::Interrupted.into()),
+        }
+    }
+
+    /// The result of a write of what is behind `from`.
+    pub(crate) fn written<T>(&self, port: &Port, result: Result<T, IoError>, from: u64) -> Go<T> {
+        match result {
+            Ok(done) if !port.has_loss() => Ok(done),
+            Ok(_) => Err(Halt::Lost),
+            Err(error) => {
+                port.lose(error, from);
+                Err(Halt::Lost)
             }
         }
     }
 
-    fn finish(&mut self, outcome: Result<Outcome, Error>) {
-        self.operation = None;
-        self.outcome = Some(outcome);
+    /// Writes something that isn't objects.
+    pub(crate) async fn change(&mut self, port: &Port, offset: u64, bytes: Vec<u8>) -> Go<()> {
+        self.grow_to(offset + bytes.len() as u64);
+        let written = port.write(offset, bytes, 0..0).await;
+        self.written(port, written, 0)
     }
 
-    fn step(&mut self, operation: Operation) -> Go<Outcome> {
-        match operation {
-            Operation::Write { length } => return self.write_record(length),
-            Operation::WriteMarks(count) => return self.write_marks(count),
-            Operation::Erase => return self.erase(),
-            Operation::Load => {}
-            _ => self.sync()?,
+    /// Has everything so far on stable storage.
+    pub(crate) async fn flush(&mut self, port: &Port) -> Go<()> {
+        let flushed = port.flush().await;
+        self.written(port, flushed, 0)
+    }
+
+    /// Cuts the medium so that `end` is its end, if that changes anything.
+    pub(crate) async fn cut_at(&mut self, port: &Port, end: u64) -> Go<()> {
+        let shortest = match self.config.truncation {
+            Truncation::Exact => end,
+            Truncation::Sectors => end.next_multiple_of(SECTOR),
+            Truncation::Never => return Ok(()),
+        };
+        if self.length <= shortest {
+            return Ok(());
         }
-        match operation {
-            Operation::Sync => Ok(Outcome::Done),
-            Operation::Unload => self.save(),
-            _ if self.interrupted => Err(Pause::Fail(Error::Interrupted)),
-            Operation::Load => self.load(),
-            Operation::Read { limit } => self.read_forward(limit),
-            Operation::ReadReverse { limit } => self.read_reverse(limit),
-            Operation::Reread { skip, limit } => self.reread(skip, limit),
-            motion => self.motion(motion),
+        self.length = shortest;
+        let cut = port.truncate(end).await;
+        self.written(port, cut, 0)
+    }
+
+    pub(crate) fn grow_to(&mut self, end: u64) {
+        self.length = self.length.max(end);
+        if self.config.truncation == Truncation::Sectors {
+            self.length = self.length.next_multiple_of(SECTOR);
         }
     }
 
-    /// Makes a request that the operation doesn't wait for.
-    pub(crate) fn request(
-        &mut self,
-        purpose: Purpose,
-        make: impl FnOnce(RequestId) -> Request,
-    ) -> RequestId {
-        let id = RequestId(self.next_id);
-        self.next_id += 1;
-        self.out.push((id, purpose));
-        self.requests.push_back(make(id));
-        id
-    }
-
-    /// Makes a request that the operation waits for.
-    pub(crate) fn wait_for(
-        &mut self,
-        purpose: Purpose,
-        make: impl FnOnce(RequestId) -> Request,
-    ) -> Pause {
-        self.waiting = Some(self.request(purpose, make));
-        Pause::Wait
+    /// Forgets what is known of the tape, as if it had just been put in.
+    pub(crate) fn forget(&mut self, format: Format) {
+        self.index = Index::new(format, self.config.start);
+        self.trusted = true;
+        self.complete = false;
+        self.previous_segment = 0;
+        self.end_marker = None;
+        self.window.clear();
     }
 }

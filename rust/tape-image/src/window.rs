@@ -62,6 +62,13 @@ impl Window {
         self.from(offset).get(..len)
     }
 
+    /// The word at `offset`, if it is here.
+    #[inline]
+    pub(crate) fn word(&self, offset: u64) -> Option<u32> {
+        let bytes = self.from(offset).first_chunk()?;
+        Some(u32::from_le_bytes(*bytes))
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.buf.clear();

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Operations as their drivers see them: started, polled for requests, given
+//! completions, polled for an outcome.
+//!
+//! ```text
+//!  Machine   idle: a core        running: a future that owns the core
+//!            |  start(operation) -->  |  handle(completion), poll it
+//!            |  <-- (core, outcome)   |
+//! ```
+//!
+//! A future is kept in a box that is made once: an operation allocates nothing.
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::future::Future;
+use core::ops::Deref;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+
+use crate::error::Error;
+use crate::port::{Completion, Port, Request};
+
+/// Where futures of one kind run one after the other, in memory that is used
+/// again: a future is made of an `I` and gives an `O`.
+pub trait Place<I, O>: Send {
+    /// Makes a future. Poll it afterwards.
+    fn start(&mut self, input: I);
+    /// Takes the future as far as it goes; its output, once.
+    fn poll(&mut self) -> Option<O>;
+}
+
+struct Kept<M, F> {
+    make: M,
+    future: Pin<Box<Option<F>>>,
+}
+
+impl<I, M, F> Place<I, F::Output> for Kept<M, F>
+where
+    M: Fn(I) -> F + Send,
+    F: Future + Send,
+{
+    #[inline]
+    fn start(&mut self, input: I) {
+        self.future.set(Some((self.make)(input)));
+    }
+
+    #[inline]
+    fn poll(&mut self) -> Option<F::Output> {
+        let future = self.future.as_mut().as_pin_mut()?;
+        match future.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => None,
+            Poll::Ready(output) => {
+                self.future.set(None);
+                Some(output)
+            }
+        }
+    }
+}
+
+/// A place for the futures that `make` makes.
+pub fn place<I, M, F>(make: M) -> Box<dyn Place<I, F::Output>>
+where
+    M: Fn(I) -> F + Send + 'static,
+    F: Future + Send + 'static,
+{
+    let future = Box::pin(None);
+    Box::new(Kept { make, future })
+}
+
+/// What a [`Machine`] runs the operations of.
+pub trait Operate: fmt::Debug + Send + Sized + 'static {
+    /// What it can be asked to do.
+    type Operation: Send + 'static;
+    /// What comes of that.
+    type Outcome: Send + 'static;
+
+    /// Whether the operation may be started at all.
+    fn admits(&self, operation: &Self::Operation) -> Result<(), Error>;
+
+    /// Carries an operation out, over the port.
+    fn operate(
+        &mut self,
+        port: &Port,
+        operation: Self::Operation,
+    ) -> impl Future<Output = Result<Self::Outcome, Error>> + Send;
+}
+
+type Ends<T> = Box<(T, Port)>;
+type Ended<T> = (Ends<T>, Result<<T as Operate>::Outcome, Error>);
+
+/// A core and the operation under way: a sans-I/O state machine.
+///
+/// # Calling order
+///
+/// 1. [`start`](Self::start) an operation; the one that loads comes first.
+/// 2. [`poll_request`](Self::poll_request) until it gives `None`, and carry
+///    the requests out, in any order and as many at a time as it gives.
+///    `data` ranges are in the buffer that belongs to the operation: what a
+///    write takes from, what a read puts into. It has to stay until the
+///    operation ends.
+/// 3. [`handle`](Self::handle) each request's completion, and poll again.
+/// 4. [`poll_outcome`](Self::poll_outcome) gives the result once.
+///
+/// Requests may be out when an operation has ended: they are writes behind,
+/// whose data is the core's own. They are completed like others, and if one
+/// fails, the next operation ends with [`Error::Write`] instead of being
+/// carried out, whatever it is.
+///
+/// While no operation is under way a machine dereferences to its core; else that
+/// panics. Nothing here blocks, keeps time or starts threads; a machine may move
+/// between threads. Dropping one with unsynced writes loses them.
+pub struct Machine<T: Operate> {
+    /// `None`: the future has it.
+    core: Option<Ends<T>>,
+    port: Port,
+    future: Box<dyn Place<(Ends<T>, T::Operation), Ended<T>>>,
+    outcome: Option<Result<T::Outcome, Error>>,
+    /// The port still says so.
+    interrupted: bool,
+}
+
+async fn run<T: Operate>((mut ends, operation): (Ends<T>, T::Operation)) -> Ended<T> {
+    let (core, port) = &mut *ends;
+    let outcome = core.operate(port, operation).await;
+    (ends, outcome)
+}
+
+impl<T: Operate> Machine<T> {
+    /// A machine with no operation under way.
+    pub fn of(core: T) -> Self {
+        let port = Port::default();
+        Self {
+            core: Some(Box::new((core, port.clone()))),
+            port,
+            future: place(run::<T>),
+            outcome: None,
+            interrupted: false,
+        }
+    }
+
+    /// Begins an operation.
+    pub fn start(&mut self, operation: T::Operation) -> Result<(), Error> {
+        if self.outcome.is_some() {
+            return Err(Error::Busy);
+        }
+        let core = self.core.take().ok_or(Error::Busy)?;
+        if let Err(refused) = core.0.admits(&operation) {
+            self.core = Some(core);
+            return Err(refused);
+        }
+        if core::mem::take(&mut self.interrupted) {
+            self.port.resume();
+        }
+        self.future.start((core, operation));
+        self.go_on();
+        Ok(())
+    }
+
+    /// Asks the operation under way to end with [`Error::Interrupted`].
+    ///
+    /// Loads, reads and motions do so when the request they wait for is
+    /// completed, which it has to be; the position is where it was before them
+    /// and a tape that was being loaded is still not loaded. What the index has
+    /// learned stays. If they had to sync first, they do that to its end, as
+    /// writes, erases, syncs and unloads do with all they have to do: those
+    /// take no notice. Nor does anybody when there is no operation.
+    pub fn interrupt(&mut self) {
+        self.interrupted = true;
+        self.port.interrupt();
+    }
+
+    /// The next request to carry out. `None` until `start` or `handle` is
+    /// called again.
+    pub fn poll_request(&mut self) -> Option<Request> {
+        self.port.poll_request()
+    }
+
+    /// The result of the operation, once it has one.
+    pub fn poll_outcome(&mut self) -> Option<Result<T::Outcome, Error>> {
+        self.outcome.take()
+    }
+
+    /// Takes the result of a request.
+    ///
+    /// # Panics
+    /// If the completion's request isn't out.
+    pub fn handle(&mut self, completion: Completion) {
+        self.port.handle(completion);
+        self.go_on();
+    }
+
+    fn go_on(&mut self) {
+        if self.core.is_none() {
+            if let Some((core, outcome)) = self.future.poll() {
+                self.core = Some(core);
+                self.outcome = Some(outcome);
+            }
+        }
+    }
+
+    /// Something was written that no sync has confirmed. It may be asked while an
+    /// operation is under way.
+    pub fn is_dirty(&self) -> bool {
+        self.port.is_dirty()
+    }
+
+    /// The core, for what changes it without the medium.
+    ///
+    /// # Panics
+    /// While an operation is under way.
+    pub fn core_mut(&mut self) -> &mut T {
+        &mut self.core.as_mut().expect("no operation is under way").0
+    }
+}
+
+impl<T: Operate> Deref for Machine<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.core.as_ref().expect("no operation is under way").0
+    }
+}
+
+impl<T: Operate> fmt::Debug for Machine<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut machine = f.debug_struct("Machine");
+        machine.field("core", &self.core).field("port", &self.port);
+        machine.finish_non_exhaustive()
+    }
+}

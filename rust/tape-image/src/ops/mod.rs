@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A tape's operations.
+
+mod load;
+mod motion;
+mod read;
+mod salvage;
+mod save;
+mod scan;
+mod sync;
+mod write;
+
+use crate::error::Error;
+use crate::machine::Operate;
+use crate::operation::{Operation, Outcome};
+use crate::port::Port;
+use crate::tape::{Buffered, Go, Halt, Manner, TapeCore};
+
+impl Operate for TapeCore {
+    type Operation = Operation;
+    type Outcome = Outcome;
+
+    fn admits(&self, operation: &Operation) -> Result<(), Error> {
+        match self.loaded || *operation == Operation::Load {
+            true => Ok(()),
+            false => Err(Error::NotLoaded),
+        }
+    }
+
+    async fn operate(&mut self, port: &Port, operation: Operation) -> Result<Outcome, Error> {
+        self.operate_at(port, operation, 0).await
+    }
+}
+
+impl TapeCore {
+    /// Carries out an operation whose data begins at `data` in the caller's.
+    pub async fn operate_at(
+        &mut self,
+        port: &Port,
+        operation: Operation,
+        data: usize,
+    ) -> Result<Outcome, Error> {
+        self.buffered = Buffered::Window { offset: 0, len: 0 };
+        if port.has_loss() {
+            return Err(self.retreat(port).await);
+        }
+        self.manner = Manner {
+            data,
+            ..Manner::default()
+        };
+        loop {
+            match self.carry_out(port, operation).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(Halt::Again) => {}
+                Err(Halt::Failed(error)) => return Err(error),
+                Err(Halt::Lost) => return Err(self.retreat(port).await),
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, port: &Port, operation: Operation) -> Go<Outcome> {
+        match operation {
+            Operation::Write { length } => return self.write_record(port, length).await,
+            Operation::WriteMarks(count) => return self.write_marks(port, count).await,
+            Operation::Erase => return self.erase(port).await,
+            Operation::Load => {}
+            _ => self.sync(port).await?,
+        }
+        self.manner.interruptible = !matches!(operation, Operation::Sync | Operation::Unload);
+        self.heed(port)?;
+        match operation {
+            Operation::Sync => Ok(Outcome::Done),
+            Operation::Unload => self.save(port).await,
+            Operation::Load => self.load(port).await,
+            Operation::Read { limit } => self.read_forward(port, limit).await,
+            Operation::ReadReverse { limit } => self.read_reverse(port, limit).await,
+            Operation::Reread { skip, limit } => self.reread(port, skip, limit).await,
+            motion => self.motion(port, motion).await,
+        }
+    }
+}

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The port between operations and the medium: the one place that knows requests.
+//!
+//! An operation is an `async fn`. It makes requests here and waits for them here,
+//! and for nothing else. There is no executor and no waker: whoever drives the
+//! medium takes the requests, brings their completions, and then polls the
+//! operation, which is all that can make it go on.
+//!
+//! ```text
+//!  operation   read, write, copy, …  .await        write_behind, room().await
+//!                  |           ^                        |            ^
+//!  port            v           |                        v            |
+//!              requests     answer                  requests     what failed
+//!                  |           ^                        |            ^
+//!  driver      poll_request  handle                poll_request    handle
+//! ```
+//!
+//! A port has two ends, clones of each other, in one owner that uses one at a
+//! time: the cell they share is never borrowed when either comes.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::future::poll_fn;
+use core::ops::Range;
+use core::task::Poll;
+
+use atomic_refcell::AtomicRefCell;
+
+/// Names a request until its completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId(u64);
+
+impl RequestId {
+    /// For whoever passes requests of several ports on, under numbers of its
+    /// own. A port only knows the ids that it made itself.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number, which no other request of the same port has.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// Something to be done to the medium. The vectors belong to the request:
+/// they go back in its [`Completion`], so that nothing is copied and nothing
+/// is freed under an asynchronous read.
+///
+/// Requests that are out at the same time touch different bytes and may be
+/// carried out in any order. A [`Request::Flush`] is only ever out alone.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Read from `offset` into the caller's data at `data`, then into
+    /// `buf[skip..]`. Fewer bytes than asked for mean the medium's end.
+    Read {
+        /// For the completion.
+        id: RequestId,
+        /// First byte to read.
+        offset: u64,
+        /// Where in the data of the operation under way; may be empty.
+        data: Range<usize>,
+        /// Read into from `skip` on.
+        buf: Vec<u8>,
+        /// Bytes of `buf` to leave as they are.
+        skip: usize,
+    },
+    /// Write `head` at `offset`, then the caller's data at `data`.
+    Write {
+        /// For the completion.
+        id: RequestId,
+        /// First byte to write.
+        offset: u64,
+        /// Written first; may be empty.
+        head: Vec<u8>,
+        /// Which part of the data of the operation under way; may be empty.
+        data: Range<usize>,
+    },
+    /// Append the caller's data at `data` to `buf`: a small record gathers with
+    /// its neighbours. The medium has no part in it.
+    Copy {
+        /// For the completion.
+        id: RequestId,
+        /// Which part of the data of the operation under way.
+        data: Range<usize>,
+        /// Append here; what it holds stays.
+        buf: Vec<u8>,
+    },
+    /// Everything completed so far is on stable storage when this completes.
+    Flush {
+        /// For the completion.
+        id: RequestId,
+    },
+    /// Make the medium `length` bytes long, a [`Truncation`](crate::Truncation)
+    /// permitting.
+    Truncate {
+        /// For the completion.
+        id: RequestId,
+        /// The new length in bytes; shorter than the medium is.
+        length: u64,
+    },
+}
+
+impl Request {
+    /// The request's name.
+    pub fn id(&self) -> RequestId {
+        match self {
+            Self::Read { id, .. }
+            | Self::Write { id, .. }
+            | Self::Copy { id, .. }
+            | Self::Flush { id }
+            | Self::Truncate { id, .. } => *id,
+        }
+    }
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub struct Completion {
+    /// The request's.
+    pub id: RequestId,
+    /// Bytes read, or anything for other requests. A write is all or an error.
+    pub result: Result<usize, IoError>,
+    /// `buf` of a read or copy (filled), `head` of a write, else empty.
+    pub buf: Vec<u8>,
+}
+
+/// What the medium said: an errno, as a positive number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("I/O error (errno {0})")]
+pub struct IoError(pub i32);
+
+impl IoError {
+    /// What a medium that is shorter than it said amounts to.
+    pub const EIO: Self = Self(5);
+}
+
+/// Bytes for the data of the operation under way, see [`Port::put`].
+#[derive(Debug)]
+pub struct Put {
+    /// Where in that data.
+    pub at: usize,
+    /// The bytes are `buf[from..]`.
+    pub buf: Vec<u8>,
+    /// See `buf`.
+    pub from: usize,
+    /// How many.
+    pub len: usize,
+}
+
+/// What a write that nobody waited for has failed to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loss {
+    /// The first of several errors.
+    pub(crate) error: IoError,
+    /// From here on, what was written since the last sync may not be there.
+    pub(crate) from: u64,
+}
+
+/// Who a request that is out was made by.
+#[derive(Clone, Copy, Debug)]
+enum Maker {
+    /// The operation under way, which waits for it.
+    Waiting,
+    /// A write of objects, the first of these bytes to this offset.
+    Behind(u64),
+    /// Nobody who is still there.
+    Gone,
+}
+
+#[derive(Debug, Default)]
+struct Exchange {
+    /// Requests made and not taken.
+    requests: VecDeque<Request>,
+    /// Requests made and not completed.
+    out: Vec<(RequestId, Maker)>,
+    next_id: u64,
+    answer: Option<Completion>,
+    put: Option<Put>,
+    loss: Option<Loss>,
+    interrupted: bool,
+    dirty: bool,
+    /// A written buffer, to be used again.
+    spare: Vec<u8>,
+}
+
+impl Exchange {
+    #[inline]
+    fn make(&mut self, maker: Maker, request: impl FnOnce(RequestId) -> Request) {
+        let id = RequestId(self.next_id);
+        self.next_id += 1;
+        self.out.push((id, maker));
+        self.requests.push_back(request(id));
+    }
+
+    fn lose(&mut self, error: IoError, from: u64) {
+        let loss = self.loss.get_or_insert(Loss { error, from });
+        loss.from = loss.from.min(from);
+    }
+
+    fn recycle(&mut self, buf: Vec<u8>) {
+        if buf.capacity() > self.spare.capacity() {
+            self.spare = buf;
+        }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone, Debug, Default)]
+pub struct Port(Arc<AtomicRefCell<Exchange>>);
+
+/// The driver's end.
+impl Port {
+    /// The next request to carry out. `None` until the operation is polled again.
+    pub fn poll_request(&self) -> Option<Request> {
+        self.0.borrow_mut().requests.pop_front()
+    }
+
+    /// What is to be put into the data now. It is given back with
+    /// [`end_put`](Self::end_put) before the operation is polled again.
+    pub fn poll_put(&self) -> Option<Put> {
+        self.0.borrow_mut().put.take()
+    }
+
+    /// The bytes of a put are where they are to be.
+    pub fn end_put(&self, put: Put) {
+        self.0.borrow_mut().answer = Some(Completion {
+            id: RequestId(u64::MAX),
+            result: Ok(put.len),
+            buf: put.buf,
+        });
+    }
+
+    /// Takes the result of a request. The operation, if there is one, is polled
+    /// afterwards.
+    ///
+    /// # Panics
+    /// If the completion's request isn't out.
+    pub fn handle(&self, completion: Completion) {
+        let mut port = self.0.borrow_mut();
+        let at = port.out.iter().position(|(id, _)| *id == completion.id);
+        let (_, maker) = port.out.swap_remove(at.expect("a request that is out"));
+        match (maker, completion.result) {
+            (Maker::Waiting, _) => port.answer = Some(completion),
+            (Maker::Behind(_), Ok(_)) => port.recycle(completion.buf),
+            (Maker::Behind(offset), Err(error)) => port.lose(error, offset),
+            (Maker::Gone, _) => {}
+        }
+    }
+
+    /// Asks the operation under way to end early, if it is one that does.
+    pub fn interrupt(&self) {
+        self.0.borrow_mut().interrupted = true;
+    }
+
+    /// Whoever made the requests that are out is no longer there, nor is what
+    /// failed of them.
+    pub fn forget(&self) {
+        let mut port = self.0.borrow_mut();
+        port.out
+            .iter_mut()
+            .for_each(|(_, maker)| *maker = Maker::Gone);
+        port.loss = None;
+        port.dirty = false;
+    }
+
+    /// Something was written that no sync has confirmed.
+    pub fn is_dirty(&self) -> bool {
+        self.0.borrow().dirty
+    }
+}
+
+/// The operation's end.
+impl Port {
+    /// Takes an earlier [`interrupt`](Self::interrupt) back.
+    pub fn resume(&self) {
+        self.0.borrow_mut().interrupted = false;
+    }
+
+    /// From now on there is something that no sync has confirmed, or nothing.
+    pub(crate) fn set_dirty(&self, dirty: bool) {
+        self.0.borrow_mut().dirty = dirty;
+    }
+
+    /// The operation has been asked to end early.
+    pub fn is_interrupted(&self) -> bool {
+        self.0.borrow().interrupted
+    }
+
+    #[inline]
+    async fn answer(&self) -> Completion {
+        poll_fn(|_| match self.0.borrow_mut().answer.take() {
+            Some(completion) => Poll::Ready(completion),
+            None => Poll::Pending,
+        })
+        .await
+    }
+
+    #[inline]
+    async fn ask(&self, request: impl FnOnce(RequestId) -> Request) -> Completion {
+        self.0.borrow_mut().make(Maker::Waiting, request);
+        self.answer().await
+    }
+
+    /// Reads from `offset` into `data`, then into `buf[skip..]`. How many bytes
+    /// there were, and `buf`.
+    pub(crate) async fn read(
+        &self,
+        offset: u64,
+        data: Range<usize>,
+        buf: Vec<u8>,
+        skip: usize,
+    ) -> Result<(usize, Vec<u8>), IoError> {
+        let make = |id| Request::Read {
+            id,
+            offset,
+            data,
+            buf,
+            skip,
+        };
+        let Completion { result, buf, .. } = self.ask(make).await;
+        result.map(|bytes| (bytes, buf))
+    }
+
+    /// Writes `head`, then `data`.
+    pub(crate) async fn write(
+        &self,
+        offset: u64,
+        head: Vec<u8>,
+        data: Range<usize>,
+    ) -> Result<(), IoError> {
+        let make = |id| Request::Write {
+            id,
+            offset,
+            head,
+            data,
+        };
+        let Completion { result, buf, .. } = self.ask(make).await;
+        self.0.borrow_mut().recycle(buf);
+        result.map(drop)
+    }
+
+    /// Writes objects and doesn't wait: a failure is a [`loss`](Self::loss).
+    pub(crate) fn write_behind(&self, offset: u64, head: Vec<u8>) {
+        self.0
+            .borrow_mut()
+            .make(Maker::Behind(offset), |id| Request::Write {
+                id,
+                offset,
+                head,
+                data: 0..0,
+            });
+    }
+
+    /// Everything completed so far is on stable storage.
+    pub(crate) async fn flush(&self) -> Result<(), IoError> {
+        let flushed = self.ask(|id| Request::Flush { id }).await;
+        flushed.result.map(drop)
+    }
+
+    /// Cuts the medium.
+    pub(crate) async fn truncate(&self, length: u64) -> Result<(), IoError> {
+        let cut = self.ask(|id| Request::Truncate { id, length }).await;
+        cut.result.map(drop)
+    }
+
+    /// Appends the caller's `data` to `buf`.
+    pub async fn copy(&self, data: Range<usize>, buf: Vec<u8>) -> Result<Vec<u8>, IoError> {
+        let copied = self.ask(|id| Request::Copy { id, data, buf }).await;
+        copied.result.map(|_| copied.buf)
+    }
+
+    /// Puts bytes into the caller's data, and gives their buffer back.
+    pub async fn put(&self, put: Put) -> Vec<u8> {
+        self.0.borrow_mut().put = Some(put);
+        self.answer().await.buf
+    }
+
+    /// Waits until at most `most` requests are out, or a write behind has failed.
+    pub(crate) async fn room(&self, most: usize) {
+        poll_fn(|_| {
+            let port = self.0.borrow();
+            match port.out.len() <= most || port.loss.is_some() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    /// A write has failed that was to bring what is behind `from`.
+    pub(crate) fn lose(&self, error: IoError, from: u64) {
+        self.0.borrow_mut().lose(error, from);
+    }
+
+    /// A write behind has failed.
+    pub(crate) fn has_loss(&self) -> bool {
+        self.0.borrow().loss.is_some()
+    }
+
+    /// Takes back what nobody has begun to carry out, waits for the rest, and
+    /// says what is lost.
+    pub(crate) async fn settle(&self) -> Option<Loss> {
+        {
+            let Exchange {
+                requests,
+                out,
+                loss,
+                ..
+            } = &mut *self.0.borrow_mut();
+            for request in requests.drain(..) {
+                let at = out.iter().position(|(id, _)| *id == request.id());
+                let maker = at.map(|at| out.swap_remove(at).1);
+                if let (Some(Maker::Behind(offset)), Some(loss)) = (maker, loss.as_mut()) {
+                    loss.from = loss.from.min(offset);
+                }
+            }
+        }
+        poll_fn(|_| match self.0.borrow().out.is_empty() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+        self.0.borrow_mut().loss.take()
+    }
+
+    /// A written buffer, to be used again.
+    pub(crate) fn spare(&self) -> Vec<u8> {
+        core::mem::take(&mut self.0.borrow_mut().spare)
+    }
+}
