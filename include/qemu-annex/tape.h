@@ -275,11 +275,6 @@ typedef struct {
      */
     AnnexTapeTray tray;
     /**
-     * A unit attention for the initiator with number 0 that the command gave
-     * rise to: code and qualifier; 0: none.
-     */
-    uint16_t attention;
-    /**
      * Not carried out, and nothing has changed, for annex_tape_interrupt() was
      * called.
      */
@@ -394,7 +389,6 @@ size_t annex_tape_buffer_length(AnnexTape *tape,
 void annex_tape_start(AnnexTape *tape,
                       const uint8_t *cdb,
                       size_t cdb_len,
-                      uint32_t initiator,
                       uint8_t *data,
                       size_t data_len);
 

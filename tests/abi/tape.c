@@ -85,7 +85,7 @@ static AnnexTapeDone six(AnnexTape *tape, uint8_t opcode, uint8_t flags,
         opcode, flags, length >> 16, length >> 8, length, 0,
     };
 
-    annex_tape_start(tape, cdb, sizeof(cdb), 0, data, data_len);
+    annex_tape_start(tape, cdb, sizeof(cdb), data, data_len);
     return finish(tape);
 }
 
@@ -187,7 +187,7 @@ int main(void)
     annex_tape_free_state(state, state_len);
     annex_tape_free(other);
 
-    annex_tape_start(tape, (const uint8_t[6]) { 0x01 }, 6, 0, NULL, 0);
+    annex_tape_start(tape, (const uint8_t[6]) { 0x01 }, 6, NULL, 0);
     tap_ok(annex_tape_is_busy(tape), "a command is under way");
     annex_tape_interrupt(tape);
     finish(tape);

@@ -40,13 +40,11 @@ struct State {
     data: *mut u8,
     /// I/O that is out: what is lent to it must stay where it is.
     out: Vec<Out>,
-    next_id: u64,
     message: Option<CString>,
 }
 
 struct Out {
-    id: u64,
-    request: RequestId,
+    id: RequestId,
     /// Bytes asked for; 0 for what has no data.
     length: usize,
     buf: Vec<u8>,
@@ -69,7 +67,6 @@ pub unsafe extern "C" fn annex_tape_new(
             drive,
             data: ptr::null_mut(),
             out: Vec::new(),
-            next_id: 0,
             message: None,
         };
         Ok(Box::into_raw(Box::new(AnnexTape {
@@ -255,7 +252,6 @@ pub unsafe extern "C" fn annex_tape_start(
     tape: *mut AnnexTape,
     cdb: *const u8,
     cdb_len: usize,
-    initiator: u32,
     data: *mut u8,
     data_len: usize,
 ) {
@@ -267,7 +263,7 @@ pub unsafe extern "C" fn annex_tape_start(
         call("annex_tape_start", tape, (), |tape| {
             tape.data = data;
             tape.message = None;
-            tape.drive.start(cdb, initiator, data_len);
+            tape.drive.start(cdb, data_len);
         })
     };
 }
@@ -331,10 +327,10 @@ pub unsafe extern "C" fn annex_tape_complete(tape: *mut AnnexTape, id: u64, resu
     // SAFETY: alive, says the caller.
     unsafe {
         call("annex_tape_complete", tape, (), |tape| {
-            let slot = tape.out.iter().position(|out| out.id == id);
+            let slot = tape.out.iter().position(|out| out.id.number() == id);
             let out = tape.out.swap_remove(slot.expect("an id that is out"));
             tape.drive.handle(Completion {
-                id: out.request,
+                id: out.id,
                 result: if result < 0 {
                     Err(IoError(-result))
                 } else {

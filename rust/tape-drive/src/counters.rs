@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What the drive counts.
 
+use tape_image::{Error, Operation, Outcome};
+
 use crate::alert;
-use crate::state::Reader;
+use crate::bytes::Reader;
 
 /// Data moved, and not moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,6 +72,36 @@ impl Counters {
     pub(crate) fn count(&mut self, transfers: Transfers) {
         self.total.add(transfers);
         self.mount.add(transfers);
+    }
+
+    /// Counts what the tape did.
+    pub(crate) fn count_tape(&mut self, operation: Operation, outcome: &Result<Outcome, Error>) {
+        let mut moved = Transfers::default();
+        match (operation, outcome) {
+            (Operation::Write { length }, Ok(Outcome::Done)) => {
+                moved.from_host = length as u64;
+                moved.to_medium = length as u64;
+                moved.records_written = 1;
+            }
+            // The record was counted when it was met.
+            (Operation::Reread { .. }, Ok(_)) => return,
+            (_, Ok(Outcome::Record { length, .. })) => {
+                moved.from_medium = u64::from(*length);
+                moved.records_read = 1;
+            }
+            (_, Err(Error::Read { .. })) => moved.read_errors = 1,
+            (_, Err(Error::Write { .. })) => moved.write_errors = 1,
+            _ => return,
+        }
+        self.count(moved);
+    }
+
+    /// Counts what an initiator was sent of the tape.
+    pub(crate) fn count_sent(&mut self, bytes: usize) {
+        self.count(Transfers {
+            to_host: bytes as u64,
+            ..Transfers::default()
+        });
     }
 
     /// A cartridge was loaded. What was alerted of the last one is over.

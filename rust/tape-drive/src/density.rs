@@ -2,9 +2,9 @@
 //! Densities, and REPORT DENSITY SUPPORT (SSC-3 7.8).
 
 use crate::config::Config;
+use crate::sense::Reply;
 use crate::sense::{asc, Key, Sense};
 use crate::view::{Tape, View};
-use crate::Reply;
 
 /// What is known of a density code. The numbers are the LTO format's.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 
 use tape_image::Request;
 
-use crate::reserve::Notice;
-use crate::Sense;
+use crate::core::Tray;
+use crate::sense::Sense;
 
 /// The next thing to do for the drive.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum Status {
     Good = 0x00,
     /// There is sense data.
     CheckCondition = 0x02,
-    /// Another initiator has reserved the drive.
+    /// What the initiator has reserved or registered is in the way.
     ReservationConflict = 0x18,
 }
 
@@ -42,40 +42,6 @@ pub enum Task {
     /// As [`Task::Sync`], and what is kept of the tape is saved: its index, and
     /// that it was loaded. The cartridge stays usable, but is about to go.
     Unload,
-}
-
-/// Where a LOAD UNLOAD command has brought the cartridge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tray {
-    /// To the tape heads.
-    Loaded,
-    /// Out, as far as the drive can push it.
-    Unloaded,
-}
-
-/// A unit attention that a command has made for other initiators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attention {
-    /// For whom. `None`: everybody but the command's own.
-    pub initiator: Option<u32>,
-    /// See [`asc`](crate::asc).
-    pub asc: u16,
-}
-
-impl Attention {
-    pub(crate) fn others(asc: u16) -> Self {
-        let initiator = None;
-        Self { initiator, asc }
-    }
-}
-
-impl From<&Notice> for Attention {
-    fn from(notice: &Notice) -> Self {
-        Self {
-            initiator: Some(notice.initiator),
-            asc: notice.asc,
-        }
-    }
 }
 
 /// How a command or task ended.
@@ -92,8 +58,6 @@ pub struct Done {
     pub data_in: usize,
     /// A LOAD UNLOAD moved the cartridge.
     pub tray: Option<Tray>,
-    /// What others are to be told.
-    pub attentions: Vec<Attention>,
     /// [`interrupt`](crate::Drive::interrupt) ended it early, and nothing has
     /// changed: it can be started again. There is no status to report.
     pub interrupted: bool,

@@ -7,14 +7,12 @@ use tape_image::Truncation;
 
 use crate::{Action, Config, Done, Drive, Medium, Request, Status, Task};
 
-/// A drive, the image in it, and one initiator.
+/// A drive and the image in it.
 pub struct Runner<M> {
     /// The state machine.
     pub drive: Drive,
     /// The image.
     pub medium: M,
-    /// Who sends commands.
-    pub initiator: u32,
 }
 
 /// A command's end, with the data that came with it.
@@ -38,11 +36,7 @@ impl<M: Bytes> Runner<M> {
             truncation: Truncation::Exact,
             read_only: false,
         });
-        Self {
-            drive,
-            medium,
-            initiator: 0,
-        }
+        Self { drive, medium }
     }
 
     /// Carries out a command with as much data out as it announces, if `out`
@@ -57,7 +51,7 @@ impl<M: Bytes> Runner<M> {
         };
         let sent = out.len().min(buffer.len());
         buffer[..sent].copy_from_slice(&out[..sent]);
-        self.drive.start(cdb, self.initiator, room);
+        self.drive.start(cdb, room);
         let done = self.finish(&mut buffer);
         buffer.truncate(done.data_in);
         Ended { done, data: buffer }

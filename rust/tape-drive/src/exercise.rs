@@ -7,7 +7,9 @@ use std::io;
 use tape_image::driver::{carry_out, Data, Medium as Bytes};
 use tape_image::Truncation;
 
-use crate::command::COMMANDS;
+use crate::cartridge::{Place, Slot};
+use crate::spc::opcodes::ascending;
+use crate::table::TABLE;
 use crate::{Action, Config, Done, Drive, Medium, Request, Status, Task, Transfer};
 
 /// Larger buffers take time and show nothing new.
@@ -66,7 +68,8 @@ fn step(drive: &mut Drive, image: &mut Faulty, bytes: &[u8], config: &Config) {
     let (cdb, how) = bytes.split_at(16);
     let mut cdb = cdb.to_vec();
     if how[0] & 1 != 0 {
-        let entry = &COMMANDS[usize::from(cdb[0]) % COMMANDS.len()];
+        let rows = ascending(TABLE);
+        let entry = rows[usize::from(cdb[0]) % rows.len()];
         for (byte, usage) in cdb.iter_mut().zip(entry.usage) {
             *byte &= usage;
         }
@@ -88,21 +91,21 @@ fn step(drive: &mut Drive, image: &mut Faulty, bytes: &[u8], config: &Config) {
     let mut buffer = vec![how[2]; length];
     let announced = drive.transfer(&cdb).bytes() as usize;
     let room = announced.min(length) - usize::from(how[0] >> 4).min(announced.min(length));
-    let before = drive.place();
-    drive.start(&cdb, u32::from(how[0] >> 1 & 1), room);
+    let before = place(drive);
+    drive.start(&cdb, room);
     let done = finish(drive, image, &mut buffer, how[3]);
     assert!(done.data_in <= room || matches!(drive.transfer(&cdb), Transfer::Out(_)));
     let told = done.status == Status::CheckCondition;
     assert_eq!(told, !done.sense.is_empty(), "{done:?}");
     if done.interrupted {
-        let after = drive.place();
+        let after = place(drive);
         assert_eq!(after.map(|p| p.resume), before.map(|p| p.resume));
     }
     if how[0] & 0x0c == 0x0c && !drive.is_dirty() {
         let saved = drive.save();
         let mut again = Drive::new(config.clone()).expect("as before");
         again.restore(&saved).expect("what a drive saved");
-        if drive.place().is_some() {
+        if place(drive).is_some() {
             again.insert(Medium {
                 length: image.bytes.len() as u64,
                 truncation: Truncation::Exact,
@@ -111,6 +114,10 @@ fn step(drive: &mut Drive, image: &mut Faulty, bytes: &[u8], config: &Config) {
         }
         assert_eq!(again.save(), saved);
     }
+}
+
+fn place(drive: &Drive) -> Option<Place> {
+    drive.idle().slot.as_ref().map(Slot::place)
 }
 
 /// Numbers that mean something: where there are partitions and objects, and

@@ -3,7 +3,7 @@
 
 use tape_image::{Error, IoError};
 
-use crate::{asc, Key, Sense};
+use crate::sense::{asc, Key, Sense};
 
 /// The sense data of a command that hasn't written anything itself.
 pub(crate) fn sense_of(error: &Error) -> Sense {

@@ -43,15 +43,13 @@
 #![forbid(unsafe_code)]
 
 mod alert;
-mod attribute;
-mod call;
+mod bytes;
+mod cartridge;
 mod command;
 mod config;
+mod core;
 mod counters;
-mod deck;
 mod density;
-mod diagnostic;
-mod dispatch;
 mod done;
 mod drive;
 #[cfg(feature = "driver")]
@@ -59,34 +57,22 @@ pub mod driver;
 #[cfg(feature = "driver")]
 pub mod exercise;
 mod failure;
-mod format;
-mod inquiry;
-mod io;
-mod log;
-mod medium;
-mod mode;
-mod motion;
-mod opcodes;
-mod parameter;
-mod position;
-mod read;
-mod reserve;
+mod mount;
 mod run;
 mod save;
-mod security;
 mod sense;
-mod state;
+mod spc;
+mod ssc;
+mod table;
 mod view;
-mod write;
 
-pub use command::{name, Transfer, CDB_MAX};
+pub use crate::core::Tray;
+pub use command::{Transfer, CDB_MAX};
 pub use config::{Config, ConfigError, Medium};
 pub use density::nominal_capacity;
-pub use done::{Action, Attention, Done, Status, Task, Tray};
+pub use done::{Action, Done, Status, Task};
 pub use drive::{Drive, TRANSFER_MAX};
 pub use save::RestoreError;
 pub use sense::{asc, Key, Sense};
+pub use table::name;
 pub use tape_image::{Completion, Error, Format, IoError, Request, RequestId, Truncation};
-
-/// Parameter data for the initiator, or why there is none.
-pub(crate) type Reply = Result<Vec<u8>, Sense>;

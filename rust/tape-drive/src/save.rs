@@ -18,11 +18,15 @@
 
 use tape_image::container::PARTITIONS_MAX;
 
-use crate::call::Overwrite;
-use crate::drive::Place;
-use crate::parameter::Parameters;
-use crate::state::{Reader, Standing};
-use crate::{Config, Drive, Key, Sense};
+use crate::bytes::Reader;
+use crate::cartridge::{Place, Slot, Standing};
+use crate::core::Core;
+use crate::counters::Counters;
+use crate::drive::Drive;
+use crate::sense::{Key, Sense};
+use crate::spc::diagnostic::Buffers;
+use crate::spc::reserve::Reservations;
+use crate::spc::timestamp::Timestamp;
 
 const MAGIC: &[u8; 4] = b"TAPE";
 const VERSION: u8 = 2;
@@ -50,34 +54,36 @@ impl Drive {
     /// # Panics
     /// While a command or task is under way.
     pub fn save(&self) -> Vec<u8> {
-        self.idle();
+        let core = self.idle();
         let mut bytes = MAGIC.to_vec();
-        let passes: Vec<u64> = (self.parameters.counters.clone().passes())
-            .map(|passes| *passes)
-            .collect();
-        let more = self.partly != 0 || passes.iter().any(|&passes| passes != 0);
+        let mut counters = core.counters.clone();
+        let passes: Vec<u64> = counters.passes().map(|passes| *passes).collect();
+        let more = core.partly != 0 || passes.iter().any(|&passes| passes != 0);
         bytes.push(if more { VERSION } else { VERSION_1 });
         // Or where it was in the drive before this one, which hasn't got it yet.
-        let place = self.place().or(self.restored);
+        let place = core.slot.as_ref().map(Slot::place).or(core.restored);
         bytes.push(place.map_or(0, |place| place.standing as u8 + 1));
         let (partition, object) = place.map_or((0, 0), |place| place.resume);
         bytes.push(partition as u8);
         bytes.extend(object.to_be_bytes());
-        let preventing = &self.preventing[..self.preventing.len().min(u8::MAX.into())];
-        bytes.push(preventing.len() as u8);
-        for initiator in preventing {
-            bytes.extend(initiator.to_be_bytes());
+        bytes.push(core.prevented.into());
+        if core.prevented {
+            bytes.extend(0u32.to_be_bytes());
         }
-        bytes.push(self.deferred.is_some().into());
-        if let Some(sense) = self.deferred {
+        bytes.push(core.deferred.is_some().into());
+        if let Some(sense) = core.deferred {
             bytes.push(sense.key as u8);
             bytes.extend(sense.asc.to_be_bytes());
             bytes.push(sense.eom.into());
             bytes.extend(sense.information.unwrap_or(0).to_be_bytes());
         }
-        self.parameters.save(&mut bytes);
+        core.modes.save(&mut bytes);
+        core.reservations.save(&mut bytes);
+        core.counters.save(&mut bytes);
+        core.buffers.save(&mut bytes);
+        core.timestamp.save(&mut bytes);
         if more {
-            bytes.extend(self.partly.to_be_bytes());
+            bytes.extend(core.partly.to_be_bytes());
             bytes.extend(passes.into_iter().flat_map(u64::to_be_bytes));
         }
         bytes
@@ -91,57 +97,49 @@ impl Drive {
     /// # Panics
     /// While a command or task is under way.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
-        self.idle();
-        let saved = Saved::read(bytes, &self.config)?;
-        self.preventing = saved.preventing;
-        self.deferred = saved.deferred;
-        self.parameters = saved.parameters;
-        self.overwrite = Overwrite::No;
-        self.restored = saved.place;
-        self.partly = saved.partly;
-        self.stand_as_restored();
+        let core = self.idle_mut();
+        let mut new = Core::new(core.config.clone(), core.port.clone());
+        read(&mut new, bytes)?;
+        new.slot = core.slot.take();
+        new.stand_as_restored();
+        *core = new;
         Ok(())
     }
 }
 
-struct Saved {
-    place: Option<Place>,
-    preventing: Vec<u32>,
-    deferred: Option<Sense>,
-    parameters: Parameters,
-    partly: u32,
+/// Reads a saved state into a new drive's core.
+fn read(core: &mut Core, bytes: &[u8]) -> Result<(), RestoreError> {
+    let rest = bytes.strip_prefix(MAGIC).ok_or(RestoreError::Foreign)?;
+    let reader = &mut Reader::new(rest);
+    let damaged = RestoreError::Damaged;
+    let version = match reader.u8() {
+        Some(version @ VERSION_1..=VERSION) => version,
+        Some(other) => return Err(RestoreError::Version(other)),
+        None => return Err(damaged("it ends early")),
+    };
+    core.restored = place(reader).ok_or(damaged("cartridge"))?;
+    core.prevented = prevented(reader).ok_or(damaged("prevention"))?;
+    core.deferred = deferred(reader).ok_or(damaged("deferred error"))?;
+    parameters(core, reader).ok_or(damaged("parameters"))?;
+    if version > VERSION_1 {
+        core.partly = reader.u32().ok_or(damaged("it ends early"))?;
+        for passes in core.counters.passes() {
+            *passes = reader.u64().ok_or(damaged("it ends early"))?;
+        }
+    }
+    match reader.is_empty() {
+        true => Ok(()),
+        false => Err(damaged("something follows it")),
+    }
 }
 
-impl Saved {
-    fn read(bytes: &[u8], config: &Config) -> Result<Self, RestoreError> {
-        let rest = bytes.strip_prefix(MAGIC).ok_or(RestoreError::Foreign)?;
-        let reader = &mut Reader::new(rest);
-        let damaged = RestoreError::Damaged;
-        let version = match reader.u8() {
-            Some(version @ VERSION_1..=VERSION) => version,
-            Some(other) => return Err(RestoreError::Version(other)),
-            None => return Err(damaged("it ends early")),
-        };
-        let mut saved = Self {
-            place: place(reader).ok_or(damaged("cartridge"))?,
-            preventing: preventing(reader).ok_or(damaged("prevention"))?,
-            deferred: deferred(reader).ok_or(damaged("deferred error"))?,
-            parameters: Parameters::restore(config, reader).ok_or(damaged("parameters"))?,
-            partly: match version {
-                VERSION_1 => 0,
-                _ => reader.u32().ok_or(damaged("it ends early"))?,
-            },
-        };
-        if version > VERSION_1 {
-            for passes in saved.parameters.counters.passes() {
-                *passes = reader.u64().ok_or(damaged("it ends early"))?;
-            }
-        }
-        if !reader.is_empty() {
-            return Err(damaged("something follows it"));
-        }
-        Ok(saved)
-    }
+fn parameters(core: &mut Core, reader: &mut Reader) -> Option<()> {
+    core.modes.restore(reader)?;
+    core.reservations = Reservations::restore(reader)?;
+    core.counters = Counters::restore(reader)?;
+    core.buffers = Buffers::restore(reader)?;
+    core.timestamp = Timestamp::restore(reader)?;
+    Some(())
 }
 
 fn place(reader: &mut Reader) -> Option<Option<Place>> {
@@ -161,9 +159,12 @@ fn place(reader: &mut Reader) -> Option<Option<Place>> {
     }))
 }
 
-fn preventing(reader: &mut Reader) -> Option<Vec<u32>> {
-    let count = reader.u8()?;
-    (0..count).map(|_| reader.u32()).collect()
+fn prevented(reader: &mut Reader) -> Option<bool> {
+    let initiators = reader.u8()?;
+    for _ in 0..initiators {
+        reader.u32()?;
+    }
+    Some(initiators != 0)
 }
 
 fn deferred(reader: &mut Reader) -> Option<Option<Sense>> {

@@ -75,6 +75,23 @@ pub mod asc {
     pub const MAM_OUT_OF_SPACE: u16 = 0x5506;
 }
 
+/// Parameter data for the initiator, or why there is none.
+pub(crate) type Reply = Result<Vec<u8>, Sense>;
+
+/// Why a command isn't carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// RESERVATION CONFLICT.
+    Conflict,
+    Sense(Sense),
+}
+
+impl From<Sense> for Refusal {
+    fn from(sense: Sense) -> Self {
+        Refusal::Sense(sense)
+    }
+}
+
 /// What ended a command with CHECK CONDITION.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sense {

@@ -83,6 +83,18 @@ pub trait Operate: fmt::Debug + Send + Sized + 'static {
         port: &Port,
         operation: Self::Operation,
     ) -> impl Future<Output = Result<Self::Outcome, Error>> + Send;
+
+    /// Carries an operation out, if it may be started, over the port.
+    fn run(
+        &mut self,
+        port: &Port,
+        operation: Self::Operation,
+    ) -> impl Future<Output = Result<Self::Outcome, Error>> + Send {
+        async {
+            self.admits(&operation)?;
+            self.operate(port, operation).await
+        }
+    }
 }
 
 type Ends<T> = Box<(T, Port)>;

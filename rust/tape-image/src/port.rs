@@ -32,12 +32,6 @@ use atomic_refcell::AtomicRefCell;
 pub struct RequestId(u64);
 
 impl RequestId {
-    /// For whoever passes requests of several ports on, under numbers of its
-    /// own. A port only knows the ids that it made itself.
-    pub const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
     /// The number, which no other request of the same port has.
     pub const fn number(self) -> u64 {
         self.0

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::config::{Config, Format, Truncation};
 use crate::error::Error;
 use crate::index::{Index, Totals};
-use crate::port::{IoError, Port};
+use crate::port::{IoError, Port, Put};
 use crate::stage::Stage;
 use crate::window::{Direction, Window};
 use crate::word::WORD_LEN;
@@ -190,6 +190,23 @@ impl TapeCore {
         match self.buffered {
             Buffered::Prefix => &self.prefix,
             Buffered::Window { offset, len } => self.window.get(offset, len).unwrap_or(&[]),
+        }
+    }
+
+    /// Puts what is [`buffered`](Self::buffered) to `at` in the caller's data.
+    pub async fn put_buffered(&mut self, port: &Port, at: usize) {
+        let len = self.buffered().len();
+        match self.buffered {
+            Buffered::Prefix => {
+                let (buf, from) = (core::mem::take(&mut self.prefix), 0);
+                self.prefix = port.put(Put { at, buf, from, len }).await;
+            }
+            Buffered::Window { offset, .. } => {
+                let (start, buf) = (self.window.offset(), self.window.take());
+                let from = offset.saturating_sub(start) as usize;
+                let buf = port.put(Put { at, buf, from, len }).await;
+                self.window.put(start, buf);
+            }
         }
     }
 

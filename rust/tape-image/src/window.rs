@@ -69,6 +69,11 @@ impl Window {
         Some(u32::from_le_bytes(*bytes))
     }
 
+    /// Where it begins.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.buf.clear();

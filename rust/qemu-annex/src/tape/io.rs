@@ -39,8 +39,6 @@ impl State {
     }
 
     fn io(&mut self, request: Request) -> AnnexTapeIo {
-        let id = self.next_id;
-        self.next_id += 1;
         let of = |data: *mut u8, range: &std::ops::Range<usize>| AnnexTapeData {
             base: data.wrapping_add(range.start),
             len: range.len(),
@@ -49,7 +47,7 @@ impl State {
             base: ptr::null_mut(),
             len: 0,
         };
-        let (request, kind, offset, data, buf) = match request {
+        let (id, kind, offset, data, buf) = match request {
             Request::Read {
                 id,
                 offset,
@@ -87,12 +85,11 @@ impl State {
         };
         self.out.push(Out {
             id,
-            request,
             length: data[0].len + data[1].len,
             buf,
         });
         AnnexTapeIo {
-            id,
+            id: id.number(),
             kind,
             offset,
             data,

@@ -155,9 +155,6 @@ pub struct AnnexTapeDone {
     pub data_in: usize,
     /// What became of the tray.
     pub tray: AnnexTapeTray,
-    /// A unit attention for the initiator with number 0 that the command gave rise to: code and
-    /// qualifier; 0: none.
-    pub attention: u16,
     /// Not carried out, and nothing has changed, for annex_tape_interrupt() was called.
     pub interrupted: bool,
     /// What is wrong with the image, for the log; else NULL. Valid until the next call.
@@ -225,7 +222,6 @@ pub(super) fn broken() -> AnnexTapeDone {
         cause: Some(cause),
         data_in: 0,
         tray: None,
-        attentions: Vec::new(),
         interrupted: false,
     })
 }
@@ -250,11 +246,6 @@ pub(super) fn describe(done: &Done) -> AnnexTapeDone {
             Some(Tray::Unloaded) => AnnexTapeTray::Opened,
             Some(Tray::Loaded) => AnnexTapeTray::Closed,
         },
-        attention: done
-            .attentions
-            .iter()
-            .find(|attention| attention.initiator == Some(0))
-            .map_or(0, |attention| attention.asc),
         interrupted: done.interrupted,
         message: ptr::null(),
     }

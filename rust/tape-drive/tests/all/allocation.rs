@@ -124,7 +124,7 @@ fn a_short_buffer_is_not_exceeded() {
         let cdb = with_length(&cdb, at, bytes, 0xff);
         for room in 0..40 {
             let mut buffer = vec![0; drive.drive.buffer_length(&cdb)];
-            drive.drive.start(&cdb, 0, room);
+            drive.drive.start(&cdb, room);
             let done = drive.finish(&mut buffer);
             assert!(done.cause.is_none() && done.data_in <= room, "{cdb:02x?}");
         }

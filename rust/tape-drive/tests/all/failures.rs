@@ -270,7 +270,7 @@ fn filemarks_sync_unless_immediate() {
 fn interrupted(drive: &mut Runner<Vec<u8>>, cdb: &[u8], at: usize) -> Option<bool> {
     let mut buffer = vec![0; drive.drive.buffer_length(cdb)];
     let room = buffer.len();
-    drive.drive.start(cdb, 0, room);
+    drive.drive.start(cdb, room);
     let mut seen = 0;
     let mut asked = false;
     while let Some(action) = drive.drive.poll() {
@@ -340,7 +340,7 @@ fn completions_of_a_cartridge_that_is_gone_are_taken() {
     let mut held = Vec::new();
     while held.is_empty() {
         let mut buffer = data.clone();
-        drive.drive.start(&write(0, 60_000), 0, buffer.len());
+        drive.drive.start(&write(0, 60_000), buffer.len());
         loop {
             while let Some(action) = drive.drive.poll() {
                 let Action::Io(request) = action else {

@@ -3,7 +3,7 @@
 
 use crate::support::*;
 use tape_drive::driver::Runner;
-use tape_drive::{asc, Attention, Key};
+use tape_drive::{asc, Key};
 
 /// A log parameter's value.
 fn parameter(drive: &mut Runner<Vec<u8>>, page: u8, code: u16) -> u64 {
@@ -68,23 +68,6 @@ fn alerts_are_raised() {
     assert_eq!(parameter(&mut drive, TAPE_ALERT, 10), 1, "no removal");
     assert_eq!(parameter(&mut drive, TAPE_ALERT, 10), 0, "told once");
     assert_eq!(parameter(&mut drive, TAPE_ALERT, 9), 0, "write protect");
-}
-
-#[test]
-fn others_are_told_of_changes() {
-    let mut drive = tape(&[b"abc"]);
-    let list = [0, 0, 0x10, 8, 0, 0, 0, 0, 0, 0, 2, 0];
-    let done = drive.command(&[0x15, 0x10, 0, 0, 12, 0], &list).done;
-    let all = |asc| {
-        vec![Attention {
-            initiator: None,
-            asc,
-        }]
-    };
-    assert_eq!(done.attentions, all(asc::MODE_PARAMETERS_CHANGED));
-    assert_eq!(drive.command(&UNLOAD, &[]).done.attentions, []);
-    let done = drive.command(&LOAD, &[]).done;
-    assert_eq!(done.attentions, all(asc::NOT_READY_TO_READY));
 }
 
 #[test]

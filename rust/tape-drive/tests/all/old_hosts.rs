@@ -144,7 +144,7 @@ fn an_interrupted_read_begins_inside_of_the_record_again() {
     assert_eq!(drive.ok(read(FIXED, 1)), bytes(0, 512));
     let cdb = read(FIXED, 600);
     let mut buffer = vec![0; drive.drive.buffer_length(&cdb)];
-    drive.drive.start(&cdb, 0, buffer.len());
+    drive.drive.start(&cdb, buffer.len());
     drive.drive.interrupt();
     let done = drive.finish(&mut buffer);
     assert!(done.interrupted, "{done:?}");

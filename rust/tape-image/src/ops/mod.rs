@@ -40,6 +40,7 @@ impl TapeCore {
         operation: Operation,
         data: usize,
     ) -> Result<Outcome, Error> {
+        self.admits(&operation)?;
         self.buffered = Buffered::Window { offset: 0, len: 0 };
         if port.has_loss() {
             return Err(self.retreat(port).await);

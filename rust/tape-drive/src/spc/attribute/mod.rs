@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Medium auxiliary memory: READ ATTRIBUTE (SPC-4 6.16) and WRITE ATTRIBUTE
+//! (6.47), attributes of SPC-4 7.4.
+//!
+//! ```text
+//!  | available data | attribute … |      attribute, ascending by identifier:
+//!                                        | id | RO, format | length | value |
+//! ```
+//!
+//! Each partition has its own attributes. Those of hosts are kept with the
+//! tape as they were written; the drive works out its own (device.rs), some of
+//! them from what it keeps there itself (life.rs).
+
+mod device;
+pub(crate) mod life;
+mod standard;
+#[cfg(test)]
+mod tests;
+
+use crate::bytes::number;
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::sense::Reply;
+use crate::sense::{asc, Key, Sense};
+use crate::view::{Tape, View};
+
+pub(crate) use tape_image::container::Attribute;
+
+/// Bytes of values, and [`OVERHEAD`] for each, that all partitions' attributes
+/// may have in all: what the image's header has room for.
+pub(crate) const CAPACITY: usize = 32_000;
+/// Identifier, partition, format and length of an attribute in the header.
+const OVERHEAD: usize = 6;
+/// Bytes before an attribute's value in parameter data.
+const HEADER: usize = 5;
+
+/// Where attributes come from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) view: View<'a>,
+    pub(crate) counters: &'a Counters,
+    /// The attributes kept with each partition, ascending by identifier.
+    pub(crate) lists: &'a [&'a [Attribute]],
+}
+
+impl<'a> Memory<'a> {
+    /// Bytes that are free.
+    fn free(&self) -> usize {
+        let kept = self.lists.iter().copied().flatten();
+        CAPACITY.saturating_sub(size(kept))
+    }
+
+    fn kept(&self, partition: usize) -> &'a [Attribute] {
+        self.lists.get(partition).copied().unwrap_or_default()
+    }
+
+    /// Of LOGICAL VOLUME NUMBER and PARTITION NUMBER: the tape, and the
+    /// partition.
+    fn partition(&self, cdb: &[u8]) -> Result<(&'a Tape, usize), Sense> {
+        let not_ready = Sense::new(Key::NotReady, asc::MEDIUM_NOT_PRESENT);
+        let tape = self.view.ok_or(not_ready)?;
+        let partition = usize::from(cdb[7]);
+        if cdb[5] != 0 {
+            return Err(Sense::cdb_field(5, Some(7)));
+        }
+        if partition >= tape.partitions.len() {
+            return Err(Sense::cdb_field(7, Some(7)));
+        }
+        Ok((tape, partition))
+    }
+
+    /// READ ATTRIBUTE.
+    pub(crate) fn read(&self, cdb: &[u8]) -> Reply {
+        const VALUES: u8 = 0x00;
+        const LIST: u8 = 0x01;
+        const VOLUMES: u8 = 0x02;
+        const PARTITIONS: u8 = 0x03;
+        const SUPPORTED: u8 = 0x05;
+        let (tape, partition) = self.partition(cdb)?;
+        match cdb[1] & 0x1f {
+            VALUES => {
+                let attributes = self.from(tape, partition, cdb)?;
+                Ok(available(attributes.iter().flat_map(Readable::to_bytes)))
+            }
+            LIST => {
+                let attributes = self.from(tape, partition, cdb)?;
+                let ids = attributes.iter().map(|readable| readable.attribute.id);
+                Ok(available(ids.flat_map(u16::to_be_bytes)))
+            }
+            // The first, and how many.
+            VOLUMES => Ok(vec![0, 2, 0, 1]),
+            PARTITIONS => Ok(vec![0, 2, 0, tape.partitions.len() as u8]),
+            SUPPORTED => {
+                let all = self.all(tape, partition);
+                let mut ids: Vec<u16> = all.iter().map(|readable| readable.attribute.id).collect();
+                ids.extend(standard::HOST.iter().map(|entry| entry.id));
+                ids.extend(life::KEPT);
+                ids.sort_unstable();
+                ids.dedup();
+                Ok(available(ids.into_iter().flat_map(u16::to_be_bytes)))
+            }
+            _ => Err(Sense::cdb_field(1, Some(4))),
+        }
+    }
+
+    /// From FIRST ATTRIBUTE IDENTIFIER on, which has to be there.
+    fn from(&self, tape: &Tape, partition: usize, cdb: &[u8]) -> Result<Vec<Readable>, Sense> {
+        let first = number(cdb, 8, 2) as u16;
+        let mut attributes = self.all(tape, partition);
+        attributes.retain(|readable| readable.attribute.id >= first);
+        match attributes.first() {
+            Some(readable) if readable.attribute.id == first => Ok(attributes),
+            _ => Err(Sense::cdb_field(8, None)),
+        }
+    }
+
+    /// All that there are, ascending.
+    fn all(&self, tape: &Tape, partition: usize) -> Vec<Readable> {
+        let own = device::attributes(self, tape, partition).into_iter();
+        let own = own.map(|attribute| Readable {
+            read_only: true,
+            attribute,
+        });
+        // What the drive keeps for itself is among its own.
+        let kept = self.kept(partition).iter();
+        let kept = kept.filter(|attribute| !life::KEPT.contains(&attribute.id));
+        let kept = kept.map(|attribute| Readable {
+            read_only: false,
+            attribute: attribute.clone(),
+        });
+        let mut all: Vec<_> = own.chain(kept).collect();
+        all.sort_by_key(|readable| readable.attribute.id);
+        all
+    }
+
+    /// WRITE ATTRIBUTE, with what was received of its list: the attributes to
+    /// be kept with the partition (CDB byte 7) from now on, ascending. They
+    /// always go to the medium at once (WTC). All of them, or none.
+    pub(crate) fn write(&self, cdb: &[u8], data: &[u8]) -> Result<Vec<Attribute>, Sense> {
+        let truncated = Sense::new(Key::IllegalRequest, asc::PARAMETER_LIST_LENGTH);
+        let (tape, partition) = self.partition(cdb)?;
+        let mut kept = self.kept(partition).to_vec();
+        let length = number(cdb, 10, 4) as usize;
+        if length == 0 {
+            return Ok(kept);
+        }
+        let list = data.get(..length).ok_or(truncated)?;
+        if !tape.attributes_writable {
+            return Err(Sense::new(Key::DataProtect, asc::WRITE_PROTECTED));
+        }
+        // PARAMETER DATA LENGTH is ignored, as the standard says.
+        let mut at = 4;
+        let mut last = None;
+        while at < list.len() || at == 4 {
+            let header = list.get(at..at + HEADER).ok_or(truncated)?;
+            let length = number(header, 3, 2) as usize;
+            let value = list.get(at + HEADER..).and_then(|rest| rest.get(..length));
+            let attribute = Attribute {
+                id: number(header, 0, 2) as u16,
+                format: header[2] & 0x03,
+                value: value.ok_or(truncated)?.to_vec(),
+            };
+            // Ascending, and each once.
+            if last >= Some(attribute.id) {
+                return Err(Sense::list_field(at, None));
+            }
+            last = Some(attribute.id);
+            check(&attribute, header[2], at)?;
+            kept.retain(|old| old.id != attribute.id);
+            if !attribute.value.is_empty() {
+                kept.push(attribute);
+            }
+            at += HEADER + length;
+        }
+        kept.sort_by_key(|attribute| attribute.id);
+        if size(&kept) > self.free() + size(self.kept(partition)) {
+            let full = Sense::new(Key::IllegalRequest, asc::MAM_OUT_OF_SPACE);
+            return Err(full);
+        }
+        Ok(kept)
+    }
+}
+
+/// An attribute that can be read.
+#[derive(Debug)]
+struct Readable {
+    read_only: bool,
+    attribute: Attribute,
+}
+
+impl Readable {
+    fn to_bytes(&self) -> Vec<u8> {
+        let Attribute { id, format, value } = &self.attribute;
+        let mut bytes = id.to_be_bytes().to_vec();
+        bytes.push(u8::from(self.read_only) << 7 | format & 0x03);
+        bytes.extend((value.len() as u16).to_be_bytes());
+        bytes.extend(value);
+        bytes
+    }
+}
+
+/// Checks an attribute that is to be written, at `at` in the list. READ ONLY
+/// is what hosts copied from an attribute that they had read.
+fn check(attribute: &Attribute, bits: u8, at: usize) -> Result<(), Sense> {
+    let allowed = standard::allowed(attribute.id).ok_or(Sense::list_field(at, None))?;
+    let reserved = bits & 0x7c;
+    if reserved != 0 {
+        return Err(Sense::list_field(at + 2, Some(reserved.ilog2() as u8)));
+    }
+    let length = attribute.value.len();
+    // Without a value, it is deleted: of whatever format.
+    if length != 0 && !allowed.has_format(attribute.format) {
+        return Err(Sense::list_field(at + 2, Some(1)));
+    }
+    if length != 0 && !allowed.has_length(length) {
+        return Err(Sense::list_field(at + 3, None));
+    }
+    Ok(())
+}
+
+/// Bytes that attributes take up.
+fn size<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> usize {
+    let sizes = attributes.into_iter().map(|a| OVERHEAD + a.value.len());
+    sizes.sum()
+}
+
+/// Behind their number, 4 bytes.
+fn available(bytes: impl Iterator<Item = u8>) -> Vec<u8> {
+    let mut reply = vec![0; 4];
+    reply.extend(bytes);
+    let length = reply.len() as u32 - 4;
+    reply[..4].copy_from_slice(&length.to_be_bytes());
+    reply
+}

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Mode parameters: MODE SENSE and MODE SELECT, 6 and 10 (SPC-4 6.11 to 6.14,
+//! SSC-3 8.3).
+//!
+//! ```text
+//!  header             block descriptor, unless DBD     pages
+//!  | length | medium  | density | blocks: 0 | block  | code | length | … |
+//!  | type | WP,       |         |           | length |
+//!  | buffered mode …  |
+//! ```
+//!
+//! Each page has four sets of values: current, changeable (a mask), default,
+//! and saved (SP), which a reset makes the current ones. The block length and
+//! the buffered mode belong to no page: a reset brings their defaults back.
+
+#[cfg(test)]
+mod hostile;
+mod pages;
+mod partition;
+mod select;
+#[cfg(test)]
+mod tests;
+
+use crate::bytes::number;
+use crate::bytes::Reader;
+use crate::config::Config;
+use crate::density::medium_type;
+use crate::sense::Reply;
+use crate::sense::{asc, Key, Sense};
+use crate::view::View;
+use pages::{Field, Page};
+use partition::Plan;
+
+/// Which of the two forms of the commands, and of the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Six,
+    Ten,
+}
+
+impl Kind {
+    fn of(cdb: &[u8]) -> Self {
+        match cdb[0] {
+            0x15 | 0x1a => Kind::Six,
+            _ => Kind::Ten,
+        }
+    }
+
+    /// Bytes of the header.
+    fn length(self) -> usize {
+        match self {
+            Kind::Six => 4,
+            Kind::Ten => 8,
+        }
+    }
+
+    /// Where MEDIUM TYPE is, behind MODE DATA LENGTH.
+    fn medium_type(self) -> usize {
+        match self {
+            Kind::Six => 1,
+            Kind::Ten => 2,
+        }
+    }
+
+    fn device_specific(self) -> usize {
+        self.medium_type() + 1
+    }
+
+    /// LONGLBA's byte, which has no other bit (there are no long block
+    /// descriptors), and the next.
+    fn reserved(self, byte: usize) -> bool {
+        self == Kind::Ten && (4..6).contains(&byte)
+    }
+
+    /// Where BLOCK DESCRIPTOR LENGTH is, and its bytes.
+    fn descriptor_length(self) -> (usize, usize) {
+        match self {
+            Kind::Six => (3, 1),
+            Kind::Ten => (6, 2),
+        }
+    }
+}
+
+/// What a MODE SELECT has to agree with.
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    kind: Kind,
+    /// Of the cartridge; or, if there is none, of those that the drive takes:
+    /// hosts change a page between an unload and a load.
+    medium_type: u8,
+    density: u8,
+}
+
+/// The drive's mode parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct ModePages {
+    density: u8,
+    worm: bool,
+    default_block_length: u32,
+    block_length: u32,
+    /// 0 unbuffered, 1 buffered, 2 buffered and every initiator's writes are
+    /// written before another's are acknowledged.
+    buffered: u8,
+    pages: Vec<Page>,
+    plan: Plan,
+}
+
+const BUFFERED: u8 = 1;
+
+impl ModePages {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            density: config.density,
+            worm: config.worm,
+            default_block_length: config.block_length,
+            block_length: config.block_length,
+            buffered: BUFFERED,
+            pages: pages::pages(config),
+            plan: Plan::default(),
+        }
+    }
+
+    /// Block length of fixed-block transfers, in bytes; 0: none is set.
+    pub(crate) fn block_length(&self) -> u32 {
+        self.block_length
+    }
+
+    /// Writes are acknowledged before they are on the medium.
+    pub(crate) fn buffered(&self) -> bool {
+        self.buffered != 0
+    }
+
+    /// Sense data is returned in descriptor format (D_SENSE).
+    pub(crate) fn descriptor_sense(&self) -> bool {
+        self.get(pages::D_SENSE) != 0
+    }
+
+    /// Writes are refused (SWP of either page).
+    pub(crate) fn software_write_protected(&self) -> bool {
+        self.get(pages::SWP) != 0 || self.get(pages::CONTROL_SWP) != 0
+    }
+
+    /// Overwriting must be allowed first, by ALLOW OVERWRITE (WRITE MODE).
+    pub(crate) fn append_only(&self) -> bool {
+        self.get(pages::WRITE_MODE) != 0
+    }
+
+    /// Compression is said to be on.
+    pub(crate) fn compression(&self) -> bool {
+        self.get(pages::DCE) != 0
+    }
+
+    /// How long before early warning the programmable early warning comes, in
+    /// bytes; 0: not at all.
+    pub(crate) fn early_warning_size(&self) -> u64 {
+        let megabytes = [self.get(pages::PEWS), self.get(pages::PEWS_LOW)];
+        u64::from(u16::from_be_bytes(megabytes)) * 1_000_000
+    }
+
+    /// What FORMAT MEDIUM is to make of a cartridge of `capacity` bytes
+    /// (`u64::MAX`: without bound): bytes of each partition, 1 to
+    /// 16 of them. One if nothing was asked for; PARAMETER VALUE INVALID if
+    /// what was asked for doesn't fit.
+    pub(crate) fn partition_plan(&self, capacity: u64) -> Result<Vec<u64>, Sense> {
+        self.plan.carry_out(capacity)
+    }
+
+    /// After a reset: saved values, and the default block length.
+    pub(crate) fn reset(&mut self) {
+        for page in &mut self.pages {
+            page.current.clone_from(&page.saved);
+        }
+        self.block_length = self.default_block_length;
+        self.buffered = BUFFERED;
+        self.plan = Plan::default();
+    }
+
+    fn get(&self, field: Field) -> u8 {
+        self.pages
+            .iter()
+            .find(|page| (page.code, page.subpage) == (field.code, field.subpage))
+            .map_or(0, |page| page.current[field.byte] & field.mask)
+    }
+
+    fn set(&mut self, field: Field, on: bool) {
+        for page in &mut self.pages {
+            if (page.code, page.subpage) == (field.code, field.subpage) {
+                page.current[field.byte] &= !field.mask;
+                page.current[field.byte] |= if on { field.mask } else { 0 };
+            }
+        }
+    }
+
+    fn header(&self, view: View<'_>, cdb: &[u8]) -> Header {
+        Header {
+            kind: Kind::of(cdb),
+            medium_type: medium_type(self.density, view.map_or(self.worm, |tape| tape.worm)),
+            density: self.density,
+        }
+    }
+
+    /// MODE SENSE(6) and (10).
+    pub(crate) fn sense(&self, view: View<'_>, cdb: &[u8]) -> Reply {
+        let header = self.header(view, cdb);
+        let descriptor = cdb[1] & 0x08 == 0;
+        let protected =
+            view.is_some_and(|tape| tape.write_protected) || self.software_write_protected();
+
+        let mut reply = vec![0; header.kind.length()];
+        reply[header.kind.medium_type()] = view.map_or(0, |_| header.medium_type);
+        reply[header.kind.device_specific()] = u8::from(protected) << 7 | self.buffered << 4;
+        if descriptor {
+            reply[header.kind.length() - 1] = 8;
+            let [_, block_length @ ..] = self.block_length.to_be_bytes();
+            reply.extend([self.density, 0, 0, 0, 0]);
+            reply.extend(block_length);
+        }
+        self.append_pages(view, cdb[2], cdb[3], &mut reply)?;
+
+        // MODE DATA LENGTH doesn't count itself.
+        match header.kind {
+            Kind::Six => {
+                // More than it can say: MODE SENSE(10) is for that.
+                let length = u8::try_from(reply.len() - 1);
+                reply[0] = length.map_err(|_| Sense::cdb_field(2, Some(5)))?;
+            }
+            Kind::Ten => {
+                let length = reply.len() as u16 - 2;
+                reply[..2].copy_from_slice(&length.to_be_bytes());
+            }
+        }
+        Ok(reply)
+    }
+
+    /// Appends the pages that PC, PAGE CODE and SUBPAGE CODE ask for. Page 0
+    /// has no contents: hosts ask for it when they want the header only.
+    fn append_pages(
+        &self,
+        view: View<'_>,
+        control: u8,
+        subpage: u8,
+        reply: &mut Vec<u8>,
+    ) -> Result<(), Sense> {
+        const NONE: u8 = 0x00;
+        const ALL: u8 = 0x3f;
+        const ALL_SUBPAGES: u8 = 0xff;
+        let code = control & 0x3f;
+        let coded = |page: &&Page| [page.code, ALL].contains(&code);
+        let wanted = |page: &&Page| coded(page) && [page.subpage, ALL_SUBPAGES].contains(&subpage);
+        if code != NONE && !self.pages.iter().any(|page| coded(&page)) {
+            return Err(Sense::cdb_field(2, Some(5)));
+        }
+        let subpage_known = match code {
+            NONE => subpage == 0,
+            ALL => [0, ALL_SUBPAGES].contains(&subpage),
+            _ => self.pages.iter().any(|page| wanted(&page)),
+        };
+        if !subpage_known {
+            return Err(Sense::cdb_field(3, Some(7)));
+        }
+        for page in self.pages.iter().filter(wanted) {
+            let start = reply.len();
+            match control >> 6 {
+                0 => reply.extend(page.live(view)),
+                1 if page.code == partition::CODE => {
+                    reply.extend(partition::changeable(page.live(view).len()));
+                }
+                1 => reply.extend(&page.changeable),
+                2 => reply.extend(&page.default),
+                _ => reply.extend(&page.saved),
+            }
+            // PS: partitions are the cartridge's, all else can be saved.
+            if page.code != partition::CODE {
+                reply[start] |= 0x80;
+            }
+        }
+        Ok(())
+    }
+
+    /// MODE SELECT(6) and (10): all of the list, or nothing. `data` is what
+    /// was received of it. The caller owes the other initiators MODE
+    /// PARAMETERS CHANGED.
+    pub(crate) fn select(&mut self, view: View<'_>, cdb: &[u8], data: &[u8]) -> Result<(), Sense> {
+        let header = self.header(view, cdb);
+        let length = match header.kind {
+            Kind::Six => number(cdb, 4, 1),
+            Kind::Ten => number(cdb, 7, 2),
+        } as usize;
+        let list = data
+            .get(..length)
+            .ok_or(Sense::new(Key::IllegalRequest, asc::PARAMETER_LIST_LENGTH))?;
+        if !list.is_empty() {
+            let format = cdb[1] & 0x10 != 0;
+            let changes = select::parse(&self.pages, header, view, format, list)?;
+            self.apply(changes);
+        }
+        if cdb[1] & 0x01 != 0 {
+            for page in &mut self.pages {
+                page.saved.clone_from(&page.current);
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, changes: select::Changes) {
+        let selected = |code| {
+            let pages = &self.pages;
+            let mut indices = changes.pages.iter().map(|&(index, _)| index);
+            indices.any(|index| (pages[index].code, pages[index].subpage) == (code, 0))
+        };
+        let (compression, configuration) = (selected(0x0f), selected(0x10));
+        self.buffered = changes.buffered;
+        self.block_length = changes.block_length.unwrap_or(self.block_length);
+        self.plan = changes.plan.unwrap_or_else(|| self.plan.clone());
+        for (index, value) in changes.pages {
+            self.pages[index].current = value;
+        }
+        // DCE and the selected algorithm say the same thing; the compression
+        // page has the last word (SSC-3 8.3.3).
+        if compression {
+            self.set(pages::SDCA, self.get(pages::DCE) != 0);
+        } else if configuration {
+            self.set(pages::DCE, self.get(pages::SDCA) != 0);
+        }
+    }
+
+    /// Appends the state for migration.
+    pub(crate) fn save(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.block_length.to_be_bytes());
+        bytes.push(self.buffered);
+        for page in self
+            .pages
+            .iter()
+            .filter(|page| page.code != partition::CODE)
+        {
+            bytes.extend(&page.current[page.header()..]);
+            bytes.extend(&page.saved[page.header()..]);
+        }
+        self.plan.save(bytes);
+    }
+
+    /// Takes up a saved state; `None`: it isn't one of a drive that is
+    /// configured so, and nothing was changed.
+    pub(crate) fn restore(&mut self, reader: &mut Reader<'_>) -> Option<()> {
+        let mut new = self.clone();
+        new.block_length = reader.u32().filter(|&length| length < 1 << 24)?;
+        new.buffered = reader.u8().filter(|&mode| mode <= 2)?;
+        let pages = new.pages.iter_mut();
+        for page in pages.filter(|page| page.code != partition::CODE) {
+            let header = page.header();
+            for values in [&mut page.current, &mut page.saved] {
+                let bytes = reader.bytes(values.len() - header)?;
+                for (at, &byte) in (header..).zip(bytes) {
+                    if (byte ^ page.default[at]) & !page.changeable[at] != 0 {
+                        return None;
+                    }
+                    values[at] = byte;
+                }
+            }
+        }
+        new.plan = Plan::restore(reader)?;
+        *self = new;
+        Some(())
+    }
+}
