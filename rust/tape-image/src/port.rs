@@ -21,7 +21,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::future::poll_fn;
+use core::future::{poll_fn, Future};
 use core::ops::Range;
 use core::task::Poll;
 
@@ -282,19 +282,22 @@ impl Port {
         self.0.borrow().interrupted
     }
 
+    /// Makes a request and waits for it.
     #[inline]
-    async fn answer(&self) -> Completion {
+    fn ask(
+        &self,
+        request: impl FnOnce(RequestId) -> Request,
+    ) -> impl Future<Output = Completion> + '_ {
+        self.0.borrow_mut().make(Maker::Waiting, request);
+        self.answer()
+    }
+
+    #[inline]
+    fn answer(&self) -> impl Future<Output = Completion> + '_ {
         poll_fn(|_| match self.0.borrow_mut().answer.take() {
             Some(completion) => Poll::Ready(completion),
             None => Poll::Pending,
         })
-        .await
-    }
-
-    #[inline]
-    async fn ask(&self, request: impl FnOnce(RequestId) -> Request) -> Completion {
-        self.0.borrow_mut().make(Maker::Waiting, request);
-        self.answer().await
     }
 
     /// Reads from `offset` into `data`, then into `buf[skip..]`. How many bytes
@@ -390,7 +393,7 @@ impl Port {
 
     /// A write behind has failed.
     pub(crate) fn has_loss(&self) -> bool {
-        self.0.borrow().loss.is_some()
+        self.0.borrow_mut().loss.is_some()
     }
 
     /// Takes back what nobody has begun to carry out, waits for the rest, and

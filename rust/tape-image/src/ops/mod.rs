@@ -10,6 +10,8 @@ mod scan;
 mod sync;
 mod write;
 
+use core::future::Future;
+
 use crate::error::Error;
 use crate::machine::Operate;
 use crate::operation::{Operation, Outcome};
@@ -27,8 +29,13 @@ impl Operate for TapeCore {
         }
     }
 
-    async fn operate(&mut self, port: &Port, operation: Operation) -> Result<Outcome, Error> {
-        self.operate_at(port, operation, 0).await
+    #[inline]
+    fn operate(
+        &mut self,
+        port: &Port,
+        operation: Operation,
+    ) -> impl Future<Output = Result<Outcome, Error>> + Send {
+        self.operate_at(port, operation, 0)
     }
 }
 
@@ -42,7 +49,7 @@ impl TapeCore {
     ) -> Result<Outcome, Error> {
         self.admits(&operation)?;
         self.buffered = Buffered::Window { offset: 0, len: 0 };
-        if port.has_loss() {
+        if self.commit.is_some() && port.has_loss() {
             return Err(self.retreat(port).await);
         }
         self.manner = Manner {
@@ -59,21 +66,30 @@ impl TapeCore {
         }
     }
 
+    #[inline]
     async fn carry_out(&mut self, port: &Port, operation: Operation) -> Go<Outcome> {
+        let interruptible = !matches!(operation, Operation::Sync | Operation::Unload);
         match operation {
             Operation::Write { length } => return self.write_record(port, length).await,
             Operation::WriteMarks(count) => return self.write_marks(port, count).await,
             Operation::Erase => return self.erase(port).await,
             Operation::Load => {}
-            _ => self.sync(port).await?,
+            _ if self.commit.is_none() => {}
+            _ => {
+                self.sync(port).await?;
+                self.manner.interruptible = interruptible;
+                self.heed(port)?;
+            }
         }
-        self.manner.interruptible = !matches!(operation, Operation::Sync | Operation::Unload);
-        self.heed(port)?;
+        self.manner.interruptible = interruptible;
         match operation {
             Operation::Sync => Ok(Outcome::Done),
             Operation::Unload => self.save(port).await,
             Operation::Load => self.load(port).await,
-            Operation::Read { limit } => self.read_forward(port, limit).await,
+            Operation::Read { limit } => match self.read_here(limit) {
+                Some(outcome) => Ok(outcome),
+                None => self.read_forward(port, limit).await,
+            },
             Operation::ReadReverse { limit } => self.read_reverse(port, limit).await,
             Operation::Reread { skip, limit } => self.reread(port, skip, limit).await,
             motion => self.motion(port, motion).await,

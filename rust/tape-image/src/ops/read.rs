@@ -72,6 +72,39 @@ fn header_word(kind: Kind, len: u32) -> u32 {
 }
 
 impl TapeCore {
+    /// Reads the next object if all of it is in the window.
+    #[inline]
+    pub(super) fn read_here(&mut self, limit: usize) -> Option<Outcome> {
+        let end = self.index.end();
+        let known = self.index.find(self.position.object);
+        let at = match known {
+            Some(found) if self.index.format() != Format::Aws => found.at.offset,
+            None if self.may_see() && self.position.object == end.objects => end.offset,
+            _ => return None,
+        };
+        let (kind, len) = self.seen(at)?;
+        match known {
+            Some(found) if (found.kind, found.len) != (kind, len) => return None,
+            _ if len as usize >= DIRECT_MIN => return None,
+            Some(_) => {}
+            None => self.index.append(kind, len),
+        }
+        if kind == Kind::Mark {
+            return Some(self.passed_mark());
+        }
+        self.position.object += 1;
+        let (offset, buffered) = (at + WORD_LEN, limit.min(len as usize));
+        self.buffered = Buffered::Window {
+            offset,
+            len: buffered,
+        };
+        Some(Outcome::Record {
+            length: len,
+            bad: kind == Kind::Bad,
+            buffered,
+        })
+    }
+
     pub(super) async fn read_forward(&mut self, port: &Port, limit: usize) -> Go<Outcome> {
         self.arrive(port).await?;
         let unknown = self.position.object >= self.index.end().objects;

@@ -27,8 +27,42 @@ pub(super) enum Next {
 }
 
 impl TapeCore {
+    /// The SIMH or E11 object at `at`, if all of it is in the window, as most small
+    /// ones are, and it is as it should be: then there is nothing to wait for.
+    #[inline]
+    pub(super) fn seen(&self, at: u64) -> Option<(Kind, u32)> {
+        let word = self.window.word(at)?;
+        match framed(word) {
+            Header::Mark => Some((Kind::Mark, 0)),
+            Header::Framed { kind, len, .. } => {
+                let told = kind != Kind::Skip && !(self.undecided && len & 1 == 1);
+                let trailer = at + extent(self.index.format(), kind, len) - WORD_LEN;
+                (told && self.window.word(trailer)? == word).then_some((kind, len))
+            }
+            _ => None,
+        }
+    }
+
+    /// What follows the index can be looked at where it ends.
+    #[inline]
+    pub(super) fn may_see(&self) -> bool {
+        let room = self.index.memory() < self.config.index_limit;
+        room && !self.complete && self.index.format() != Format::Aws
+    }
+
     /// Adds the next object to the index. `false` at the end of data.
+    #[inline]
     pub(super) async fn scan(&mut self, port: &Port) -> Go<bool> {
+        if self.may_see() {
+            if let Some((kind, len)) = self.seen(self.index.end().offset) {
+                self.index.append(kind, len);
+                return Ok(true);
+            }
+        }
+        self.scan_slowly(port).await
+    }
+
+    async fn scan_slowly(&mut self, port: &Port) -> Go<bool> {
         if self.index.format() == Format::Aws {
             return self.scan_aws(port).await;
         }
@@ -43,6 +77,7 @@ impl TapeCore {
     }
 
     /// As [`scan`](Self::scan), but damage leaves the position in front of it.
+    #[inline]
     pub(super) async fn scan_moving(&mut self, port: &Port) -> Go<bool> {
         let result = self.scan(port).await;
         if let Err(Halt::Failed(Error::Damaged { .. } | Error::IndexFull { .. })) = result {

@@ -26,7 +26,7 @@ impl TapeCore {
         }
         let len = length as u32;
         let size = extent(Format::Simh, Kind::Record, len);
-        if !self.make_room(port, size).await? {
+        if !self.has_room(size) && !self.make_room(port, size).await? {
             return Ok(Outcome::Full { left: 1 });
         }
         self.put_word(len);
@@ -61,7 +61,7 @@ impl TapeCore {
     pub(super) async fn write_marks(&mut self, port: &Port, count: u32) -> Go<Outcome> {
         self.writable()?;
         for left in (1..=count).rev() {
-            if !self.make_room(port, WORD_LEN).await? {
+            if !self.has_room(WORD_LEN) && !self.make_room(port, WORD_LEN).await? {
                 return Ok(Outcome::Full { left });
             }
             self.put_word(word::MARK);
@@ -125,9 +125,28 @@ impl TapeCore {
         self.config.truncation != Truncation::Never || at + WORD_LEN <= self.config.length
     }
 
+    /// The capacity allows objects up to `end`.
+    fn allows(&self, end: u64) -> bool {
+        let capacity = self.config.capacity.unwrap_or(u64::MAX);
+        end <= self.config.start.saturating_add(capacity) && self.marker_fits(end)
+    }
+
+    /// What has gathered has room for an object of `size` bytes.
+    fn stage_takes(&self, size: u64) -> bool {
+        self.stage.buf.len() as u64 + size.min(DIRECT_MIN as u64) <= STAGE_LEN as u64
+    }
+
+    /// The tape takes an object of `size` bytes as it is: there is nothing to
+    /// wait for.
+    fn has_room(&self, size: u64) -> bool {
+        self.commit.is_some()
+            && self.stage_takes(size)
+            && self.allows(self.index.end().offset + size)
+            && self.index.memory() < self.config.index_limit
+    }
+
     /// Makes the tape ready to take an object of `size` bytes. `false` if the
     /// capacity doesn't allow it.
-    #[inline]
     async fn make_room(&mut self, port: &Port, size: u64) -> Go<bool> {
         let (at, gap) = match self.commit {
             Some(_) => (self.index.end().offset, 0),
@@ -136,9 +155,7 @@ impl TapeCore {
                 (at, gap_at(at))
             }
         };
-        let end = at + gap + size;
-        let capacity = self.config.capacity.unwrap_or(u64::MAX);
-        if end > self.config.start.saturating_add(capacity) || !self.marker_fits(end) {
+        if !self.allows(at + gap + size) {
             return Ok(false);
         }
         if self.index.memory() >= self.config.index_limit {
@@ -147,7 +164,7 @@ impl TapeCore {
         if self.commit.is_none() {
             self.begin(port, at).await?;
         }
-        if self.stage.buf.len() as u64 + size.min(DIRECT_MIN as u64) > STAGE_LEN as u64 {
+        if !self.stage_takes(size) {
             self.send_stage(port, self.stage.excess(0));
             port.room(WRITE_BEHIND).await;
             self.written(port, Ok(()), 0)?;
