@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! READ and WRITE ATTRIBUTE: medium auxiliary memory, SPC-4 6.16, 6.47.
+//! READ and WRITE ATTRIBUTE: medium auxiliary memory, SPC-4 6.16, 6.47. READ MEDIA
+//! SERIAL NUMBER, SPC-4 6.19.
 
 use tape_image::container::Operation as Change;
 use tape_image::{Operation, Outcome};
 
-use crate::command::{commands, Call, Length::InField, Length::OutField, CHANGES, LOADS_ALL};
+use crate::command::{
+    commands, Call, Length::InField, Length::OutField, CHANGES, LOADS, LOADS_ALL,
+};
 use crate::core::Core;
-use crate::sense::Sense;
-use crate::spc::attribute::Memory;
+use crate::sense::{asc, Key, Refusal, Sense};
+use crate::spc::attribute::{life, Memory};
 
 commands! {
     0x8c, "READ ATTRIBUTE", InField(10, 4), LOADS_ALL,
@@ -15,6 +18,22 @@ commands! {
         [0x1f 0 0 0 0xff 0 0xff 0xff 0xff 0xff 0xff 0xff 0xff 1 0];
     0x8d, "WRITE ATTRIBUTE", OutField(10, 4), CHANGES, tape write,
         [1 0 0 0 0xff 0 0xff 0 0 0xff 0xff 0xff 0xff 0 0];
+    0xab / 0x01, "READ MEDIA SERIAL NUMBER", InField(6, 4), LOADS, reply media_serial_number,
+        [0x1f 0 0 0 0 0xff 0xff 0xff 0xff 0 0];
+}
+
+/// The cartridge's number is the barcode that a library or host has written to its
+/// memory, as LTO drives have it. In ASCII, and zeros to a multiple of four bytes;
+/// none if nobody has written one.
+fn media_serial_number(core: &mut Core, _: &Call, _: &[u8]) -> Result<Vec<u8>, Refusal> {
+    if core.view().is_none() {
+        return Err(Sense::new(Key::NotReady, asc::MEDIUM_NOT_PRESENT).into());
+    }
+    let mut number = life::barcode(core.slot().cartridge.attributes(0)).into_bytes();
+    number.resize(number.len().next_multiple_of(4), 0);
+    let mut reply = (number.len() as u32).to_be_bytes().to_vec();
+    reply.extend(number);
+    Ok(reply)
 }
 
 async fn write(core: &mut Core, call: &Call) -> Result<(), Sense> {

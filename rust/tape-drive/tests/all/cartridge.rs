@@ -137,3 +137,28 @@ fn held_and_prevented() {
     drive.ok([0x1e, 0, 0, 0, 0, 0]);
     drive.ok(UNLOAD);
 }
+
+/// READ MEDIA SERIAL NUMBER tells the barcode that was written to the cartridge.
+#[test]
+fn the_media_serial_number_is_the_barcode() {
+    const NUMBER: [u8; 12] = [0xab, 1, 0, 0, 0, 0, 0, 0, 0, 40, 0, 0];
+    let mut drive = Runner::blank();
+    assert_eq!(drive.ok(NUMBER), [0; 4], "there is none");
+    let barcode = [&[0, 0, 0, 37, 8, 6, 1, 0, 32][..], b"ABC123L5"].concat();
+    let list = [&barcode[..], &[b' '; 24]].concat();
+    drive.ok_with([0x8d, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 41, 0, 0], &list);
+    assert_eq!(drive.ok(NUMBER), b"\0\0\0\x08ABC123L5");
+    let mut short = NUMBER;
+    short[9] = 6;
+    assert_eq!(
+        drive.ok(short),
+        b"\0\0\0\x08AB",
+        "as much as there is room for"
+    );
+    drive.drive.remove();
+    assert_eq!(
+        drive.fails(NUMBER).0 .1,
+        asc::MEDIUM_NOT_PRESENT,
+        "and without a cartridge, nothing"
+    );
+}
