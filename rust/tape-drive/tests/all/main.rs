@@ -11,6 +11,7 @@ mod log;
 mod model;
 mod motion;
 mod old_hosts;
+mod old_state;
 mod partition_model;
 mod partitions;
 mod pure;
