@@ -13,7 +13,7 @@ use std::pin::Pin;
 
 use crate::bytes::number;
 use crate::core::Core;
-use crate::sense::{Refusal, Sense};
+use crate::sense::{Answer, Sense};
 
 /// Bytes of the longest CDB in the table.
 pub const CDB_MAX: usize = 16;
@@ -86,7 +86,7 @@ pub(crate) type Procedure<'a> = Pin<Box<dyn Future<Output = Result<(), Sense>> +
 pub(crate) enum Run {
     Tape(for<'a> fn(&'a mut Core, &'a Call) -> Procedure<'a>),
     /// Parameters in or out: from data out to data in.
-    Reply(fn(&mut Core, &Call, data: &[u8]) -> Result<Vec<u8>, Refusal>),
+    Reply(fn(&mut Core, &Call, data: &[u8]) -> Answer),
 }
 
 /// A command: one row of the table.

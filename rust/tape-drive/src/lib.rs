@@ -6,22 +6,28 @@
 //! come out.
 //!
 //! ```text
-//!  initiator     CDB, data out                            data in, status, sense
+//!  initiator     CDB, data out                             data in, status, sense
 //!                     |                                            ^
-//!  command.rs    lengths, bits                                     |
-//!  drive.rs      reservations, deferred errors ------------------->|
-//!  dispatch.rs   the command's procedure ------------------------->|
-//!                     |                      \                     |
-//!                     | read, write,          parameter.rs: inquiry, mode,
-//!                     | motion, format        log, attributes, … -'
+//!  drive.rs      finds the row (table.rs), checks bits, deferred errors
+//!                     |                                            |
+//!  run.rs        a future owns the core while it runs, gives it back
+//!                     |                                            |
+//!  ssc/, spc/    the row's procedure ------------------------------'
+//!                     |  core.rs, mount.rs: what procedures may touch
 //!                     v
-//!  run.rs, deck.rs    what procedures ask for: the tape's operations,
-//!                     |                        bytes of the data buffer
-//!  image         requests, completions (io.rs)
+//!  tape_image    a tape's operation, over the same port
+//!                     |
+//!  image         requests, completions
 //! ```
 //!
-//! A command that touches the tape is an `async fn`, polled by the drive and by
-//! nobody else: see `deck.rs`.
+//! A command that touches the tape is an `async fn` over the [core](crate::core);
+//! one about the drive is a function from data out to data in. Only tape_image's
+//! [`Port`](tape_image::Port) waits, and nothing but a completion makes a command go
+//! on. What the drive's owner asks while a command runs is what was so when it began,
+//! but for what the port says: whether something isn't synced.
+//!
+//! An interruption is a flag of the port. The tape's operation then ends with an
+//! error, and so does the command, and what follows is the way back to where it began.
 //!
 //! # Limits
 //!
@@ -31,14 +37,13 @@
 //! | transfer of one command | [`TRANSFER_MAX`] |
 //! | commands under way | 1 |
 //! | partitions | 16 |
-//! | I_T nexuses with a persistent reservation key | 256 |
+//! | I_T nexuses | 1: QEMU tells no more of them apart |
 //!
 //! # What it does not do
 //!
 //! Encryption and other security protocols; setmarks; compression (it is only
-//! reported); third party reservations; unit attentions, which its owner keeps
-//! (a command says which it makes, [`Done::attentions`]); progress of IMMED
-//! commands, which are answered when they are done; recovering buffered data,
+//! reported); third party reservations; unit attentions, which its owner keeps;
+//! progress of IMMED commands, which are answered when they are done; recovering buffered data,
 //! as none is kept that can't be written.
 #![forbid(unsafe_code)]
 

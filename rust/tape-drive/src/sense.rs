@@ -40,7 +40,6 @@ pub mod asc {
     pub const BEGINNING_OF_PARTITION: u16 = 0x0004;
     pub const END_OF_DATA: u16 = 0x0005;
     pub const PROGRAMMABLE_EARLY_WARNING: u16 = 0x0007;
-    pub const IN_PROGRESS: u16 = 0x0401;
     pub const INITIALIZING_COMMAND_REQUIRED: u16 = 0x0402;
     pub const WRITE_ERROR: u16 = 0x0c00;
     pub const UNRECOVERED_READ_ERROR: u16 = 0x1100;
@@ -49,29 +48,19 @@ pub mod asc {
     pub const MISCOMPARE: u16 = 0x1d00;
     pub const INVALID_OPCODE: u16 = 0x2000;
     pub const INVALID_FIELD_IN_CDB: u16 = 0x2400;
-    pub const LUN_NOT_SUPPORTED: u16 = 0x2500;
     pub const INVALID_FIELD_IN_LIST: u16 = 0x2600;
     pub const PARAMETER_VALUE_INVALID: u16 = 0x2602;
     pub const INVALID_RELEASE: u16 = 0x2604;
     pub const WRITE_PROTECTED: u16 = 0x2700;
     pub const WORM_OVERWRITE: u16 = 0x300c; // WORM MEDIUM - OVERWRITE ATTEMPTED
-    pub const NOT_READY_TO_READY: u16 = 0x2800; // … CHANGE, MEDIUM MAY HAVE CHANGED
-    pub const MODE_PARAMETERS_CHANGED: u16 = 0x2a01;
-    pub const RESERVATIONS_PREEMPTED: u16 = 0x2a03;
-    pub const RESERVATIONS_RELEASED: u16 = 0x2a04;
-    pub const REGISTRATIONS_PREEMPTED: u16 = 0x2a05;
     pub const COMMAND_SEQUENCE_ERROR: u16 = 0x2c00;
-    pub const CANNOT_FORMAT: u16 = 0x3006;
-    pub const INCOMPATIBLE_MEDIUM: u16 = 0x3000;
     pub const CANNOT_READ_FORMAT: u16 = 0x3002;
     pub const MEDIUM_FORMAT_CORRUPTED: u16 = 0x3100;
-    pub const SAVING_NOT_SUPPORTED: u16 = 0x3900;
     pub const MEDIUM_NOT_PRESENT: u16 = 0x3a00;
     pub const INTERNAL_FAILURE: u16 = 0x4400;
     pub const NOT_AT_BEGINNING: u16 = 0x3b0c; // POSITION PAST BEGINNING OF MEDIUM
     pub const DATA_PHASE_ERROR: u16 = 0x4b00;
     pub const REMOVAL_PREVENTED: u16 = 0x5302;
-    pub const INSUFFICIENT_REGISTRATIONS: u16 = 0x5504;
     pub const MAM_OUT_OF_SPACE: u16 = 0x5506;
 }
 
@@ -85,6 +74,9 @@ pub(crate) enum Refusal {
     Conflict,
     Sense(Sense),
 }
+
+/// Data in, or why the command isn't carried out.
+pub(crate) type Answer = Result<Vec<u8>, Refusal>;
 
 impl From<Sense> for Refusal {
     fn from(sense: Sense) -> Self {

@@ -73,9 +73,9 @@ impl Operate for CartridgeCore {
 
     async fn operate(&mut self, port: &Port, operation: Operation) -> Result<(), Error> {
         match operation {
-            Operation::Load => return self.load(port).await,
-            _ if self.config.read_only => return Err(Error::ReadOnly),
-            _ if !self.may_have_header() => return Err(Error::FormatReadOnly),
+            Operation::Load => self.load(port).await,
+            _ if self.config.read_only => Err(Error::ReadOnly),
+            _ if !self.may_have_header() => Err(Error::FormatReadOnly),
             Operation::Format { partitions } => self.format(port, &partitions).await,
             Operation::SetAttributes {
                 partition,

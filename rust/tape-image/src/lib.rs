@@ -7,6 +7,22 @@
 //! carried out: QEMU's block layer, or the `driver` feature's synchronous loop
 //! over a `Vec<u8>` or a file, which tests, benches and fuzzing share.
 //!
+//! # Who owns what
+//!
+//! ```text
+//!  driver    Machine ----- future of the operation under way, in a box that is used again
+//!     |         |                owns the core while it runs, gives it back
+//!     |         |                (TapeCore, CartridgeCore: all that is known)
+//!     |         '-- Port ------- Port     two ends of one small cell
+//!     '-- poll_request, handle -'  '- read, write, copy, flush, truncate .await
+//! ```
+//!
+//! Operations are plain `async fn`s over the core and the [`Port`]. Only the port
+//! waits. When a completion comes, the future is polled, and goes on where it was:
+//! no step is begun again. An interruption is a flag of the port, which loads, reads
+//! and motions look at when a read has come back. A write that nobody waited for and
+//! that failed is kept by the port, until the operation looks.
+//!
 //! # The image
 //!
 //! Words are 32 bits, little endian. A file is a sequence of objects:

@@ -99,6 +99,7 @@ pub trait Operate: fmt::Debug + Send + Sized + 'static {
 
 type Ends<T> = Box<(T, Port)>;
 type Ended<T> = (Ends<T>, Result<<T as Operate>::Outcome, Error>);
+type Started<T> = (Ends<T>, <T as Operate>::Operation);
 
 /// A core and the operation under way: a sans-I/O state machine.
 ///
@@ -125,13 +126,13 @@ pub struct Machine<T: Operate> {
     /// `None`: the future has it.
     core: Option<Ends<T>>,
     port: Port,
-    future: Box<dyn Place<(Ends<T>, T::Operation), Ended<T>>>,
+    future: Box<dyn Place<Started<T>, Ended<T>>>,
     outcome: Option<Result<T::Outcome, Error>>,
     /// The port still says so.
     interrupted: bool,
 }
 
-async fn run<T: Operate>((mut ends, operation): (Ends<T>, T::Operation)) -> Ended<T> {
+async fn run<T: Operate>((mut ends, operation): Started<T>) -> Ended<T> {
     let (core, port) = &mut *ends;
     let outcome = core.operate(port, operation).await;
     (ends, outcome)

@@ -9,7 +9,7 @@ use crate::command::{
     commands, Call, Length::InField, Length::OutField, CHANGES, LOADS, LOADS_ALL,
 };
 use crate::core::Core;
-use crate::sense::{asc, Key, Refusal, Sense};
+use crate::sense::{asc, Answer, Key, Sense};
 use crate::spc::attribute::{life, Memory};
 
 commands! {
@@ -25,7 +25,7 @@ commands! {
 /// The cartridge's number is the barcode that a library or host has written to its
 /// memory, as LTO drives have it. In ASCII, and zeros to a multiple of four bytes;
 /// none if nobody has written one.
-fn media_serial_number(core: &mut Core, _: &Call, _: &[u8]) -> Result<Vec<u8>, Refusal> {
+fn media_serial_number(core: &mut Core, _: &Call, _: &[u8]) -> Answer {
     if core.view().is_none() {
         return Err(Sense::new(Key::NotReady, asc::MEDIUM_NOT_PRESENT).into());
     }

@@ -8,13 +8,10 @@ use crate::command::{
 };
 use crate::core::Core;
 use crate::density;
-use crate::sense::{Refusal, Sense};
+use crate::sense::{Answer, Sense};
 use crate::spc::inquiry::inquiry;
 use crate::spc::log::Context;
 use crate::spc::{diagnostic, security};
-
-/// What is set by data out, and has no answer.
-type Set = Result<Vec<u8>, Refusal>;
 
 const SETS: u8 = CHANGES | LOADS;
 
@@ -97,21 +94,21 @@ fn in_512(cdb: &[u8]) -> u64 {
     number(cdb, 6, 4) * if cdb[4] & 0x80 != 0 { 512 } else { 1 }
 }
 
-fn set(done: Result<(), Sense>) -> Set {
+fn set(done: Result<(), Sense>) -> Answer {
     done?;
     Ok(Vec::new())
 }
 
-fn mode_sense(core: &mut Core, call: &Call, _: &[u8]) -> Set {
+fn mode_sense(core: &mut Core, call: &Call, _: &[u8]) -> Answer {
     Ok(core.modes.sense(core.view().as_ref(), call.cdb())?)
 }
 
-fn mode_select(core: &mut Core, call: &Call, data: &[u8]) -> Set {
+fn mode_select(core: &mut Core, call: &Call, data: &[u8]) -> Answer {
     let view = core.view();
     set(core.modes.select(view.as_ref(), call.cdb(), data))
 }
 
-fn log_sense(core: &mut Core, call: &Call, _: &[u8]) -> Set {
+fn log_sense(core: &mut Core, call: &Call, _: &[u8]) -> Answer {
     let slot = core.slot.as_ref();
     let view = core.view();
     let context = Context {
@@ -123,19 +120,19 @@ fn log_sense(core: &mut Core, call: &Call, _: &[u8]) -> Set {
     Ok(core.counters.sense(&context, call.cdb())?)
 }
 
-fn reserve(core: &mut Core, _: &Call, _: &[u8]) -> Set {
+fn reserve(core: &mut Core, _: &Call, _: &[u8]) -> Answer {
     core.reservations.reserve().map(|()| Vec::new())
 }
 
-fn release(core: &mut Core, _: &Call, _: &[u8]) -> Set {
+fn release(core: &mut Core, _: &Call, _: &[u8]) -> Answer {
     core.reservations.release().map(|()| Vec::new())
 }
 
-fn persistent_in(core: &mut Core, call: &Call, _: &[u8]) -> Set {
+fn persistent_in(core: &mut Core, call: &Call, _: &[u8]) -> Answer {
     Ok(core.reservations.persistent_in(call.cdb())?)
 }
 
-fn persistent_out(core: &mut Core, call: &Call, data: &[u8]) -> Set {
+fn persistent_out(core: &mut Core, call: &Call, data: &[u8]) -> Answer {
     let done = core.reservations.persistent_out(call.cdb(), data);
     done.map(|()| Vec::new())
 }
@@ -149,7 +146,7 @@ fn pending_sense(core: &mut Core, call: &Call) -> Vec<u8> {
 }
 
 /// PREVENT ALLOW MEDIUM REMOVAL, SPC-4 6.17.
-fn prevent_allow(core: &mut Core, call: &Call, _: &[u8]) -> Set {
+fn prevent_allow(core: &mut Core, call: &Call, _: &[u8]) -> Answer {
     core.prevented = match call.byte(4) & 3 {
         0 => false,
         1 => true,

@@ -15,6 +15,7 @@
 
 #[cfg(test)]
 mod hostile;
+mod page;
 mod pages;
 mod partition;
 mod select;
@@ -28,7 +29,8 @@ use crate::density::medium_type;
 use crate::sense::Reply;
 use crate::sense::{asc, Key, Sense};
 use crate::view::View;
-use pages::{Field, Page};
+use page::Page;
+use pages::{live, Field};
 use partition::Plan;
 
 /// Which of the two forms of the commands, and of the header.
@@ -261,9 +263,9 @@ impl ModePages {
         for page in self.pages.iter().filter(wanted) {
             let start = reply.len();
             match control >> 6 {
-                0 => reply.extend(page.live(view)),
+                0 => reply.extend(live(page, view)),
                 1 if page.code == partition::CODE => {
-                    reply.extend(partition::changeable(page.live(view).len()));
+                    reply.extend(partition::changeable(live(page, view).len()));
                 }
                 1 => reply.extend(&page.changeable),
                 2 => reply.extend(&page.default),

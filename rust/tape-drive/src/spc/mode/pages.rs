@@ -3,6 +3,7 @@
 //! SSC-3 8.3, SPC-4 7.5. Bytes are numbered as there, the page's header
 //! included.
 
+use super::page::{from_default, Page};
 use super::partition;
 use crate::config::Config;
 use crate::view::View;
@@ -58,40 +59,18 @@ const CHANGEABLE: [Field; 10] = [
     PEWS_LOW,
 ];
 
-/// One page, its four sets of values, each with the page's header.
-#[derive(Clone, Debug)]
-pub(super) struct Page {
-    pub(super) code: u8,
-    pub(super) subpage: u8,
-    pub(super) default: Vec<u8>,
-    pub(super) changeable: Vec<u8>,
-    pub(super) current: Vec<u8>,
-    pub(super) saved: Vec<u8>,
-}
-
-impl Page {
-    /// Bytes of the page's header.
-    pub(super) fn header(&self) -> usize {
-        if self.subpage == 0 {
-            2
-        } else {
-            4
-        }
+/// The current values, with what the cartridge decides.
+pub(super) fn live(page: &Page, view: View<'_>) -> Vec<u8> {
+    let mut bytes = page.current.clone();
+    match (page.code, view) {
+        // Active partition.
+        (0x10, Some(tape)) if page.subpage == 0 => bytes[3] = tape.partition as u8,
+        (0x11, Some(tape)) => bytes = partition::page(&tape.partitions),
+        // WORMM.
+        (0x1d, Some(tape)) => bytes[2] = u8::from(tape.worm),
+        _ => {}
     }
-
-    /// The current values, with what the cartridge decides.
-    pub(super) fn live(&self, view: View<'_>) -> Vec<u8> {
-        let mut bytes = self.current.clone();
-        match (self.code, view) {
-            // Active partition.
-            (0x10, Some(tape)) if self.subpage == 0 => bytes[3] = tape.partition as u8,
-            (0x11, Some(tape)) => bytes = partition::page(&tape.partitions),
-            // WORMM.
-            (0x1d, Some(tape)) => bytes[2] = u8::from(tape.worm),
-            _ => {}
-        }
-        bytes
-    }
+    bytes
 }
 
 /// All pages, in the order in which they are returned.
@@ -160,15 +139,4 @@ fn page(code: u8, subpage: u8, length: usize, values: &[(usize, u8)]) -> Page {
         }
     }
     from_default(code, subpage, default, changeable)
-}
-
-pub(super) fn from_default(code: u8, subpage: u8, default: Vec<u8>, changeable: Vec<u8>) -> Page {
-    Page {
-        code,
-        subpage,
-        current: default.clone(),
-        saved: default.clone(),
-        default,
-        changeable,
-    }
 }

@@ -9,7 +9,7 @@
 //!       8  partition sizes, 2 bytes each, in 10^units bytes (PSUM 3)
 //! ```
 
-use super::pages::{from_default, Page};
+use super::page::{from_default, Page};
 pub(super) use tape_image::container::PARTITIONS_MAX;
 
 use crate::bytes::number;

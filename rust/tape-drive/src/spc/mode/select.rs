@@ -2,7 +2,8 @@
 //! MODE SELECT's parameter list: checked as a whole, then applied.
 //! SPC-4 6.11 and 7.5, SSC-3 8.3.1.
 
-use super::pages::Page;
+use super::page::Page;
+use super::pages::live;
 use super::partition::{self, Plan};
 use super::Header;
 use crate::bytes::number;
@@ -130,7 +131,7 @@ fn check_page(
         // A long header for subpage 0 isn't one that MODE SENSE returns.
         .position(|page| (page.code, page.subpage, page.header()) == (code, subpage, header))
         .ok_or(Sense::list_field(at + header / 4, Some(7)))?;
-    let (page, live) = (&pages[index], pages[index].live(view));
+    let (page, live) = (&pages[index], live(&pages[index], view));
 
     let (length_at, length_bytes) = if header == 2 { (1, 1) } else { (2, 2) };
     let length = header + number(rest, length_at, length_bytes) as usize;
