@@ -19,6 +19,7 @@ pub mod migrate;
 pub mod pool;
 pub mod qemu;
 pub mod qmp;
+pub mod seed;
 pub mod snapshot;
 pub mod spawn;
 pub mod tier;

@@ -38,6 +38,8 @@ pub struct Config {
     pub qemu: PathBuf,
     /// The accelerator.
     pub accel: Accel,
+    /// Properties of the accelerator, as `-accel` takes them behind a comma.
+    pub accel_options: String,
     /// MiB of RAM.
     pub mib: u64,
     /// What the RAM is made of.
@@ -66,6 +68,7 @@ impl Config {
         Ok(Self {
             qemu: files::qemu()?,
             accel,
+            accel_options: String::new(),
             mib,
             backing: Backing::Anon,
             guest: Guest::usual()?,
@@ -115,6 +118,22 @@ impl Config {
         config
     }
 
+    /// The same machine whose accelerator has properties: `tlb-contexts=8`.
+    pub fn with_accel_options(&self, options: &str) -> Self {
+        Self {
+            accel_options: options.into(),
+            ..self.clone()
+        }
+    }
+
+    /// The value of `-accel`.
+    fn accel_line(&self) -> String {
+        match self.accel_options.as_str() {
+            "" => self.accel.to_string(),
+            options => format!("{},{options}", self.accel),
+        }
+    }
+
     /// QEMU's command line; the sockets are descriptors 3, 4 and 5.
     fn command_line(&self, name: &str, dir: &Dir) -> Result<Vec<String>> {
         let path = |path: &Path| {
@@ -132,12 +151,8 @@ impl Config {
         line.extend(["-nodefaults", "-display", "none", "-no-reboot"].map(str::to_owned));
         // A test program that is killed can't kill its machines.
         line.extend(["-run-with", "exit-with-parent=on"].map(str::to_owned));
-        line.extend([
-            "-accel".into(),
-            self.accel.to_string(),
-            "-smp".into(),
-            "2".into(),
-        ]);
+        line.extend(["-accel".into(), self.accel_line()]);
+        line.extend(["-smp", "2"].map(str::to_owned));
         line.extend(["-m".into(), format!("{}M,slots=2,maxmem=32G", self.mib)]);
         line.extend(self.backing.args(self.mib));
         line.extend(["-kernel".into(), path(&self.guest.kernel)?]);

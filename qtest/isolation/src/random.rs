@@ -5,9 +5,10 @@
 use std::time::{Duration, Instant};
 
 use annex_qtest::files::Dir;
+use annex_qtest::seed;
 use annex_qtest::stream;
 use annex_qtest::trial::Family;
-use anyhow::{ensure, Context, Result};
+use anyhow::{ensure, Result};
 use serde_json::json;
 
 use crate::backend::{Backend, Hostile};
@@ -17,30 +18,18 @@ use annex_peers::bare::NEEDS_RESET;
 
 inventory::submit! { Family(|add| {
     for (name, options) in [("random", ",memory-isolation-main-loop=on"), ("random-iothread", ",memory-isolation-iothread=io")] {
-        add(format!("isolation/hostile/{name}"), Box::new(move |dir| random(dir, options)));
+        add(format!("isolation/hostile/{name}"), Box::new(move |dir| {
+            seed::with(dir, |seed| run(dir, options, seed))
+        }));
     }
 }) }
 
-/// Says which mutations and requests are made.
-const SEED: &str = "ANNEX_SEED";
 /// What a million of them may take on a busy host.
 const LIMIT: Duration = Duration::from_secs(240);
 /// A time after which a back-end that hasn't answered won't.
 const STALLED: Duration = Duration::from_millis(200);
 /// The last word of a back-end that has made them all.
 const DONE: &str = "1000000";
-
-fn random(dir: &Dir, options: &str) -> Result<()> {
-    let seed = match std::env::var(SEED) {
-        Ok(text) => text.parse().with_context(|| format!("{SEED}={text}"))?,
-        Err(_) => std::time::SystemTime::UNIX_EPOCH
-            .elapsed()?
-            .subsec_nanos()
-            .into(),
-    };
-    println!("{}: {SEED}={seed}", dir.path().display());
-    run(dir, options, seed).with_context(|| format!("with {SEED}={seed}"))
-}
 
 /// Numbers drawn from a seed.
 struct Draw {
