@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Hunting: a kernel that misses a flush is told so when it uses what it should
+//! have dropped, and one that misses none isn't.
+
+use std::fs;
+use std::time::Duration;
+
+use annex_qtest::files::Dir;
+use annex_qtest::qemu::Vm;
+use annex_qtest::seed;
+use annex_qtest::trial::Family;
+use anyhow::{ensure, Context, Result};
+use serde_json::json;
+use tlb_model::entry::{GLOBAL, PRESENT, WRITABLE};
+use tlb_model::testing::{Features, Observed, Program, Run, Step};
+use tlb_model::{Cr3, Cr4, Invpcid};
+
+use crate::machine::{layout, Machine};
+
+inventory::submit! { Family(|add| {
+    for kernel in KERNELS {
+        add(format!("pcid/hunt/{}", kernel.name), Box::new(move |dir| hunt(dir, kernel)));
+    }
+    add("pcid/hunt/ignore".into(), Box::new(ignores));
+    add("pcid/hunt/stop".into(), Box::new(stops));
+    add("pcid/hunt/random".into(), Box::new(|dir| seed::with(dir, |seed| random(dir, seed))));
+    add("pcid/hunt/refused".into(), Box::new(refused));
+}) }
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// What `now` is where page tables have nothing.
+const NOTHING: u64 = u64::MAX;
+
+/// The address that is read: the first entries of all tables, behind the
+/// second of a PML4.
+const ADDRESS: u64 = 1 << 39;
+
+/// A small kernel with two address spaces, PCIDs 1 and 2. In the first a page
+/// is read; while the second is current, its entry changes.
+#[derive(Clone, Copy)]
+struct Kernel {
+    name: &'static str,
+    /// Besides [`PRESENT`] and [`WRITABLE`], before the change.
+    bits: u64,
+    /// The page after it, or none.
+    becomes: Option<usize>,
+    /// What it does about it, before it switches back.
+    flush: &'static [Step],
+    /// Whether the switch back asks that nothing be dropped.
+    keep: bool,
+    /// Whether it is caught.
+    misses: bool,
+}
+
+const REMAPS: Kernel = Kernel {
+    name: "remaps",
+    bits: 0,
+    becomes: Some(1),
+    flush: &[],
+    keep: true,
+    misses: true,
+};
+
+const KERNELS: [Kernel; 10] = [
+    REMAPS,
+    Kernel {
+        name: "unmaps",
+        becomes: None,
+        ..REMAPS
+    },
+    Kernel {
+        name: "remaps-global",
+        bits: GLOBAL,
+        ..REMAPS
+    },
+    // It drops what belongs to the PCID that is current, which the page's isn't.
+    Kernel {
+        name: "flushes-another-context",
+        flush: &[Step::Invlpg(ADDRESS)],
+        ..REMAPS
+    },
+    Kernel {
+        name: "flushes-another-page",
+        flush: &[Step::Invpcid(Invpcid::Address {
+            pcid: 1,
+            address: ADDRESS + 0x1000,
+        })],
+        ..REMAPS
+    },
+    Kernel {
+        name: "keeps-global",
+        bits: GLOBAL,
+        flush: &[Step::Invpcid(Invpcid::AllButGlobal)],
+        ..REMAPS
+    },
+    Kernel {
+        name: "flushes-the-page",
+        flush: &[Step::Invpcid(Invpcid::Address {
+            pcid: 1,
+            address: ADDRESS,
+        })],
+        misses: false,
+        ..REMAPS
+    },
+    Kernel {
+        name: "flushes-the-context",
+        flush: &[Step::Invpcid(Invpcid::Context { pcid: 1 })],
+        misses: false,
+        ..REMAPS
+    },
+    Kernel {
+        name: "flushes-global",
+        bits: GLOBAL,
+        flush: &[Step::Invlpg(ADDRESS)],
+        misses: false,
+        ..REMAPS
+    },
+    Kernel {
+        name: "drops-at-the-switch",
+        keep: false,
+        misses: false,
+        ..REMAPS
+    },
+];
+
+impl Kernel {
+    fn program(&self) -> Vec<Step> {
+        let layout = layout(0);
+        let link = |table: u64, target: u64| Step::Write {
+            address: table,
+            value: target | PRESENT | WRITABLE,
+        };
+        let roots = layout.tables(4);
+        let [directories, directory, table] = [3, 2, 1].map(|level| layout.tables(level)[0]);
+        let pages = layout.pages();
+        let write = |value| Step::Write {
+            address: table,
+            value,
+        };
+        let keep = if self.keep { Cr3::KEEP } else { 0 };
+        let after = self
+            .becomes
+            .map_or(0, |page| pages[page] | PRESENT | WRITABLE | self.bits);
+        let mut steps = vec![
+            link(roots[0] + 8, directories),
+            link(roots[1] + 8, layout.tables(3)[1]),
+            link(directories, directory),
+            link(directory, table),
+            write(pages[0] | PRESENT | WRITABLE | self.bits),
+            Step::Cr3(roots[0]),
+            Step::Cr4(Cr4 {
+                pge: true,
+                pcide: true,
+                smep: false,
+            }),
+            Step::Cr3(roots[0] | 1),
+            Step::Read(ADDRESS),
+            Step::Cr3(roots[1] | 2),
+            write(after),
+        ];
+        steps.extend(self.flush);
+        steps.extend([
+            Step::Cr3(roots[0] | 1 | keep),
+            Step::Read(ADDRESS),
+            // Not reported again: it is the same use.
+            Step::Read(ADDRESS),
+        ]);
+        steps
+    }
+
+    /// What it reads first, and what later.
+    fn answers(&self) -> [Observed; 3] {
+        let pages = layout(0).pages();
+        let later = match self.misses {
+            true => Some(pages[0]),
+            false => self.becomes.map(|page| pages[page]),
+        };
+        [Some(pages[0]), later, later]
+    }
+
+    fn stale(&self) -> Vec<Stale> {
+        let pages = layout(0).pages();
+        let stale = Stale {
+            context: 1,
+            address: ADDRESS,
+            remembered: pages[0],
+            now: self.becomes.map_or(NOTHING, |page| pages[page]),
+        };
+        Vec::from_iter(self.misses.then_some(stale))
+    }
+}
+
+/// A machine that hunts, and says what it finds in its log.
+fn hunter(mode: &str) -> Machine {
+    Machine {
+        args: ["-trace", "tlb_stale"].map(str::to_owned).to_vec(),
+        ..Machine::max(&format!("tlb-contexts=16,tlb-stale={mode}"))
+    }
+}
+
+/// A report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stale {
+    context: u64,
+    address: u64,
+    remembered: u64,
+    now: u64,
+}
+
+/// The reports in a machine's log.
+fn reports(vm: &Vm) -> Result<Vec<Stale>> {
+    let log = fs::read_to_string(&vm.log)?;
+    let lines = log.lines().filter(|line| line.contains("tlb_stale cpu "));
+    lines
+        .map(|line| parse(line).with_context(|| line.to_owned()))
+        .collect()
+}
+
+/// "… tlb_stale cpu N context 0xN vaddr 0xN access load remembered 0xN now 0xN".
+fn parse(line: &str) -> Result<Stale> {
+    let words: Vec<_> = line.split_whitespace().collect();
+    let after = |name: &str| -> Result<&str> {
+        let at = words
+            .iter()
+            .position(|word| *word == name)
+            .with_context(|| format!("no {name}"))?;
+        words.get(at + 1).copied().context("it ends there")
+    };
+    let number = |name| -> Result<u64> {
+        Ok(u64::from_str_radix(
+            after(name)?.trim_start_matches("0x"),
+            16,
+        )?)
+    };
+    ensure!(after("access")? == "load", "firmware only reads");
+    Ok(Stale {
+        context: number("context")?,
+        address: number("vaddr")?,
+        remembered: number("remembered")?,
+        now: number("now")?,
+    })
+}
+
+/// A counter of `info jit`.
+fn counter(vm: &Vm, name: &str) -> Result<u64> {
+    let said = vm.qmp.execute("x-query-jit", json!({}))?;
+    let said = said["human-readable-text"].as_str().context("text")?;
+    let line = said.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.with_context(|| format!("no {name:?} in {said}"))?;
+    Ok(number.trim().parse()?)
+}
+
+fn hunt(dir: &Dir, kernel: Kernel) -> Result<()> {
+    let (vm, answers) = hunter("report").run(dir, &[kernel.program()])?;
+    ensure!(answers[0] == kernel.answers(), "it read {:x?}", answers[0]);
+    let uses = counter(&vm, "TLB stale uses")?;
+    let reports = reports(&vm)?;
+    vm.quit()?;
+    ensure!(reports == kernel.stale(), "reported were {reports:x?}");
+    ensure!(
+        uses == reports.len() as u64,
+        "{uses} stale uses were counted"
+    );
+    Ok(())
+}
+
+/// Unless it is asked for, nobody looks; but the stale page is used all the same.
+fn ignores(dir: &Dir) -> Result<()> {
+    let (vm, answers) = hunter("ignore").run(dir, &[REMAPS.program()])?;
+    ensure!(answers[0] == REMAPS.answers(), "it read {:x?}", answers[0]);
+    let reports = reports(&vm)?;
+    ensure!(
+        reports.is_empty() && counter(&vm, "TLB stale uses")? == 0,
+        "{reports:x?}"
+    );
+    vm.quit()?;
+    // And today's TLB hides the fault.
+    let there = Dir::at(dir.file("forgets"))?;
+    let (vm, answers) = Machine::max("tlb-contexts=0").run(&there, &[REMAPS.program()])?;
+    let fresh = Kernel {
+        misses: false,
+        ..REMAPS
+    };
+    ensure!(answers[0] == fresh.answers(), "it read {:x?}", answers[0]);
+    vm.quit()
+}
+
+/// The VM stops at the use, goes on when told, and has used the stale page.
+fn stops(dir: &Dir) -> Result<()> {
+    let running = hunter("stop").start(dir, &[REMAPS.program()])?;
+    running.vm.wait_run_state("debug", SOON)?;
+    ensure!(
+        reports(&running.vm)? == REMAPS.stale(),
+        "it stopped for another reason"
+    );
+    running.vm.qmp.execute("cont", json!({}))?;
+    let answers = running.wait()?;
+    ensure!(answers[0] == REMAPS.answers(), "it read {:x?}", answers[0]);
+    running.vm.quit()
+}
+
+/// Programs that miss flushes everywhere: every report is true, and the first use after a switch
+/// that keeps is never left out.
+fn random(dir: &Dir, seed: u64) -> Result<()> {
+    let features = Features {
+        pcid: true,
+        smep: true,
+    };
+    let program: Vec<_> = Program::new(seed, layout(0), features)
+        .take(20_000)
+        .collect();
+    let (vm, answers) = hunter("report").run(dir, &[program.clone()])?;
+    let found = reports(&vm)?;
+    vm.quit()?;
+    let mut reports = found.iter().peekable();
+    let (mut run, mut forgetful) = (Run::new(layout(0)), Run::new(layout(0)));
+    let mut answers = answers[0].iter();
+    let mut read_since_switch = Vec::new();
+    let (mut kept, mut missing) = (false, 0);
+    for (number, &step) in program.iter().enumerate() {
+        run.step(step)?;
+        let allowed = forgetful.step(step)?;
+        if let Step::Cr3(value) = step {
+            forgetful.forget();
+            read_since_switch.clear();
+            kept = value & Cr3::KEEP != 0;
+        }
+        let (Step::Read(address), Some(allowed)) = (step, allowed) else {
+            continue;
+        };
+        let answer = *answers.next().context("an answer for each read")?;
+        let first = !read_since_switch.contains(&address);
+        read_since_switch.push(address);
+        let now = run.walk(address);
+        let is_it = |report: &&Stale| {
+            let truth = (Some(report.remembered), now.unwrap_or(NOTHING));
+            report.address == address && truth == (answer, report.now)
+        };
+        let reported = answer != now && reports.next_if(is_it).is_some();
+        let due = kept && first && answer.is_some() && answer != now && !allowed.has(answer);
+        if due && !reported {
+            dir.log(format!(
+                "step {number}: {address:#x} came to {answer:x?}, and is {now:x?}"
+            ));
+            missing += 1;
+        }
+        if answer.is_none() {
+            run.faulted(address);
+            forgetful.faulted(address);
+        }
+    }
+    ensure!(missing == 0, "{missing} stale uses weren't reported");
+    ensure!(
+        reports.peek().is_none(),
+        "what is that: {:x?}",
+        reports.peek()
+    );
+    ensure!(!found.is_empty(), "there was nothing to report");
+    dir.log(format!("{} reports", found.len()));
+    Ok(())
+}
+
+/// Hunting needs something that is remembered.
+fn refused(dir: &Dir) -> Result<()> {
+    for accel in [
+        "tlb-contexts=1,tlb-stale=report",
+        "tlb-stale=stop",
+        "tlb-contexts=65",
+        "tlb-stale=maybe",
+    ] {
+        let there = Dir::at(dir.file(&accel.replace(['=', ','], "-")))?;
+        let started = Machine::max(accel).start(&there, &[REMAPS.program()]);
+        let error = format!(
+            "{:#}",
+            started
+                .err()
+                .with_context(|| format!("it started with {accel}"))?
+        );
+        ensure!(error.contains("tlb-"), "{accel}: {error}");
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! PCID and INVPCID under TCG, and a TLB that remembers: programs of page-table
+//! steps beside a model, and Linux. Each file registers its own tests.
+
+mod cpus;
+mod follow;
+mod hunt;
+mod machine;
+mod random;
+
+fn main() -> std::process::ExitCode {
+    annex_qtest::trial::main()
+}
