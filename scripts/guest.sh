@@ -6,7 +6,7 @@
 
 # What every guest is made from.
 sources=("$top"/scripts/guest.sh
-         "$top"/guest/{init,agent.c,stream.h,diskload.c,netload.c,remap.c,vsock.c})
+         "$top"/guest/{init,agent.c,stream.h,diskload.c,mmload.c,netload.c,remap.c,vsock.c})
 
 # deb PACKAGE: where its download is, or nothing. One that was cut off doesn't list.
 deb() {
@@ -46,7 +46,7 @@ entries() { grep -v '^#' "$1"; }
 pack() {
     local program
     say "compiling its programs"
-    for program in agent diskload netload remap vsock; do
+    for program in agent diskload mmload netload remap vsock; do
         gcc -O2 -Wall -Wextra -Werror -static -pthread -o "$1/bin/$program" \
             "$top/guest/$program.c"
     done
