@@ -3,7 +3,7 @@
 # The one entry. Every target does what it needs first, goes on where it was
 # cut off, and leaves what it makes in build/.
 
-.PHONY: all prepare guest demo check check-all check-qtest bench bench-snapshot bench-tape bench-isolation bench-rtc export header help clean
+.PHONY: all prepare guest demo check check-all check-qtest bench bench-snapshot bench-tape bench-isolation bench-rtc bench-pcid export header help clean
 
 all: prepare ## build QEMU with the annex, and the daemons
 	scripts/build
@@ -30,7 +30,7 @@ check-all: ## run every test, with what takes long and changes seldom
 check-qtest: all ## run QEMU's own qtest suite
 	scripts/check-qtest
 
-bench: bench-snapshot bench-tape bench-isolation bench-rtc ## run every bench
+bench: bench-snapshot bench-tape bench-isolation bench-rtc bench-pcid ## run every bench
 
 bench-snapshot: all guest ## measure starting from a snapshot; writes into docs/
 	scripts/bench snapshot
@@ -44,6 +44,9 @@ bench-isolation: all guest ## measure an isolated back-end beside one that isn't
 
 bench-rtc: all guest ## measure the virtio-rtc daemon beside eventfds and a timer; writes into docs/
 	scripts/bench rtc
+
+bench-pcid: all guest ## measure Linux with PCIDs and a TLB that remembers; writes into docs/
+	scripts/bench pcid
 
 export: ## write the branch annex of build/qemu-src into patches/ [FOLDER=for new commits]
 	scripts/series export $(if $(FOLDER),--folder $(FOLDER))

@@ -215,4 +215,4 @@ def bench():
     size = '--smoke' if tiers.everything() else '--row'
     return programs.run([
         programs.Program(name, [TOP / 'scripts/bench', name, size], plain=True)
-        for name in ('snapshot', 'tape', 'isolation', 'rtc')])
+        for name in ('snapshot', 'tape', 'isolation', 'rtc', 'pcid')])

@@ -13,6 +13,7 @@ mod crate_figures;
 mod isolation;
 mod machine;
 mod page;
+mod pcid;
 mod progress;
 mod results;
 mod rtc;
@@ -47,6 +48,8 @@ enum Feature {
     Isolation,
     /// The virtio-rtc daemon over its socket, beside eventfds and a timerfd alone
     Rtc,
+    /// Linux with PCIDs and a TLB that remembers, beside the same without
+    Pcid,
     /// What the bench of virtio-rtc starts as its rival
     #[command(hide = true)]
     Echo,
@@ -59,6 +62,7 @@ impl Feature {
             Self::Tape => bench::run::<tape::Tape>(options),
             Self::Isolation => bench::run::<isolation::IsolationBench>(options),
             Self::Rtc => bench::run::<rtc::Rtc>(options),
+            Self::Pcid => bench::run::<pcid::Pcid>(options),
             Self::Echo => rtc::serve(),
         }
     }

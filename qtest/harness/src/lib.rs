@@ -22,6 +22,7 @@ pub mod qmp;
 pub mod seed;
 pub mod snapshot;
 pub mod spawn;
+pub mod tcg;
 pub mod tier;
 pub mod trial;
 pub mod wait;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use annex_qtest::files::Dir;
 use annex_qtest::qemu::Vm;
 use annex_qtest::seed;
+use annex_qtest::tcg::counter;
 use annex_qtest::trial::Family;
 use anyhow::{ensure, Context, Result};
 use serde_json::json;
@@ -201,7 +202,7 @@ fn hunter(mode: &str) -> Machine {
 
 /// A report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stale {
+pub struct Stale {
     context: u64,
     address: u64,
     remembered: u64,
@@ -209,7 +210,7 @@ struct Stale {
 }
 
 /// The reports in a machine's log.
-fn reports(vm: &Vm) -> Result<Vec<Stale>> {
+pub fn reports(vm: &Vm) -> Result<Vec<Stale>> {
     let log = fs::read_to_string(&vm.log)?;
     let lines = log.lines().filter(|line| line.contains("tlb_stale cpu "));
     lines
@@ -233,22 +234,12 @@ fn parse(line: &str) -> Result<Stale> {
             16,
         )?)
     };
-    ensure!(after("access")? == "load", "firmware only reads");
     Ok(Stale {
         context: number("context")?,
         address: number("vaddr")?,
         remembered: number("remembered")?,
         now: number("now")?,
     })
-}
-
-/// A counter of `info jit`.
-fn counter(vm: &Vm, name: &str) -> Result<u64> {
-    let said = vm.qmp.execute("x-query-jit", json!({}))?;
-    let said = said["human-readable-text"].as_str().context("text")?;
-    let line = said.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.with_context(|| format!("no {name:?} in {said}"))?;
-    Ok(number.trim().parse()?)
 }
 
 fn hunt(dir: &Dir, kernel: Kernel) -> Result<()> {

@@ -5,6 +5,7 @@
 mod cpus;
 mod follow;
 mod hunt;
+mod linux;
 mod machine;
 mod random;
 

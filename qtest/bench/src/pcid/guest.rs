@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The guests: one for each mode, of which one runs at a time.
+
+use annex_qtest::files::Dir;
+use annex_qtest::qemu::{Config, Vm};
+use annex_qtest::tcg::counter;
+use anyhow::{Context, Result};
+use serde_json::json;
+use strum::VariantArray;
+
+use super::cases::{Figures, Kind, Mode, Work};
+
+/// Machines of one kind.
+pub struct Guests(Vec<(Mode, Vm)>);
+
+impl Guests {
+    /// Boots them, one after another, and stops each.
+    pub fn boot(dir: &Dir, kind: Kind) -> Result<Self> {
+        let boot = |&mode: &Mode| {
+            let vm = config(kind, mode)?.boot(&name(kind, mode), dir)?;
+            vm.agent.ask("tick 10000")?;
+            vm.qmp.execute("stop", json!({}))?;
+            Ok((mode, vm))
+        };
+        Ok(Self(
+            Mode::VARIANTS.iter().map(boot).collect::<Result<_>>()?,
+        ))
+    }
+
+    /// Has one do some work.
+    pub fn run(&self, mode: Mode, work: Work, count: u64) -> Result<Figures> {
+        let found = self.0.iter().find(|(of, _)| *of == mode);
+        let (_, vm) = found.context("a guest for each mode")?;
+        let before = Counters::of(vm)?;
+        vm.qmp.execute("cont", json!({}))?;
+        let said = vm.agent.sh(&format!("mmload {work} {count}"))?;
+        vm.qmp.execute("stop", json!({}))?;
+        let after = Counters::of(vm)?;
+        Ok(Figures {
+            count,
+            seconds: said
+                .parse()
+                .with_context(|| format!("mmload said {said}"))?,
+            misses: after.misses - before.misses,
+            flushes: after.flushes - before.flushes,
+            found: after.found - before.found,
+        })
+    }
+
+    /// Ends them.
+    pub fn quit(self) -> Result<()> {
+        self.0.into_iter().try_for_each(|(_, vm)| vm.quit())
+    }
+}
+
+fn name(kind: Kind, mode: Mode) -> String {
+    let pti = if kind.pti { "pti" } else { "no-pti" };
+    format!("{mode:?}-{}-{pti}", kind.cpus).to_lowercase()
+}
+
+fn config(kind: Kind, mode: Mode) -> Result<Config> {
+    let pti = if kind.pti { "pti=on" } else { "pti=off" };
+    Ok(Config::new(256)?
+        .with_accel_options(&format!("tlb-contexts={}", mode.contexts()))
+        .with_kernel_options(pti)
+        .with(["-cpu", mode.cpu(), "-smp", &kind.cpus.to_string()]))
+}
+
+/// Of all CPUs since the machine's start.
+struct Counters {
+    misses: u64,
+    flushes: u64,
+    found: u64,
+}
+
+impl Counters {
+    fn of(vm: &Vm) -> Result<Self> {
+        Ok(Self {
+            misses: counter(vm, "TLB misses")?,
+            flushes: counter(vm, "TLB full flushes")?,
+            found: counter(vm, "TLB contexts found")?,
+        })
+    }
+}
