@@ -68,7 +68,7 @@ pub fn follow(layout: Layout, program: &[Step], answers: &[Observed]) -> Result<
 }
 
 /// The last steps, for the reader of a failure.
-fn before(program: &[Step], number: usize) -> String {
+pub fn before(program: &[Step], number: usize) -> String {
     let first = number.saturating_sub(40);
     let lines = program[first..=number].iter().zip(first..);
     lines

@@ -178,7 +178,7 @@ impl Ram {
     fn prepare(&self, programs: &[Vec<Step>], areas: &[Area]) -> Result<()> {
         // A PML4, a page-directory-pointer table, four page directories.
         let directory = |number: u64| BOOT_TABLES + (2 + number) * 0x1000;
-        let identity = BOOT_TABLES + 0x1000 | PRESENT | WRITABLE;
+        let identity = (BOOT_TABLES + 0x1000) | PRESENT | WRITABLE;
         self.write(BOOT_TABLES, identity)?;
         for number in 0..4 {
             let entry = directory(number) | PRESENT | WRITABLE;
