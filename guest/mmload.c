@@ -3,9 +3,10 @@
  * Work for a kernel's memory management: what is right is checked, what is
  * fast is timed.
  *
- *   mmload storm ROUNDS     processes that fork, exec, map, unmap and protect,
- *                           and threads that must see each other's changes;
+ *   mmload storm ROUNDS     processes that fork, exec, map, unmap and protect;
  *                           "ok ROUNDS" if every byte was as it should be
+ *   mmload replace ROUNDS   a page is replaced, which other threads must see;
+ *                           "ok ROUNDS" if they did
  *   mmload pipes COUNT      two processes hand a byte to and fro
  *   mmload calls COUNT      system calls that do next to nothing
  *   mmload spawns COUNT     fork, exec, exit, wait
@@ -295,6 +296,7 @@ static void replace(unsigned long rounds)
     for (i = 0; i < 3; i++) {
         pthread_join(threads[i], NULL);
     }
+    printf("ok %lu\n", rounds);
 }
 
 static void worker(unsigned long rounds, uint64_t seed)
@@ -315,7 +317,6 @@ static void worker(unsigned long rounds, uint64_t seed)
             exec_one(draw);
         }
     }
-    replace(rounds * 4);
 }
 
 static void storm(unsigned long rounds)
@@ -422,13 +423,17 @@ int main(int argc, char **argv)
     unsigned long number, i;
 
     if (argc != 3) {
-        printf("usage: mmload storm|pipes|calls|spawns|reads NUMBER\n");
+        printf("usage: mmload storm|replace|pipes|calls|spawns|reads NUMBER\n");
         return 2;
     }
     number = strtoul(argv[2], NULL, 10);
     sigaction(SIGSEGV, &action, NULL);
     if (!strcmp(argv[1], "storm")) {
         storm(number);
+        return 0;
+    }
+    if (!strcmp(argv[1], "replace")) {
+        replace(number);
         return 0;
     }
     if (!strcmp(argv[1], "alone")) {
