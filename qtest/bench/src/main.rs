@@ -18,6 +18,7 @@ mod progress;
 mod results;
 mod rtc;
 mod runs;
+mod single;
 mod snapshot;
 mod tape;
 mod verdict;

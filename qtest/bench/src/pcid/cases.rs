@@ -80,14 +80,14 @@ impl Work {
 
 /// The machine that it is done on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct Machine {
     /// Virtual CPUs.
     pub cpus: u8,
     /// Whether the kernel has page tables of its own.
     pub pti: bool,
 }
 
-impl Kind {
+impl Machine {
     /// All.
     pub const ALL: [Self; 4] = [
         Self { cpus: 1, pti: true },
@@ -107,7 +107,7 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Case {
     /// On which machine.
-    pub kind: Kind,
+    pub machine: Machine,
     /// What is done.
     pub work: Work,
 }
@@ -115,15 +115,19 @@ pub struct Case {
 impl Case {
     /// All, a machine's together.
     pub fn all() -> Vec<Self> {
-        let of = |kind| Work::VARIANTS.iter().map(move |&work| Self { kind, work });
-        Kind::ALL.into_iter().flat_map(of).collect()
+        let of = |machine| {
+            Work::VARIANTS
+                .iter()
+                .map(move |&work| Self { machine, work })
+        };
+        Machine::ALL.into_iter().flat_map(of).collect()
     }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            kind: Kind { cpus, pti },
+            machine: Machine { cpus, pti },
             work,
         } = self;
         let (s, pti) = (
@@ -136,10 +140,10 @@ impl fmt::Display for Case {
 
 impl results::Case for Case {
     fn columns(self) -> Vec<String> {
-        let pti = if self.kind.pti { "on" } else { "off" };
+        let pti = if self.machine.pti { "on" } else { "off" };
         vec![
             self.work.to_string(),
-            self.kind.cpus.to_string(),
+            self.machine.cpus.to_string(),
             pti.into(),
         ]
     }

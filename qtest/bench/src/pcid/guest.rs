@@ -8,16 +8,16 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use strum::VariantArray;
 
-use super::cases::{Figures, Kind, Mode, Work};
+use super::cases::{Figures, Machine, Mode, Work};
 
-/// Machines of one kind.
+/// Machines of one machine.
 pub struct Guests(Vec<(Mode, Vm)>);
 
 impl Guests {
     /// Boots them, one after another, and stops each.
-    pub fn boot(dir: &Dir, kind: Kind) -> Result<Self> {
+    pub fn boot(dir: &Dir, machine: Machine) -> Result<Self> {
         let boot = |&mode: &Mode| {
-            let vm = config(kind, mode)?.boot(&name(kind, mode), dir)?;
+            let vm = config(machine, mode)?.boot(&name(machine, mode), dir)?;
             vm.agent.ask("tick 10000")?;
             vm.qmp.execute("stop", json!({}))?;
             Ok((mode, vm))
@@ -53,17 +53,17 @@ impl Guests {
     }
 }
 
-fn name(kind: Kind, mode: Mode) -> String {
-    let pti = if kind.pti { "pti" } else { "no-pti" };
-    format!("{mode:?}-{}-{pti}", kind.cpus).to_lowercase()
+fn name(machine: Machine, mode: Mode) -> String {
+    let pti = if machine.pti { "pti" } else { "no-pti" };
+    format!("{mode:?}-{}-{pti}", machine.cpus).to_lowercase()
 }
 
-fn config(kind: Kind, mode: Mode) -> Result<Config> {
-    let pti = if kind.pti { "pti=on" } else { "pti=off" };
+fn config(machine: Machine, mode: Mode) -> Result<Config> {
+    let pti = if machine.pti { "pti=on" } else { "pti=off" };
     Ok(Config::new(256)?
         .with_accel_options(&format!("tlb-contexts={}", mode.contexts()))
         .with_kernel_options(pti)
-        .with(["-cpu", mode.cpu(), "-smp", &kind.cpus.to_string()]))
+        .with(["-cpu", mode.cpu(), "-smp", &machine.cpus.to_string()]))
 }
 
 /// Of all CPUs since the machine's start.

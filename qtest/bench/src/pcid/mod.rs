@@ -10,29 +10,35 @@ use anyhow::Result;
 use strum::VariantArray;
 
 use crate::about::About;
-use crate::bench::{Bench, Size};
+use crate::bench::Size;
 use crate::chart::Chart;
 use crate::progress::Progress;
 use crate::results::Results;
-use crate::runs::Runs;
+use crate::single::{Kind, ResultsOf, Single};
 use crate::verdict::Verdict;
-use cases::{Case, Figures, Kind, Mode};
+use cases::{Case, Figures, Machine, Mode};
 use guest::Guests;
 
 /// The bench of PCIDs.
-pub struct Pcid {
-    about: About,
-    results: Results<Case, Mode, Figures>,
-}
+pub type Pcid = Single<OfPcid>;
 
-impl Bench for Pcid {
+/// What tells it from other benches.
+pub enum OfPcid {}
+
+impl Kind for OfPcid {
     const FILE: &'static str = "pcid";
     const COLUMNS: &'static [&'static str] = &[
         "work", "vcpus", "pti", "mode", "run", "count", "seconds", "misses", "flushes", "found",
     ];
+    type Case = Case;
+    type Mode = Mode;
+    type Figures = Figures;
 
-    fn measure(size: Size) -> Result<Self> {
-        let about = About::now(size)?;
+    fn cases(_: Size) -> Vec<Self::Case> {
+        Case::all()
+    }
+
+    fn measure(size: Size, _: &mut About) -> Result<ResultsOf<Self>> {
         let mut cases = Case::all();
         if size == Size::Row {
             cases.truncate(1);
@@ -42,13 +48,13 @@ impl Bench for Pcid {
         let mut results = Results::new(cases);
         let turns = (runs + 1) * Mode::VARIANTS.len();
         let mut progress = Progress::new("pcid", results.cases.len(), turns);
-        for kind in Kind::ALL {
-            let cases = results.cases.iter().filter(|case| case.kind == kind);
+        for machine in Machine::ALL {
+            let cases = results.cases.iter().filter(|case| case.machine == machine);
             let cases: Vec<_> = cases.copied().collect();
             if cases.is_empty() {
                 continue;
             }
-            let guests = Guests::boot(&dir, kind)?;
+            let guests = Guests::boot(&dir, machine)?;
             for case in cases {
                 let count = case.work.count() / share;
                 for run in 0..=runs {
@@ -60,35 +66,18 @@ impl Bench for Pcid {
             }
             guests.quit()?;
         }
-        Ok(Self { about, results })
+        Ok(results)
     }
 
-    fn restore(about: About, runs: &mut Runs) -> Result<Self> {
-        Ok(Self {
-            about,
-            results: Results::take(None, Case::all(), runs)?,
-        })
+    fn page(bench: &Pcid) -> String {
+        page::text(bench)
     }
 
-    fn about(&self) -> &About {
-        &self.about
+    fn chart(results: &ResultsOf<Self>) -> Chart {
+        page::chart(results)
     }
 
-    fn runs(&self) -> Result<Runs> {
-        let mut runs = Runs::default();
-        self.results.put(None, &mut runs)?;
-        Ok(runs)
-    }
-
-    fn page(&self) -> String {
-        page::text(self)
-    }
-
-    fn charts(&self) -> Vec<(&'static str, Chart)> {
-        vec![("", page::chart(&self.results))]
-    }
-
-    fn verdicts(&self) -> Vec<Verdict> {
-        page::verdicts(&self.results)
+    fn verdicts(bench: &Pcid) -> Vec<Verdict> {
+        page::verdicts(&bench.results)
     }
 }

@@ -137,7 +137,7 @@ pub fn chart(results: &Results) -> Chart {
 
 /// What remembering is to reach.
 pub fn verdicts(results: &Results) -> Vec<Verdict> {
-    let is_gain = |case: &Case| case.work == Work::Pipes && case.kind.pti;
+    let is_gain = |case: &Case| case.work == Work::Pipes && case.machine.pti;
     let of = |wanted: bool, modes: &[Mode]| -> Vec<(String, f64)> {
         let cases = results.cases.iter().filter(|case| is_gain(case) == wanted);
         let all = cases.flat_map(|&case| modes.iter().map(move |&mode| (case, mode)));

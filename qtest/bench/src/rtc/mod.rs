@@ -12,11 +12,11 @@ use annex_qtest::files::{top, Dir, Guest};
 use anyhow::Result;
 
 use crate::about::About;
-use crate::bench::{Bench, Size};
+use crate::bench::Size;
 use crate::chart::Chart;
 use crate::progress::Progress;
 use crate::results::Results;
-use crate::runs::Runs;
+use crate::single::{Kind, ResultsOf, Single};
 use crate::verdict::Verdict;
 use cases::{Case, Figures, Mode};
 use measure::Rig;
@@ -24,12 +24,12 @@ use measure::Rig;
 pub use echo::serve;
 
 /// The bench of vhost-device-rtc.
-pub struct Rtc {
-    about: About,
-    results: Results<Case, Mode, Figures>,
-}
+pub type Rtc = Single<OfRtc>;
 
-impl Bench for Rtc {
+/// What tells it from other benches.
+pub enum OfRtc {}
+
+impl Kind for OfRtc {
     const FILE: &'static str = "virtio-rtc";
     const COLUMNS: &'static [&'static str] = &[
         "case",
@@ -40,9 +40,15 @@ impl Bench for Rtc {
         "median_ns",
         "centile99_ns",
     ];
+    type Case = Case;
+    type Mode = Mode;
+    type Figures = Figures;
 
-    fn measure(size: Size) -> Result<Self> {
-        let about = About::now(size)?;
+    fn cases(_: Size) -> Vec<Self::Case> {
+        Case::all()
+    }
+
+    fn measure(size: Size, _: &mut About) -> Result<ResultsOf<Self>> {
         let mut cases = Case::all();
         if size == Size::Row {
             cases.truncate(1);
@@ -64,35 +70,18 @@ impl Bench for Rtc {
             }
             progress.case(page::line(&results, case));
         }
-        Ok(Self { about, results })
+        Ok(results)
     }
 
-    fn restore(about: About, runs: &mut Runs) -> Result<Self> {
-        Ok(Self {
-            about,
-            results: Results::take(None, Case::all(), runs)?,
-        })
+    fn page(bench: &Rtc) -> String {
+        page::text(bench)
     }
 
-    fn about(&self) -> &About {
-        &self.about
+    fn chart(results: &ResultsOf<Self>) -> Chart {
+        page::chart(results)
     }
 
-    fn runs(&self) -> Result<Runs> {
-        let mut runs = Runs::default();
-        self.results.put(None, &mut runs)?;
-        Ok(runs)
-    }
-
-    fn page(&self) -> String {
-        page::text(self)
-    }
-
-    fn charts(&self) -> Vec<(&'static str, Chart)> {
-        vec![("", page::chart(&self.results))]
-    }
-
-    fn verdicts(&self) -> Vec<Verdict> {
-        page::verdicts(&self.results)
+    fn verdicts(bench: &Rtc) -> Vec<Verdict> {
+        page::verdicts(&bench.results)
     }
 }

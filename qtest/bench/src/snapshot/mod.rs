@@ -17,12 +17,12 @@ use anyhow::{Context, Result};
 use bench_report::Spread;
 
 use crate::about::About;
-use crate::bench::{Bench, Size};
+use crate::bench::Size;
 use crate::chart::Chart;
 use crate::crate_figures;
 use crate::progress::Progress;
 use crate::results::Results;
-use crate::runs::Runs;
+use crate::single::{Kind, ResultsOf, Single};
 use crate::verdict::Verdict;
 use bare_loop::Latency;
 use cases::{guests, Case, Figures, Guest, Mode};
@@ -33,12 +33,12 @@ const THREADS: u8 = 2;
 const TIME_LIMIT: Duration = Duration::from_secs(19 * 60);
 
 /// The bench of loading on demand.
-pub struct Snapshot {
-    about: About,
-    results: Results<Case, Mode, Figures>,
-}
+pub type Snapshot = Single<OfSnapshot>;
 
-impl Bench for Snapshot {
+/// What tells it from other benches.
+pub enum OfSnapshot {}
+
+impl Kind for OfSnapshot {
     const FILE: &'static str = "fast-snapshot-load";
     const COLUMNS: &'static [&'static str] = &[
         "guest",
@@ -54,9 +54,15 @@ impl Bench for Snapshot {
         "fault_p99_us",
         "fault_max_us",
     ];
+    type Case = Case;
+    type Mode = Mode;
+    type Figures = Figures;
 
-    fn measure(size: Size) -> Result<Self> {
-        let mut about = About::now(size)?;
+    fn cases(size: Size) -> Vec<Self::Case> {
+        Case::all(size)
+    }
+
+    fn measure(size: Size, about: &mut About) -> Result<ResultsOf<Self>> {
         about.figures = crate_figures::measure("mapped-ram", "load", size)?;
         let kept = prepare(guests(size))?;
         let (results, bare) = loads(Case::all(size), &kept, size.pick(5, 1))?;
@@ -68,37 +74,19 @@ impl Bench for Snapshot {
             let spread = Spread::of(micros).context("no round")?;
             about.others.insert(name.into(), spread);
         }
-        Ok(Self { about, results })
+        Ok(results)
     }
 
-    fn restore(about: About, runs: &mut Runs) -> Result<Self> {
-        let cases = Case::all(about.size);
-        Ok(Self {
-            about,
-            results: Results::take(None, cases, runs)?,
-        })
+    fn page(bench: &Snapshot) -> String {
+        page::text(bench)
     }
 
-    fn about(&self) -> &About {
-        &self.about
+    fn chart(results: &ResultsOf<Self>) -> Chart {
+        page::chart(results)
     }
 
-    fn runs(&self) -> Result<Runs> {
-        let mut runs = Runs::default();
-        self.results.put(None, &mut runs)?;
-        Ok(runs)
-    }
-
-    fn page(&self) -> String {
-        page::text(self)
-    }
-
-    fn charts(&self) -> Vec<(&'static str, Chart)> {
-        vec![("", page::chart(&self.results))]
-    }
-
-    fn verdicts(&self) -> Vec<Verdict> {
-        page::verdicts(self)
+    fn verdicts(bench: &Snapshot) -> Vec<Verdict> {
+        page::verdicts(bench)
     }
 }
 

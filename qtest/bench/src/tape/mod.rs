@@ -9,23 +9,23 @@ mod page;
 use anyhow::Result;
 
 use crate::about::About;
-use crate::bench::{Bench, Size};
+use crate::bench::Size;
 use crate::chart::Chart;
 use crate::crate_figures;
 use crate::progress::Progress;
 use crate::results::{Mode, Results};
-use crate::runs::Runs;
+use crate::single::{Kind, ResultsOf, Single};
 use crate::verdict::Verdict;
 use cases::{Case, Device, Figures, Operation};
 use guest::Guest;
 
 /// The bench of scsi-tape.
-pub struct Tape {
-    about: About,
-    results: Results<Case, Device, Figures>,
-}
+pub type Tape = Single<OfTape>;
 
-impl Bench for Tape {
+/// What tells it from other benches.
+pub enum OfTape {}
+
+impl Kind for OfTape {
     const FILE: &'static str = "scsi-tape";
     const COLUMNS: &'static [&'static str] = &[
         "operation",
@@ -35,46 +35,34 @@ impl Bench for Tape {
         "bytes",
         "seconds",
     ];
+    type Case = Case;
+    type Mode = Device;
+    type Figures = Figures;
 
-    fn measure(size: Size) -> Result<Self> {
-        let mut about = About::now(size)?;
+    fn cases(_: Size) -> Vec<Self::Case> {
+        Case::all()
+    }
+
+    fn measure(size: Size, about: &mut About) -> Result<ResultsOf<Self>> {
         about.figures = crate_figures::measure("tape-image", "tape", size)?;
         let (runs, seconds) = size.pick((9, 1.5), (2, 0.1));
         let mut cases = Case::all();
         if size == Size::Row {
             cases.truncate(2);
         }
-        let results = in_guest(cases, runs, seconds)?;
-        Ok(Self { about, results })
+        in_guest(cases, runs, seconds)
     }
 
-    fn restore(about: About, runs: &mut Runs) -> Result<Self> {
-        Ok(Self {
-            about,
-            results: Results::take(None, Case::all(), runs)?,
-        })
+    fn page(bench: &Tape) -> String {
+        page::text(bench)
     }
 
-    fn about(&self) -> &About {
-        &self.about
+    fn chart(results: &ResultsOf<Self>) -> Chart {
+        page::chart(results)
     }
 
-    fn runs(&self) -> Result<Runs> {
-        let mut runs = Runs::default();
-        self.results.put(None, &mut runs)?;
-        Ok(runs)
-    }
-
-    fn page(&self) -> String {
-        page::text(self)
-    }
-
-    fn charts(&self) -> Vec<(&'static str, Chart)> {
-        vec![("", page::chart(&self.results))]
-    }
-
-    fn verdicts(&self) -> Vec<Verdict> {
-        page::verdicts(self)
+    fn verdicts(bench: &Tape) -> Vec<Verdict> {
+        page::verdicts(bench)
     }
 }
 
