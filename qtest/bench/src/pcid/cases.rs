@@ -158,7 +158,7 @@ pub struct Figures {
     pub seconds: f64,
     /// Walks of page tables.
     pub misses: u64,
-    /// TLBs that were emptied.
+    /// Times that the TLB was emptied, or a part of it.
     pub flushes: u64,
     /// Contexts that were come back to.
     pub found: u64,
@@ -180,7 +180,7 @@ impl Figures {
         Some(self.misses as f64 / self.count as f64)
     }
 
-    /// TLBs emptied for each.
+    /// Flushes for each.
     pub fn flushes_each(&self) -> Option<f64> {
         Some(self.flushes as f64 / self.count as f64)
     }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The guests: one for each mode, of which one runs at a time.
 
+use std::fs;
+
 use annex_qtest::files::Dir;
 use annex_qtest::qemu::{Config, Vm};
+use annex_qtest::snapshot::{self, Snapshot};
 use annex_qtest::tcg::counter;
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -14,17 +17,31 @@ use super::cases::{Figures, Machine, Mode, Work};
 pub struct Guests(Vec<(Mode, Vm)>);
 
 impl Guests {
-    /// Boots them, one after another, and stops each.
+    /// Boots one without PCIDs and one with, saves both, and loads them for each mode: what the
+    /// TLB remembers is nothing that a guest knows of. Each is stopped.
     pub fn boot(dir: &Dir, machine: Machine) -> Result<Self> {
-        let boot = |&mode: &Mode| {
-            let vm = config(machine, mode)?.boot(&name(machine, mode), dir)?;
+        let saved = |mode: Mode| {
+            let name = format!("{}-boot", name(machine, mode));
+            let vm = config(machine, mode)?.boot(&name, dir)?;
             vm.agent.ask("tick 10000")?;
+            Snapshot::save(vm, dir.file(&name))
+        };
+        let (without, with) = (saved(Mode::Off)?, saved(Mode::Forgets)?);
+        let load = |&mode: &Mode| {
+            let from = if mode == Mode::Off { &without } else { &with };
+            let snapshot = Snapshot {
+                config: config(machine, mode)?,
+                ..from.clone()
+            };
+            let vm = snapshot.load(&name(machine, mode), dir, snapshot::Mode::Eager)?;
             vm.qmp.execute("stop", json!({}))?;
             Ok((mode, vm))
         };
-        Ok(Self(
-            Mode::VARIANTS.iter().map(boot).collect::<Result<_>>()?,
-        ))
+        let guests = Mode::VARIANTS.iter().map(load).collect::<Result<_>>()?;
+        for snapshot in [without, with] {
+            fs::remove_file(snapshot.path)?;
+        }
+        Ok(Self(guests))
     }
 
     /// Has one do some work.
@@ -77,7 +94,7 @@ impl Counters {
     fn of(vm: &Vm) -> Result<Self> {
         Ok(Self {
             misses: counter(vm, "TLB misses")?,
-            flushes: counter(vm, "TLB full flushes")?,
+            flushes: counter(vm, "TLB full flushes")? + counter(vm, "TLB partial flushes")?,
             found: counter(vm, "TLB contexts found")?,
         })
     }

@@ -25,8 +25,8 @@ exec, exit, wait. *Reads*: 32 MiB of memory, each read on another page, in one p
 const COUNTS: &str = "\
 ## Why
 
-Of each one: walks of page tables, TLBs that were emptied, and switches after which the
-new context's entries were still there.
+Of each one: walks of page tables, flushes of the TLB or of a part of it, and switches after
+which the new context's entries were still there.
 
 ";
 
@@ -34,7 +34,9 @@ new context's entries were still there.
 pub fn text(bench: &Pcid) -> String {
     let results = &bench.results;
     let notes = [
-        "Guests have 256 MiB; the one that is measured is the only one that runs".into(),
+        "Guests have 256 MiB, and go on from two snapshots, without PCIDs and with; the one\n  \
+         that is measured is the only one that runs"
+            .into(),
         format!(
             "{} runs of each case after one that doesn't count; modes take turns, none always\n  \
              first; medians, with the lowest and highest run. A ratio is of the speeds of two runs\n  \
