@@ -94,3 +94,55 @@ impl Dump {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use proptest::collection::btree_map;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An answer in each format of lines.
+    fn lines(answers: &Answers) -> [String; 2] {
+        let (mut cpuid, mut numbers) = (String::new(), String::new());
+        for ((leaf, subleaf), Registers { eax, ebx, ecx, edx }) in answers {
+            let _ = writeln!(
+                cpuid,
+                "   {leaf:#010x} {subleaf:#04x}: eax={eax:#010x} ebx={ebx:#010x} ecx={ecx:#010x} edx={edx:#010x}"
+            );
+            let _ = writeln!(
+                numbers,
+                "{leaf:x} {subleaf:x} {eax:08x} {ebx:x} {ecx:#x} {edx:X}"
+            );
+        }
+        [cpuid, numbers]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            answers in btree_map(any::<(u32, u32)>(), any::<[u32; 4]>(), 1..20)
+        ) {
+            let answers: Answers = answers
+                .into_iter()
+                .map(|(place, [eax, ebx, ecx, edx])| (place, Registers { eax, ebx, ecx, edx }))
+                .collect();
+            for text in lines(&answers) {
+                let dump = Dump::parse(&text).unwrap();
+                prop_assert_eq!(&dump.cpus[0].1, &answers);
+            }
+        }
+
+        #[test]
+        fn nothing_is_too_odd(text in "[ -~\n]{0,80}") {
+            let _ = Dump::parse(&text);
+        }
+
+        #[test]
+        fn nor_is_what_looks_like_a_dump(text in "(CPU|0x|[0-9a-f]|e[abcd]x=|[:,= \n]|subleafs:|é){0,30}") {
+            let _ = Dump::parse(&text);
+        }
+    }
+}
