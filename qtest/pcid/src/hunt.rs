@@ -23,6 +23,7 @@ inventory::submit! { Family(|add| {
     for kernel in KERNELS {
         add(format!("pcid/hunt/{}", kernel.name), Box::new(move |dir| hunt(dir, kernel)));
     }
+    add("pcid/hunt/global-everywhere".into(), Box::new(global_everywhere));
     add("pcid/hunt/ignore".into(), Box::new(ignores));
     add("pcid/hunt/stop".into(), Box::new(stops));
     add("pcid/hunt/random".into(), Box::new(|dir| seed::with(dir, |seed| random(dir, seed))));
@@ -254,6 +255,45 @@ fn hunt(dir: &Dir, kernel: Kernel) -> Result<()> {
         uses == reports.len() as u64,
         "{uses} stale uses were counted"
     );
+    Ok(())
+}
+
+/// A global translation that should have been dropped is reported in each context that uses it,
+/// also in one of which all but global translations have just been dropped.
+fn global_everywhere(dir: &Dir) -> Result<()> {
+    let kernel = Kernel {
+        bits: GLOBAL,
+        ..REMAPS
+    };
+    let root = layout(0).tables(4)[0];
+    let mut program = kernel.program();
+    // Before its way back to where the translation was made.
+    program.truncate(program.len() - 3);
+    let mut wanted = Vec::new();
+    for (pcid, flush) in [
+        (3, None),
+        (4, None),
+        (3, Some(Invpcid::Context { pcid: 3 })),
+        (4, Some(Invpcid::AllButGlobal)),
+        (1, None),
+    ] {
+        program.extend(flush.map(Step::Invpcid));
+        program.extend([Step::Cr3(root | pcid | Cr3::KEEP), Step::Read(ADDRESS)]);
+        wanted.extend(kernel.stale().into_iter().map(|stale| Stale {
+            context: pcid,
+            ..stale
+        }));
+    }
+    let (vm, answers) = hunter("report").run(dir, &[program])?;
+    let found = reports(&vm)?;
+    vm.quit()?;
+    let stale = Some(layout(0).pages()[0]);
+    ensure!(
+        answers[0].iter().all(|answer| *answer == stale),
+        "it read {:x?}",
+        answers[0]
+    );
+    ensure!(found == wanted, "reported were {found:x?}");
     Ok(())
 }
 
