@@ -385,18 +385,28 @@ static void spawns(unsigned long count)
     }
 }
 
+static uint64_t *field;
+#define FIELD (32ul << 20)
+
+static void touch_field(void)
+{
+    unsigned long i;
+
+    field = map(NULL, FIELD / PAGE);
+    for (i = 0; i < FIELD / sizeof(uint64_t); i += WORDS) {
+        field[i] = i;
+    }
+}
+
 static void reads(unsigned long count)
 {
-    unsigned long words = (32ul << 20) / sizeof(uint64_t), i, at = 0;
-    uint64_t *data = map(NULL, 32ul << 8), sum = 0;
+    unsigned long words = FIELD / sizeof(uint64_t), i, at = 0;
+    uint64_t sum = 0;
 
-    for (i = 0; i < words; i += WORDS) {
-        data[i] = i;
-    }
     for (i = 0; i < count; i++) {
         /* Each page once in 8192 reads, far from the one before. */
         at = (at + 4099 * WORDS) % words;
-        sum += data[at];
+        sum += field[at];
     }
     if (count % 8192 == 0 && sum != count / 8192 * (8192ul * 8191 / 2 * WORDS)) {
         wrong("the sum of what was read");
@@ -445,6 +455,9 @@ int main(int argc, char **argv)
     }
     for (i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
         if (!strcmp(argv[1], loads[i].name)) {
+            if (loads[i].work == reads) {
+                touch_field();
+            }
             timed(loads[i].work, number);
             return 0;
         }

@@ -11,7 +11,6 @@
 #define STACKS      0x20000
 #define STACK_SIZE  0x4000
 #define CPUS        0x30000     /* how many have started */
-#define APIC_ID     0xfee00020
 
     .section .text.start, "ax"
     .code16

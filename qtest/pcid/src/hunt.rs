@@ -2,23 +2,19 @@
 //! Hunting: a kernel that misses a flush is told so when it uses what it should
 //! have dropped, and one that misses none isn't.
 
-use std::collections::BTreeSet;
-use std::fs;
 use std::time::Duration;
 
 use annex_qtest::files::Dir;
-use annex_qtest::qemu::Vm;
-use annex_qtest::seed;
 use annex_qtest::tcg::counter;
 use annex_qtest::trial::Family;
 use anyhow::{ensure, Context, Result};
 use serde_json::json;
 use tlb_model::entry::{GLOBAL, PRESENT, WRITABLE};
-use tlb_model::testing::{Features, Observed, Program, Run, Step};
+use tlb_model::testing::{Observed, Step};
 use tlb_model::{Cr3, Cr4, Invpcid};
 
-use crate::follow::before;
 use crate::machine::{layout, Machine};
+use crate::reports::{hunter, reports, Stale, NOTHING};
 
 inventory::submit! { Family(|add| {
     for kernel in KERNELS {
@@ -27,14 +23,10 @@ inventory::submit! { Family(|add| {
     add("pcid/hunt/global-everywhere".into(), Box::new(global_everywhere));
     add("pcid/hunt/ignore".into(), Box::new(ignores));
     add("pcid/hunt/stop".into(), Box::new(stops));
-    add("pcid/hunt/random".into(), Box::new(|dir| seed::with(dir, |seed| random(dir, seed))));
     add("pcid/hunt/refused".into(), Box::new(refused));
 }) }
 
 const SOON: Duration = Duration::from_secs(30);
-
-/// What `now` is where page tables have nothing.
-const NOTHING: u64 = u64::MAX;
 
 /// The address that is read: the first entries of all tables, behind the
 /// second of a PML4.
@@ -195,56 +187,6 @@ impl Kernel {
     }
 }
 
-/// A machine that hunts, and says what it finds in its log.
-fn hunter(mode: &str) -> Machine {
-    Machine {
-        args: ["-trace", "tlb_stale"].map(str::to_owned).to_vec(),
-        ..Machine::max(&format!("tlb-contexts=16,tlb-stale={mode}"))
-    }
-}
-
-/// A report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stale {
-    context: u64,
-    address: u64,
-    remembered: u64,
-    now: u64,
-}
-
-/// The reports in a machine's log.
-pub fn reports(vm: &Vm) -> Result<Vec<Stale>> {
-    let log = fs::read_to_string(&vm.log)?;
-    let lines = log.lines().filter(|line| line.contains("tlb_stale cpu "));
-    lines
-        .map(|line| parse(line).with_context(|| line.to_owned()))
-        .collect()
-}
-
-/// "… tlb_stale cpu N context 0xN vaddr 0xN access load remembered 0xN now 0xN".
-fn parse(line: &str) -> Result<Stale> {
-    let words: Vec<_> = line.split_whitespace().collect();
-    let after = |name: &str| -> Result<&str> {
-        let at = words
-            .iter()
-            .position(|word| *word == name)
-            .with_context(|| format!("no {name}"))?;
-        words.get(at + 1).copied().context("it ends there")
-    };
-    let number = |name| -> Result<u64> {
-        Ok(u64::from_str_radix(
-            after(name)?.trim_start_matches("0x"),
-            16,
-        )?)
-    };
-    Ok(Stale {
-        context: number("context")?,
-        address: number("vaddr")?,
-        remembered: number("remembered")?,
-        now: number("now")?,
-    })
-}
-
 fn hunt(dir: &Dir, kernel: Kernel) -> Result<()> {
     let (vm, answers) = hunter("report").run(dir, &[kernel.program()])?;
     ensure!(answers[0] == kernel.answers(), "it read {:x?}", answers[0]);
@@ -331,97 +273,6 @@ fn stops(dir: &Dir) -> Result<()> {
     let answers = running.wait()?;
     ensure!(answers[0] == REMAPS.answers(), "it read {:x?}", answers[0]);
     running.vm.quit()
-}
-
-/// Programs that miss flushes everywhere: every report is true, and the first use after a switch
-/// to another context that keeps is never left out.
-fn random(dir: &Dir, seed: u64) -> Result<()> {
-    let features = Features {
-        pcid: true,
-        smep: true,
-    };
-    let program: Vec<_> = Program::new(seed, layout(0), features)
-        .take(20_000)
-        .collect();
-    let (vm, answers) = hunter("report").run(dir, std::slice::from_ref(&program))?;
-    let found = reports(&vm)?;
-    vm.quit()?;
-    dir.log(format!("{} reports", found.len()));
-    // How many reports may belong to the reads so far: some reads may be reported, or not.
-    let mut counts = BTreeSet::from([0]);
-    for Use { number, stale, due } in uses(&program, &answers[0])? {
-        let mut next = BTreeSet::new();
-        for count in counts {
-            if found.get(count) == Some(&stale) {
-                next.insert(count + 1);
-            }
-            if !due {
-                next.insert(count);
-            }
-        }
-        ensure!(
-            !next.is_empty(),
-            "step {number}: {stale:x?} wasn't reported; before it: {}",
-            before(&program, number)
-        );
-        counts = next;
-    }
-    let count = counts.last().copied().unwrap_or(0);
-    ensure!(count > 0, "there was nothing to report");
-    ensure!(count == found.len(), "what is that: {:x?}", found[count]);
-    Ok(())
-}
-
-/// A read that came to what page tables no longer say.
-struct Use {
-    /// The step.
-    number: usize,
-    stale: Stale,
-    /// Whether it has to be reported.
-    due: bool,
-}
-
-/// All of a program's.
-fn uses(program: &[Step], answers: &[Observed]) -> Result<Vec<Use>> {
-    let (mut run, mut forgetful) = (Run::new(layout(0)), Run::new(layout(0)));
-    let mut answers = answers.iter();
-    let (mut kept, mut read_since_switch) = (false, Vec::new());
-    let mut uses = Vec::new();
-    for (number, &step) in program.iter().enumerate() {
-        let pcid = run.processor.pcid();
-        run.step(step)?;
-        let allowed = forgetful.step(step)?;
-        if let Step::Cr3(value) = step {
-            forgetful.forget();
-            read_since_switch.clear();
-            kept = value & Cr3::KEEP != 0 && run.processor.pcid() != pcid;
-        }
-        let (Step::Read(address), Some(allowed)) = (step, allowed) else {
-            continue;
-        };
-        let answer = *answers.next().context("an answer for each read")?;
-        let first = !read_since_switch.contains(&address);
-        read_since_switch.push(address);
-        let now = run.walk(address);
-        match answer {
-            Some(remembered) if answer != now => uses.push(Use {
-                number,
-                stale: Stale {
-                    context: pcid.into(),
-                    address,
-                    remembered,
-                    now: now.unwrap_or(NOTHING),
-                },
-                due: kept && first && !allowed.has(answer),
-            }),
-            Some(_) => {}
-            None => {
-                run.faulted(address);
-                forgetful.faulted(address);
-            }
-        }
-    }
-    Ok(uses)
 }
 
 /// Hunting needs something that is remembered.

@@ -15,7 +15,7 @@ use annex_qtest::trial::Family;
 use anyhow::{ensure, Context, Result};
 use serde_json::json;
 
-use crate::hunt::reports;
+use crate::reports::reports;
 
 inventory::submit! { Family(|add| {
     for (cpus, contexts) in [(1, 0), (1, 2), (1, 16), (4, 0), (4, 16)] {

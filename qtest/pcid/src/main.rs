@@ -5,9 +5,11 @@
 mod cpus;
 mod follow;
 mod hunt;
+mod hunt_random;
 mod linux;
 mod machine;
 mod random;
+mod reports;
 
 fn main() -> std::process::ExitCode {
     annex_qtest::trial::main()
