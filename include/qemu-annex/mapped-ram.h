@@ -15,6 +15,27 @@
 #include "qemu-annex/error.h"
 
 /**
+ * The background gives way to page faults.
+ */
+#define ANNEX_RAM_LOAD_ADAPTIVE 0
+
+/**
+ * There is none: pages come when they are touched.
+ */
+#define ANNEX_RAM_LOAD_OFF 1
+
+/**
+ * The background is as fast as it can; page faults stand in line with it.
+ */
+#define ANNEX_RAM_LOAD_FULL 2
+
+/**
+ * One page after the other, and nothing brought along with a page that is
+ * waited for, as QEMU's later releases load.
+ */
+#define ANNEX_RAM_LOAD_LINEAR 3
+
+/**
  * How a fault was answered.
  */
 typedef enum {
@@ -39,6 +60,20 @@ typedef enum {
 typedef struct AnnexRamLoad AnnexRamLoad;
 
 /**
+ * What is wanted of the background.
+ */
+typedef struct {
+    /**
+     * ANNEX_RAM_LOAD_ADAPTIVE, _OFF, _FULL or _LINEAR.
+     */
+    uint32_t background;
+    /**
+     * The most bytes per second that it reads, or 0: as many as it can.
+     */
+    uint64_t max_bandwidth;
+} AnnexRamLoadPace;
+
+/**
  * How to load.
  */
 typedef struct {
@@ -58,6 +93,10 @@ typedef struct {
      * Whether to call fault_begin and fault_end.
      */
     bool track_faults;
+    /**
+     * What is wanted of the background at first.
+     */
+    AnnexRamLoadPace pace;
 } AnnexRamLoadConfig;
 
 /**
@@ -303,6 +342,18 @@ bool annex_ram_load_start(AnnexRamLoad *load,
  */
 bool annex_ram_load_run(AnnexRamLoad *load,
                         AnnexError **err);
+
+/**
+ * From now on this is wanted of the background, before the load's start as
+ * well as after it. Copies `pace`. Fails only for a background that there
+ * isn't.
+ *
+ * `load` is alive; `pace` points to a valid structure; `err` is NULL or valid
+ * for writing a pointer.
+ */
+bool annex_ram_load_set_pace(AnnexRamLoad *load,
+                             const AnnexRamLoadPace *pace,
+                             AnnexError **err);
 
 /**
  * Tries all failed pages again, and waits for that at most `patience_ms`. If

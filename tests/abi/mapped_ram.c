@@ -199,6 +199,7 @@ int main(void)
     AnnexRamBlock block = {
         .idstr = "pc.ram", .host = map(), .length = LENGTH, .page_size = PAGE,
     };
+    AnnexRamLoadPace pace = { 0 };
     AnnexRamLoadStats stats;
     AnnexRamLoad *load;
     AnnexError *err = NULL;
@@ -226,6 +227,15 @@ int main(void)
            "a true one is taken, and tells where the stream goes on");
     tap_ok(!annex_ram_load_run(load, NULL), "it can't run before the start");
 
+    pace.background = ANNEX_RAM_LOAD_LINEAR + 1;
+    tap_ok(!annex_ram_load_set_pace(load, &pace, &err)
+           && strstr(annex_error_message(err), "no background 4"),
+           "a background that there isn't is refused");
+    annex_error_free(err);
+    err = NULL;
+    pace.background = ANNEX_RAM_LOAD_FULL;
+    tap_ok(annex_ram_load_set_pace(load, &pace, &err) && !err,
+           "the pace can be set before the start");
     tap_ok(annex_ram_load_start(load, &err) && !err, "it starts");
     tap_ok(annex_ram_load_run(load, &err) && !err, "it runs");
     tap_ok(loaded(block.host), "every page is the snapshot's");

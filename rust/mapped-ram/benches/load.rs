@@ -24,6 +24,7 @@ use bench_report::{quantile, Report, Rounds, Spread, Target};
 use clap::Parser;
 use mapped_ram::bitmap::Bitmap;
 use mapped_ram::memory::Kind;
+use mapped_ram::policy::Pace;
 use mapped_ram::service::{BlockSpec, Config, Latency, Observer, RamLoad, Stats};
 use mapped_ram::source::{FileSource, PageSource};
 use mapped_ram::testing::{Memory, Snapshot, PAGE};
@@ -317,6 +318,7 @@ fn prepare_in(
         background_threads: NonZeroU32::new(threads).expect("at least one thread"),
         target_page_size: PAGE,
         track_faults: false,
+        pace: Pace::default(),
     };
     let observer = Arc::new(Finished(Mutex::new(finished)));
     let load = RamLoad::new(source, config, observer).expect("a load");

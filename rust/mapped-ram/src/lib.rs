@@ -6,6 +6,7 @@
 //! | [`mod@format`] | the headers and page bitmaps of a snapshot file, checked | none |
 //! | [`bitmap`] | one bit per page | none |
 //! | [`plan`] | what to load, in which batches and order, what to register | none |
+//! | [`policy`] | when the background may read, and how much at once | none |
 //! | [`source`] | where pages come from | `pread(2)` |
 //! | [`uffd`] | the kernel's userfaultfd calls | `ioctl(2)` |
 //! | [`memory`] | putting pages into guest memory | `ioctl(2)` |
@@ -22,6 +23,7 @@ mod buffer;
 pub mod format;
 pub mod memory;
 pub mod plan;
+pub mod policy;
 pub mod service;
 pub mod source;
 #[cfg(any(test, feature = "testing"))]

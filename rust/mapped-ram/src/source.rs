@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Where the pages come from. Other backings (direct I/O, a copy-on-write mapping) are further
 //! implementations of [`PageSource`].
+//!
+//! The kernel's readahead isn't let loose in front of faults: on a disk with a readahead of 8 MiB two
+//! background threads would have 32 MiB in flight (`POSIX_FADV_SEQUENTIAL` doubles it), which a fault
+//! waits for. So a file is opened twice. Of the one that pages are read from (`POSIX_FADV_RANDOM`,
+//! which the kernel keeps for each open file, mm/readahead.c) it reads exactly what it is asked for;
+//! how much that is, is the policy's to say.
 
 use std::fs::File;
-use std::io;
-use std::os::fd::BorrowedFd;
+use std::io::{self, IoSliceMut};
+use std::ops::Range;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use rustix::fs::{fadvise, seek, Advice, SeekFrom};
+use rustix::fs::{fadvise, fstatfs, seek, Advice, SeekFrom};
+use rustix::io::{preadv2, ReadWriteFlags};
 
 /// Bytes at offsets. Threads read at the same time.
 pub trait PageSource: Send + Sync {
@@ -22,6 +30,21 @@ pub trait PageSource: Send + Sync {
     /// Fills all of `buf` from `offset`. When the source ends before that the error is of the kind
     /// `UnexpectedEof`. Whatever was read before an error may be in `buf`.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// The same, and the source may bring more than that, as what follows is likely to be read next.
+    fn read_ahead_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.read_at(buf, offset)
+    }
+
+    /// Fills as much of the front of `buf` as can be had without waiting for storage, and returns how
+    /// much that is; 0 where it can't be told, or on any error.
+    fn read_cached(&self, _buf: &mut [u8], _offset: u64) -> usize {
+        0
+    }
+
+    /// Begins to bring this range, so that reading it soon won't wait for all of it. Doesn't wait,
+    /// and may do nothing.
+    fn prefetch(&self, _range: Range<u64>) {}
 }
 
 /// What a file has that changes when it is written to.
@@ -56,19 +79,60 @@ impl Stamp {
 /// A snapshot in a file or on a block device, read through the page cache.
 #[derive(Debug)]
 pub struct FileSource {
+    /// The caller's open file, as it is advised.
     file: File,
+    /// The same file, opened again so that reading it reads nothing else.
+    exact: Option<File>,
+    /// Whether it is on tmpfs, which is memory, and knows no `RWF_NOWAIT`.
+    in_memory: bool,
 }
 
 impl FileSource {
-    /// Reads from a duplicate of `fd`, which must be open for reading and able to seek. The caller
-    /// keeps its descriptor; nothing is ever written.
+    /// Reads from a duplicate of `fd`, which must be open for reading and able to seek, or from the
+    /// same file opened anew. The caller keeps its descriptor; nothing is ever written.
     pub fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let file: File = fd.try_clone_to_owned()?.into();
-        // Twice the usual readahead, for the background. Not POSIX_FADV_WILLNEED on what comes next:
-        // that reads into single pages where the kernel's own readahead uses large folios, and was
-        // measured to cost a third of the throughput. A file that can't be advised still reads.
-        let _ = fadvise(&file, 0, None, Advice::Sequential);
-        Ok(Self { file })
+        // Whoever handed over the descriptor may have kept the file itself from us. Then the
+        // kernel's readahead works as it does for others: slower for who waits, and no less right.
+        let exact = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+            .and_then(|exact| {
+                fadvise(&exact, 0, None, Advice::Random)?;
+                Ok(exact)
+            })
+            .inspect_err(|error| {
+                log::warn!(
+                    "the snapshot can't be opened again, so the kernel's readahead is in the way of \
+                     page faults: {error}"
+                );
+            })
+            .ok();
+        let in_memory = fstatfs(&file).is_ok_and(|fs| fs.f_type == libc::TMPFS_MAGIC);
+        Ok(Self {
+            file,
+            exact,
+            in_memory,
+        })
+    }
+
+    fn exact(&self) -> &File {
+        self.exact.as_ref().unwrap_or(&self.file)
+    }
+
+    fn read(&self, file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        file.read_exact_at(buf, offset)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    let size = self
+                        .size()
+                        .map_or("unknown".to_owned(), |size| format!("{size:#x}"));
+                    let end = offset + buf.len() as u64;
+                    io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        format!("the file ends before {end:#x}, its size is {size}"),
+                    )
+                }
+                _ => error,
+            })
     }
 }
 
@@ -97,21 +161,28 @@ impl PageSource for FileSource {
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file
-            .read_exact_at(buf, offset)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => {
-                    let size = self
-                        .size()
-                        .map_or("unknown".to_owned(), |size| format!("{size:#x}"));
-                    let end = offset + buf.len() as u64;
-                    io::Error::new(
-                        io::ErrorKind::UnexpectedEof,
-                        format!("the file ends before {end:#x}, its size is {size}"),
-                    )
-                }
-                _ => error,
-            })
+        self.read(self.exact(), buf, offset)
+    }
+
+    fn read_ahead_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.read(&self.file, buf, offset)
+    }
+
+    fn read_cached(&self, buf: &mut [u8], offset: u64) -> usize {
+        let flags = if self.in_memory {
+            ReadWriteFlags::empty()
+        } else {
+            ReadWriteFlags::NOWAIT
+        };
+        preadv2(self.exact(), &mut [IoSliceMut::new(buf)], offset, flags).unwrap_or(0)
+    }
+
+    fn prefetch(&self, range: Range<u64>) {
+        // What can't be prefetched is read when its turn comes.
+        let len = std::num::NonZeroU64::new(range.end.saturating_sub(range.start));
+        if let Some(len) = len {
+            let _ = fadvise(self.exact(), range.start, Some(len), Advice::WillNeed);
+        }
     }
 }
 
@@ -146,6 +217,20 @@ mod tests {
         assert!(before
             .difference(&source.stamp().unwrap().unwrap())
             .is_some());
+    }
+
+    #[test]
+    fn reads_what_is_in_memory_without_waiting() {
+        let memory = rustix::fs::memfd_create("m", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        // Where the system's temporary files are: on a disk, most often.
+        for mut file in [File::from(memory), tempfile::tempfile().unwrap()] {
+            file.write_all(&[7; 10_000]).unwrap();
+            let source = FileSource::new(file.as_fd()).unwrap();
+            let mut buf = [0; 8192];
+            assert_eq!(source.read_cached(&mut buf, 4096), 10_000 - 4096);
+            assert_eq!(buf[..5904], [7; 5904]);
+            assert_eq!(source.read_cached(&mut buf, 1 << 40), 0);
+        }
     }
 
     #[test]

@@ -5,12 +5,13 @@
 //! the device state; run; the machine runs. free at any time ends it.
 
 use std::ffi::{c_char, c_int, c_void, CStr, CString};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::os::fd::BorrowedFd;
 use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mapped_ram::policy::{Background, Pace};
 use mapped_ram::service::{
     BatchTrace, BlockSpec, Config, FailureReport, FaultBegin, FaultKind, FaultTrace, Observer,
     RamLoad,
@@ -24,6 +25,26 @@ use crate::guard::{fallible, infallible};
 /// thread but those that call `AnnexRamLoadOps`.
 pub struct AnnexRamLoad(RamLoad);
 
+/// The background gives way to page faults.
+pub const ANNEX_RAM_LOAD_ADAPTIVE: u32 = 0;
+/// There is none: pages come when they are touched.
+pub const ANNEX_RAM_LOAD_OFF: u32 = 1;
+/// The background is as fast as it can; page faults stand in line with it.
+pub const ANNEX_RAM_LOAD_FULL: u32 = 2;
+/// One page after the other, and nothing brought along with a page that is
+/// waited for, as QEMU's later releases load.
+pub const ANNEX_RAM_LOAD_LINEAR: u32 = 3;
+
+/// What is wanted of the background.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct AnnexRamLoadPace {
+    /// ANNEX_RAM_LOAD_ADAPTIVE, _OFF, _FULL or _LINEAR.
+    pub background: u32,
+    /// The most bytes per second that it reads, or 0: as many as it can.
+    pub max_bandwidth: u64,
+}
+
 /// How to load.
 #[repr(C)]
 pub struct AnnexRamLoadConfig {
@@ -35,6 +56,8 @@ pub struct AnnexRamLoadConfig {
     pub target_page_size: u64,
     /// Whether to call fault_begin and fault_end.
     pub track_faults: bool,
+    /// What is wanted of the background at first.
+    pub pace: AnnexRamLoadPace,
 }
 
 /// A RAM block's memory. It must stay mapped until annex_ram_load_free(), and
@@ -179,6 +202,22 @@ pub struct AnnexRamLoadStats {
     pub fault_latency_max_ns: u64,
 }
 
+impl AnnexRamLoadPace {
+    fn check(&self) -> Result<Pace, String> {
+        let background = match self.background {
+            ANNEX_RAM_LOAD_ADAPTIVE => Background::Adaptive,
+            ANNEX_RAM_LOAD_OFF => Background::Off,
+            ANNEX_RAM_LOAD_FULL => Background::Full,
+            ANNEX_RAM_LOAD_LINEAR => Background::Linear,
+            other => return Err(format!("a RAM load has no background {other}")),
+        };
+        Ok(Pace {
+            background,
+            max_bandwidth: NonZeroU64::new(self.max_bandwidth),
+        })
+    }
+}
+
 /// The owner's callbacks as an observer.
 struct Callbacks(AnnexRamLoadOps);
 
@@ -306,6 +345,7 @@ pub unsafe extern "C" fn annex_ram_load_new(
             background_threads: threads(config.background_threads, "background thread")?,
             target_page_size: config.target_page_size,
             track_faults: config.track_faults,
+            pace: config.pace.check()?,
         };
         if fd < 0 {
             return Err("the snapshot has no file descriptor to read from".into());
@@ -392,6 +432,29 @@ pub unsafe extern "C" fn annex_ram_load_run(
     let load = unsafe { &*load };
     // SAFETY: `err` is as it must be, says the caller.
     unsafe { fallible(err, false, || Ok(load.0.run().map(|()| true)?)) }
+}
+
+/// From now on this is wanted of the background, before the load's start as
+/// well as after it. Copies `pace`. Fails only for a background that there
+/// isn't.
+///
+/// # Safety
+/// `load` is alive; `pace` points to a valid structure; `err` is NULL or valid
+/// for writing a pointer.
+#[no_mangle]
+pub unsafe extern "C" fn annex_ram_load_set_pace(
+    load: *mut AnnexRamLoad,
+    pace: *const AnnexRamLoadPace,
+    err: *mut *mut AnnexError,
+) -> bool {
+    // SAFETY: as they must be, says the caller.
+    let (load, pace) = unsafe { (&*load, *pace) };
+    let body = || {
+        load.0.set_pace(pace.check()?);
+        Ok(true)
+    };
+    // SAFETY: `err` is as it must be, says the caller.
+    unsafe { fallible(err, false, body) }
 }
 
 /// Tries all failed pages again, and waits for that at most `patience_ms`. If

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Bringing everything that nobody waits for, in file order, and what follows when all is there.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use rustix::io::Errno;
 
-use super::block::Block;
+use super::block::{Block, Manner};
+use super::bring::CHUNK;
 use super::buffers::Bulk;
 use super::control::{Origin, Phase};
 use super::fault::Handler;
 use super::lock;
 use super::observer::BatchTrace;
+use super::pacer::Lease;
 use super::shared::Shared;
 use crate::memory::populate;
 use crate::plan::Batch;
@@ -23,21 +26,63 @@ impl Shared {
     /// The life of a background thread.
     pub fn load_in_background(&self) {
         let (mut handler, mut bulk) = (Handler::default(), Bulk::default());
+        let mut lease = Lease::default();
         while let Some(number) = self.next_batch() {
             let batch = &self.plan.batches[number];
             let begun = Instant::now();
             let block = &self.blocks[batch.block];
-            let result = self.bring(block, batch.pages.clone(), batch.whole, &mut bulk, || {
-                while self.answer_pending(&mut handler, 1) {}
-                !self.ending()
-            });
+            let result = self.bring(
+                block,
+                batch.pages.clone(),
+                batch.whole,
+                &mut bulk,
+                |pages| self.take_turn(block, pages, &mut lease, &mut handler),
+            );
             self.check_source();
             match result {
                 Ok(()) => self.trace_batch(batch, begun),
-                Err(lost) => self.fail(batch.block, Origin::Background, &lost),
+                Err(lost) => {
+                    self.pacer.give_back(&mut lease);
+                    self.fail(batch.block, Origin::Background, &lost);
+                }
             }
         }
+        self.pacer.give_back(&mut lease);
         self.finish_when_complete();
+    }
+
+    /// Waits until a chunk of `pages`, their front, may be read. False if nothing more is to be read
+    /// of them.
+    fn take_turn(
+        &self,
+        block: &Block,
+        pages: Range<u64>,
+        lease: &mut Lease,
+        handler: &mut Handler,
+    ) -> bool {
+        let mut go_on = || {
+            // On a busy machine a fault thread may have to wait for a core.
+            while self.answer_pending(handler, 1) {}
+            !self.ending() && self.remaining.load(Ordering::Acquire) > 0
+        };
+        if !go_on() {
+            return false;
+        }
+        let offsets = block.offsets(&pages);
+        let chunk = match self.manner() {
+            Manner::Exact => CHUNK.max(block.page()),
+            Manner::Ahead => block.page(),
+        };
+        let chunk = chunk.min(offsets.end - offsets.start);
+        let Some(fresh) = self.pacer.take(lease, chunk, go_on) else {
+            return false;
+        };
+        if fresh > chunk && self.manner() == Manner::Exact {
+            let start = block.image.pages_offset + offsets.start;
+            self.source
+                .prefetch(start..start + fresh.min(offsets.end - offsets.start));
+        }
+        true
     }
 
     /// Takes the next batch; waits while pages are failed; nothing when there is none or the load
@@ -92,6 +137,7 @@ impl Shared {
         self.halt.store(true, Ordering::Release);
         drop(control);
         self.changed.notify_all();
+        self.pacer.wake();
         self.unwatch();
         self.counters.finish();
         self.end_fault_threads();

@@ -14,6 +14,15 @@ use crate::memory::Kind;
 use crate::plan::PlanBlock;
 use crate::source::PageSource;
 
+/// How the source is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// [`PageSource::read_at`].
+    Exact,
+    /// [`PageSource::read_ahead_at`].
+    Ahead,
+}
+
 /// A block's memory, described by who owns it.
 #[derive(Clone, Debug)]
 pub struct BlockSpec {
@@ -180,19 +189,21 @@ impl Block {
     pub fn read(
         &self,
         source: &dyn PageSource,
+        manner: Manner,
         pages: &Range<u64>,
         buf: &mut [u8],
     ) -> Result<(), LoadError> {
         let offsets = self.offsets(pages);
         let Some(small) = &self.small else {
-            return self.read_part(source, offsets.start, buf);
+            return self.read_part(source, manner, offsets.start, buf);
         };
         let mut filled = 0;
         for run in small.runs(self.small_pages(pages)) {
             let start = (run.start * self.image.page_size - offsets.start) as usize;
             let end = (run.end * self.image.page_size - offsets.start) as usize;
             buf[filled..start].fill(0);
-            self.read_part(source, offsets.start + start as u64, &mut buf[start..end])?;
+            let buf = &mut buf[start..end];
+            self.read_part(source, manner, offsets.start + start as u64, buf)?;
             filled = end;
         }
         buf[filled..].fill(0);
@@ -202,12 +213,26 @@ impl Block {
     fn read_part(
         &self,
         source: &dyn PageSource,
+        manner: Manner,
         ram_offset: u64,
         buf: &mut [u8],
     ) -> Result<(), LoadError> {
-        source
-            .read_at(buf, self.image.pages_offset + ram_offset)
-            .map_err(|error: io::Error| self.error(ram_offset, Cause::Read(error)))
+        let offset = self.image.pages_offset + ram_offset;
+        match manner {
+            Manner::Exact => source.read_at(buf, offset),
+            Manner::Ahead => source.read_ahead_at(buf, offset),
+        }
+        .map_err(|error: io::Error| self.error(ram_offset, Cause::Read(error)))
+    }
+
+    /// Reads as many of `pages`, all of which have data, as can be had without waiting for storage,
+    /// and returns how many these are.
+    pub fn read_cached(&self, source: &dyn PageSource, pages: &Range<u64>, buf: &mut [u8]) -> u64 {
+        if self.small.is_some() {
+            return 0;
+        }
+        let offset = self.image.pages_offset + self.offsets(pages).start;
+        source.read_cached(buf, offset) as u64 / self.page()
     }
 
     /// An error about what lies at `ram_offset`.

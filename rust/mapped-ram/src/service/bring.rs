@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The two ways to bring pages: one, for a fault, and a batch, in the background.
+//! The two ways to bring pages: those of a fault, and a batch, in the background.
 //!
 //! Who places a page counts it; the kernel lets only one succeed. A background thread doesn't claim
 //! base pages: if a fault overtakes it, it meets `EEXIST`, and whose claim it finds has counted.
@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use rustix::io::Errno;
 
-use super::block::Block;
+use super::around::Around;
+use super::block::{Block, Manner};
 use super::buffers::{Bulk, Single};
 use super::control::{FailedPages, Origin};
 use super::error::{Cause, LoadError};
@@ -29,39 +30,100 @@ const _: () = assert!(
 );
 
 impl Shared {
-    /// Brings the one page that a thread waits for. The caller has claimed it.
+    /// Brings the page that a thread waits for, and those `around` it that come for nothing. The
+    /// caller has claimed it. If that fails the claim is given up.
     pub fn bring_page(
         &self,
         block: &Block,
         page: u64,
+        around: Around,
         buffers: &mut Single,
         origin: Origin,
-    ) -> Result<FaultKind, LoadError> {
+    ) -> Result<FaultKind, FailedPages> {
+        let lost = |pages: Range<u64>, error| {
+            for page in pages.clone().filter(|page| !block.placed.get(*page)) {
+                block.claims.clear(page);
+            }
+            FailedPages { pages, error }
+        };
+        let one = page..page + 1;
         if !block.data.get(page) {
-            return self.bring_zeros(block, page, buffers);
+            return self
+                .bring_zeros(block, page, buffers)
+                .map_err(|error| lost(one, error));
         }
-        let pages = page..page + 1;
+        let wanted = around.pages(block, page);
         let buf = buffers
-            .page(block.page())
-            .map_err(|error| block.error(pages.start * block.page(), Cause::Buffer(error)))?;
-        block.read(&*self.source, &pages, buf)?;
+            .page((wanted.end - wanted.start) * block.page())
+            .map_err(|error| {
+                let error = block.error(page * block.page(), Cause::Buffer(error));
+                lost(one.clone(), error)
+            })?;
+        let read = self
+            .read_around(block, &wanted, around, buf)
+            .map_err(|error| lost(one, error))?;
+        // Only now, as what is claimed is sure to be brought.
+        let others = (page + 1..read.end).take_while(|page| block.claims.set(*page));
+        let pages = page..page + 1 + others.count() as u64;
         let mut kind = FaultKind::Data;
         let address = block.addresses(&pages).start;
+        let len = (pages.end - pages.start) * block.page();
         let copied = place(
+            len,
             block.page(),
-            block.page(),
-            |_| self.uffd.copy(address, buf),
-            |met, _| match met {
-                Placement::Placed => self.placed(block, pages.clone(), origin),
-                Placement::Present => kind = FaultKind::AlreadyThere,
+            |at| {
+                let bytes = &buf[at as usize..len as usize];
+                self.uffd.copy(address + at, bytes)
+            },
+            |met, bytes| {
+                let at = page + bytes.start / block.page()..page + bytes.end / block.page();
+                if met == Placement::Present && at.start == page {
+                    kind = FaultKind::AlreadyThere;
+                } else {
+                    // A neighbour that was there already counts as well: a background thread that
+                    // finds it claimed leaves it out.
+                    self.placed(block, at, origin);
+                }
             },
         );
         buffers.shrink();
-        copied.map_err(|error| place_error(block, &pages, error))?;
+        copied.map_err(|error| {
+            let rest = page + error.done / block.page()..pages.end;
+            lost(rest, place_error(block, &pages, error))
+        })?;
         if kind == FaultKind::AlreadyThere {
             self.wake(block, page);
         }
         Ok(kind)
+    }
+
+    /// Reads the first of `wanted`, and as many of the others as come for nothing or are worth to be
+    /// waited for. Returns those that were read.
+    fn read_around(
+        &self,
+        block: &Block,
+        wanted: &Range<u64>,
+        around: Around,
+        buf: &mut [u8],
+    ) -> Result<Range<u64>, LoadError> {
+        let one = wanted.start..wanted.start + 1;
+        if *wanted != one {
+            let cached = block.read_cached(&*self.source, wanted, buf);
+            if cached > 0 {
+                return Ok(one.start..one.start + cached);
+            }
+            // If this fails, it may be for a page that nobody waits for.
+            if around.sequential
+                && block
+                    .read(&*self.source, Manner::Exact, wanted, buf)
+                    .is_ok()
+            {
+                return Ok(wanted.clone());
+            }
+        }
+        let buf = &mut buf[..block.page() as usize];
+        block.read(&*self.source, self.manner(), &one, buf)?;
+        Ok(one)
     }
 
     /// Answers a fault on a page that isn't in the file. Where zeros cost no memory its neighbours
@@ -102,29 +164,41 @@ impl Shared {
         Ok(FaultKind::Zero)
     }
 
-    /// Brings what is still missing of `pages`, in order. Between chunks calls `pause`, which
-    /// returns false to stop early.
+    /// Brings what is still missing of `pages`, in order. Before each chunk calls `gate` with what is
+    /// about to be read, of which the chunk is the front; it returns false to stop early.
     pub fn bring(
         &self,
         block: &Block,
         pages: Range<u64>,
         whole: bool,
         bulk: &mut Bulk,
-        mut pause: impl FnMut() -> bool,
+        mut gate: impl FnMut(Range<u64>) -> bool,
     ) -> Result<(), FailedPages> {
+        let manner = self.manner();
         let untouched = || !block.placed.any(pages.clone()) && !block.claims.any(pages.clone());
-        if whole && block.movable() && untouched() {
-            self.bring_huge(block, pages, bulk, pause)
-        } else {
-            let per_chunk = (CHUNK / block.page()).max(1);
-            let mut rest = pages;
-            while let Some(run) = self.next_run(block, &rest) {
-                let chunk = run.start..run.end.min(run.start + per_chunk);
-                rest.start = chunk.end;
-                if block.exclusive() && !block.claims.set(chunk.start) {
-                    continue;
-                }
-                self.bring_chunk(block, &chunk, bulk).map_err(|error| {
+        if whole && manner == Manner::Exact && block.movable() && untouched() {
+            return self.bring_huge(block, pages, bulk, gate);
+        }
+        let per_chunk = match manner {
+            Manner::Exact => (CHUNK / block.page()).max(1),
+            Manner::Ahead => 1,
+        };
+        let mut rest = pages;
+        while let Some(run) = self.next_run(block, &rest) {
+            if !gate(run) {
+                break;
+            }
+            // That may have taken its time.
+            let Some(run) = self.next_run(block, &rest) else {
+                break;
+            };
+            let chunk = run.start..run.end.min(run.start + per_chunk);
+            rest.start = chunk.end;
+            if block.exclusive() && !block.claims.set(chunk.start) {
+                continue;
+            }
+            self.bring_chunk(block, manner, &chunk, bulk)
+                .map_err(|error| {
                     if block.exclusive() {
                         block.claims.clear(chunk.start);
                     }
@@ -133,12 +207,8 @@ impl Shared {
                         error,
                     }
                 })?;
-                if !pause() {
-                    break;
-                }
-            }
-            Ok(())
         }
+        Ok(())
     }
 
     fn next_run(&self, block: &Block, pages: &Range<u64>) -> Option<Range<u64>> {
@@ -148,6 +218,7 @@ impl Shared {
     fn bring_chunk(
         &self,
         block: &Block,
+        manner: Manner,
         pages: &Range<u64>,
         bulk: &mut Bulk,
     ) -> Result<(), LoadError> {
@@ -155,7 +226,7 @@ impl Shared {
         let buf = bulk
             .chunk(offsets.end - offsets.start)
             .map_err(|error| block.error(offsets.start, Cause::Buffer(error)))?;
-        block.read(&*self.source, pages, buf)?;
+        block.read(&*self.source, manner, pages, buf)?;
         let copied = self.copy(block, pages, buf);
         bulk.shrink();
         copied
@@ -168,7 +239,7 @@ impl Shared {
         block: &Block,
         pages: Range<u64>,
         bulk: &mut Bulk,
-        mut pause: impl FnMut() -> bool,
+        mut gate: impl FnMut(Range<u64>) -> bool,
     ) -> Result<(), FailedPages> {
         let lost = |start, error| FailedPages {
             pages: start..pages.end,
@@ -183,13 +254,14 @@ impl Shared {
         let per_chunk = CHUNK / block.page();
         for (index, buf) in stage.bytes().chunks_mut(CHUNK as usize).enumerate() {
             let start = pages.start + index as u64 * per_chunk;
-            if let Err(error) = block.read(&*self.source, &(start..start + per_chunk), buf) {
+            if !gate(start..pages.end) {
+                return Ok(());
+            }
+            let chunk = start..start + per_chunk;
+            if let Err(error) = block.read(&*self.source, Manner::Exact, &chunk, buf) {
                 // What could be read is good.
                 self.copy_missing(block, pages.start..start, pages.start, stage.bytes())?;
                 return Err(lost(start, error));
-            }
-            if !pause() {
-                return Ok(());
             }
         }
         let mut moved = 0;

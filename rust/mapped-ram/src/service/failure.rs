@@ -10,9 +10,10 @@ use std::sync::atomic::Ordering;
 use std::sync::TryLockError;
 use std::time::Instant;
 
+use super::around::Around;
 use super::buffers::{Bulk, Single};
 use super::control::{Due, FailedPages, Failure, Origin, Phase};
-use super::error::{LoadError, RunError};
+use super::error::RunError;
 use super::lock;
 use super::observer::FailureReport;
 use super::shared::Shared;
@@ -53,6 +54,7 @@ impl Shared {
     pub fn give_up(&self) {
         self.halt.store(true, Ordering::Release);
         self.changed.notify_all();
+        self.pacer.wake();
         self.unwatch();
     }
 
@@ -143,19 +145,19 @@ impl Shared {
         let block = &self.blocks[failure.block];
         let pages = failure.pages.clone();
         match failure.origin {
-            Origin::Background => self.bring(block, pages, false, bulk, || !self.ending()),
-            Origin::Demand => {
-                let page = pages.start;
+            Origin::Background => self.bring(block, pages, false, bulk, |_| !self.ending()),
+            Origin::Demand => pages.clone().try_for_each(|page| {
                 if block.placed.get(page) || !block.claims.set(page) {
                     self.wake(block, page);
                     return Ok(());
                 }
-                let result = self.bring_page(block, page, single, Origin::Background);
-                result.map(drop).map_err(|error: LoadError| {
-                    block.claims.clear(page);
-                    FailedPages { pages, error }
+                let result =
+                    self.bring_page(block, page, Around::NOTHING, single, Origin::Background);
+                result.map(drop).map_err(|failed| FailedPages {
+                    pages: page..pages.end,
+                    ..failed
                 })
-            }
+            }),
         }
     }
 }

@@ -9,10 +9,13 @@ use std::time::Instant;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
+use super::around::Around;
 use super::buffers::Single;
-use super::control::{FailedPages, Origin, RETRY_INTERVAL};
+use super::control::{Origin, RETRY_INTERVAL};
+use super::lock;
 use super::observer::{FaultBegin, FaultKind, FaultTrace};
 use super::shared::Shared;
+use crate::policy::Background;
 use crate::uffd::Fault;
 
 /// Faults that a fault thread takes at once: the waking up is paid once for all of them.
@@ -70,7 +73,10 @@ impl Shared {
         }
         let read = Instant::now();
         for index in 0..handler.faults.len() {
-            self.answer(handler.faults[index], read, &mut handler.single);
+            self.pacer.fault();
+            let fault = handler.faults[index];
+            self.answer(fault, read, &mut handler.single);
+            self.pacer.answered(read);
         }
         true
     }
@@ -84,7 +90,11 @@ impl Shared {
             return;
         };
         self.counters.faults.fetch_add(1, Ordering::Relaxed);
-        let Some(kind) = self.answer_page(index, page, fault.tid, read, single) else {
+        let around = match self.pacer.background() {
+            Background::Linear => Around::NOTHING,
+            _ => lock(&self.streaks).next(fault.tid, index, page),
+        };
+        let Some(kind) = self.answer_page(index, page, fault.tid, around, read, single) else {
             return;
         };
         let latency_ns = read.elapsed().as_nanos() as u64;
@@ -107,6 +117,7 @@ impl Shared {
         index: usize,
         page: u64,
         tid: u32,
+        around: Around,
         read: Instant,
         single: &mut Single,
     ) -> Option<FaultKind> {
@@ -137,23 +148,15 @@ impl Shared {
             // Who brings it wakes all that wait for it.
             return Some(FaultKind::AlreadyThere);
         }
-        match self.bring_page(block, page, single, Origin::Demand) {
+        match self.bring_page(block, page, around, single, Origin::Demand) {
             Ok(kind) => {
                 if kind == FaultKind::AlreadyThere {
                     self.end_waits(addresses);
                 }
                 Some(kind)
             }
-            Err(error) => {
-                block.claims.clear(page);
-                self.fail(
-                    index,
-                    Origin::Demand,
-                    &FailedPages {
-                        pages: page..page + 1,
-                        error,
-                    },
-                );
+            Err(failed) => {
+                self.fail(index, Origin::Demand, &failed);
                 None
             }
         }

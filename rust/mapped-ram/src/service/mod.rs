@@ -8,6 +8,8 @@
 //! | `bring.rs` | bringing one page, bringing a batch |
 //! | `fault.rs` | fault threads |
 //! | `background.rs` | background threads, and the end of the load |
+//! | `around.rs` | what is brought along with a page that a thread waits for |
+//! | `pacer.rs` | whose turn it is: the [policy](crate::policy) between the threads |
 //! | `failure.rs` | pages that can't be brought, and trying them again |
 //! | `block.rs`, `buffers.rs`, `waits.rs`, `stats.rs` | the parts of these |
 //!
@@ -15,6 +17,7 @@
 //! discarded, [`RamLoad::start`]. From then on memory may be touched. When the device state is
 //! loaded, [`RamLoad::run`] and, if it succeeds, the machine runs.
 
+mod around;
 mod background;
 mod block;
 mod bring;
@@ -24,6 +27,7 @@ mod error;
 mod failure;
 mod fault;
 mod observer;
+mod pacer;
 mod shared;
 mod stats;
 #[cfg(test)]
@@ -46,11 +50,13 @@ pub use stats::{Latency, Stats};
 use crate::format::{BlockImage, MAX_BLOCKS};
 use crate::memory::{has_numa_policy, transparent_huge_pages, Kind};
 use crate::plan::Plan;
+use crate::policy::Pace;
 use crate::source::{PageSource, Stamp};
 use crate::thread;
 use crate::uffd::{Features, Uffd};
 use block::Block;
 use control::{Control, Phase};
+use pacer::Pacer;
 use shared::Shared;
 use stats::Counters;
 use waits::Waits;
@@ -66,6 +72,8 @@ pub struct Config {
     pub target_page_size: u64,
     /// Whether to call [`Observer::fault_begin`] and [`Observer::fault_end`].
     pub track_faults: bool,
+    /// What is wanted of the background until [`RamLoad::set_pace`] says otherwise.
+    pub pace: Pace,
 }
 
 /// A snapshot being loaded. All methods may be called from any thread but the load's own.
@@ -79,6 +87,7 @@ pub struct RamLoad {
     setup: Mutex<Option<Vec<Block>>>,
     shared: OnceLock<Arc<Shared>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    pace: Mutex<Pace>,
 }
 
 impl RamLoad {
@@ -103,6 +112,7 @@ impl RamLoad {
             setup: Mutex::new(Some(Vec::new())),
             shared: OnceLock::new(),
             threads: Mutex::default(),
+            pace: Mutex::new(config.pace),
         })
     }
 
@@ -173,6 +183,8 @@ impl RamLoad {
         by_address.sort_by_key(|index| blocks[*index].spec.address);
         let total = blocks.iter().map(|block| block.image.length).sum();
         let data = blocks.iter().map(Block::all_data_bytes).sum();
+        // Held until `set_pace` finds the pacer.
+        let pace = lock(&self.pace);
         let remaining = plan.batches.iter().map(|batch| batch.data_pages).sum();
         let shared = Arc::new(Shared {
             blocks,
@@ -184,6 +196,8 @@ impl RamLoad {
             observer: self.observer.clone(),
             track_faults: self.config.track_faults,
             waits: Waits::default(),
+            streaks: Mutex::default(),
+            pacer: Pacer::new(*pace, self.config.background_threads.get(), data),
             stamp: self.stamp,
             source_change: OnceLock::new(),
             counters: Counters::new(total, data),
@@ -198,6 +212,7 @@ impl RamLoad {
         let started = watch(&shared).and_then(|()| self.spawn(&shared));
         // From here on `stop` has something to undo.
         let _ = self.shared.set(shared);
+        drop(pace);
         if started.is_err() {
             self.stop();
         }
@@ -235,6 +250,15 @@ impl RamLoad {
         drop(control);
         shared.changed.notify_all();
         Ok(())
+    }
+
+    /// From now on this is wanted of the background; before the start, from the start on.
+    pub fn set_pace(&self, pace: Pace) {
+        let mut wanted = lock(&self.pace);
+        *wanted = pace;
+        if let Some(shared) = self.shared.get() {
+            shared.pacer.set(pace);
+        }
     }
 
     /// Tries every failed page again. If all are in place then, loading goes on; if not all stays as
@@ -296,6 +320,7 @@ impl RamLoad {
             )
         };
         shared.changed.notify_all();
+        shared.pacer.wake();
         shared.end_fault_threads();
         for thread in lock(&self.threads).drain(..) {
             if thread.join().is_err() {

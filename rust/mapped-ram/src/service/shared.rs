@@ -6,13 +6,16 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
-use super::block::Block;
+use super::around::Streaks;
+use super::block::{Block, Manner};
 use super::control::{Control, Origin, Phase};
 use super::lock;
 use super::observer::Observer;
+use super::pacer::Pacer;
 use super::stats::Counters;
 use super::waits::Waits;
 use crate::plan::Plan;
+use crate::policy::Background;
 use crate::source::{PageSource, Stamp};
 use crate::uffd::Uffd;
 
@@ -29,6 +32,10 @@ pub(super) struct Shared {
     /// Whether waits are reported one by one.
     pub track_faults: bool,
     pub waits: Waits,
+    /// Who goes through memory in order.
+    pub streaks: Mutex<Streaks>,
+    /// Whose turn it is on storage and cores.
+    pub pacer: Pacer,
     /// What the source looked like when the first header was read.
     pub stamp: Option<Stamp>,
     /// What has changed of it since, once that is known.
@@ -61,6 +68,14 @@ impl Shared {
         (page < block.data.len()).then_some((index, page))
     }
 
+    /// How to read the source.
+    pub fn manner(&self) -> Manner {
+        match self.pacer.background() {
+            Background::Linear => Manner::Ahead,
+            Background::Adaptive | Background::Off | Background::Full => Manner::Exact,
+        }
+    }
+
     /// Counts pages with data that the caller has placed, and lets go on who waited.
     pub fn placed(&self, block: &Block, pages: Range<u64>, origin: Origin) {
         let fresh = block.placed.set_range(pages.clone());
@@ -83,6 +98,7 @@ impl Shared {
             // Under the lock, so that a thread about to wait sees one or the other.
             drop(lock(&self.control));
             self.changed.notify_all();
+            self.pacer.wake();
         }
     }
 

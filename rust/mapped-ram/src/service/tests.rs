@@ -4,6 +4,7 @@
 mod changes;
 mod failures;
 mod kinds;
+mod paces;
 mod stalls;
 mod stopping;
 mod tracking;
@@ -92,6 +93,7 @@ struct Options {
     background_threads: u32,
     track_faults: bool,
     populate: bool,
+    pace: Pace,
     observer: Arc<dyn Observer>,
 }
 
@@ -102,6 +104,7 @@ impl Default for Options {
             background_threads: 2,
             track_faults: false,
             populate: false,
+            pace: Pace::default(),
             observer: Arc::new(()),
         }
     }
@@ -134,6 +137,7 @@ impl Rig {
             background_threads: options.background_threads.try_into().unwrap(),
             target_page_size: PAGE,
             track_faults: options.track_faults,
+            pace: options.pace,
         };
         let load = RamLoad::new(injector.clone(), config, Arc::new(reporter)).unwrap();
         let mut memories = Vec::new();

@@ -192,6 +192,15 @@ impl FaultInjector {
             .store(delay.as_micros() as u64, Ordering::Relaxed);
     }
 
+    /// Where the first failure in `range` begins, and what it is.
+    fn find(&self, wanted: Range<u64>) -> Option<(u64, Failure)> {
+        let bad = self.bad.lock().unwrap();
+        bad.iter().find_map(|(range, failure)| {
+            (range.start < wanted.end && wanted.start < range.end)
+                .then_some((range.start, *failure))
+        })
+    }
+
     /// Reads tried so far.
     pub fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
@@ -213,13 +222,7 @@ impl PageSource for FaultInjector {
         if delay > 0 {
             std::thread::sleep(Duration::from_micros(delay));
         }
-        let end = offset + buf.len() as u64;
-        let find = || {
-            let bad = self.bad.lock().unwrap();
-            bad.iter().find_map(|(range, failure)| {
-                (range.start < end && offset < range.end).then_some((range.start, *failure))
-            })
-        };
+        let find = || self.find(offset..offset + buf.len() as u64);
         let mut bad = find();
         while let Some((_, Failure::Stall)) = bad {
             std::thread::sleep(Duration::from_millis(5));
@@ -236,5 +239,19 @@ impl PageSource for FaultInjector {
             Failure::End => io::ErrorKind::UnexpectedEof.into(),
             Failure::Stall => unreachable!("waited for above"),
         })
+    }
+
+    /// Storage that is slow or fails has nothing in its cache.
+    fn read_cached(&self, buf: &mut [u8], offset: u64) -> usize {
+        let fails = self.find(offset..offset + buf.len() as u64).is_some();
+        if fails || self.delay_us.load(Ordering::Relaxed) > 0 {
+            0
+        } else {
+            self.inner.read_cached(buf, offset)
+        }
+    }
+
+    fn prefetch(&self, range: Range<u64>) {
+        self.inner.prefetch(range);
     }
 }

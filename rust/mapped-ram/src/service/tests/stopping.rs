@@ -99,6 +99,7 @@ fn what_is_refused_before_the_start() {
         background_threads: NonZeroU32::MIN,
         target_page_size: PAGE,
         track_faults: false,
+        pace: Pace::default(),
     };
     let load = RamLoad::new(Arc::new(snapshot.source()), config, Arc::new(())).unwrap();
     let good = spec("one", 4 * PAGE, &one, false);

@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! When the background may read, and how much of it at once, so that whoever waits for a page comes
+//! first. A state machine without I/O and without a clock: time is an argument.
+//!
+//! ```text
+//!                 no fault for QUIET
+//!      ┌──────────────────────────────────────┐
+//!      ▼                                      │
+//!   Growing ── a fault ──▶ Standing back ── patience is spent ──▶ Sharing
+//!   each read twice        nothing is read                        so much in flight as is
+//!   the last one, up       while a fault waits,                   read in MAX_WAIT
+//!   to MAX_READ            or came just now                         │
+//!      ▲                                                            │
+//!      └───────────────────── no fault for QUIET ───────────────────┘
+//! ```
+//!
+//! *Patience* is what makes a machine answer at once: it has its storage and cores for itself while
+//! it asks for page after page. It is a share of the time that the whole load takes, so that
+//! standing back can't put off the end for longer than that, however much a guest faults. What is
+//! *in flight* afterwards is bounded by what a fault may have to wait for behind it, told in time
+//! and not in bytes, as storage differs by a factor of a hundred.
+//!
+//! The caller makes one [`Policy`] for all threads of a load and, with a lock around it,
+//!
+//! - tells it of faults ([`Policy::handle_fault`], [`Policy::handle_answer`]), of reads that are done
+//!   ([`Policy::handle_read`]) and of what the user wants ([`Policy::set_pace`]);
+//! - asks before each background read ([`Policy::poll_read`]), and again when the time comes that
+//!   the answer names, or after any of these calls.
+
+mod bucket;
+#[cfg(test)]
+mod simulation;
+
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use bucket::Bucket;
+
+/// The least that is read at once, in bytes, if there is so much: less costs more than it spares.
+pub const MIN_READ: u64 = 128 << 10;
+
+/// The most that is read at once, in bytes: storage has its full speed with it.
+pub const MAX_READ: u64 = 2 << 20;
+
+/// For how long a fault may have to wait for what the background has in flight, and
+/// [`WAIT_SHARE`] times what faults take by themselves.
+pub const MAX_WAIT: Duration = Duration::from_millis(1);
+
+/// See [`MAX_WAIT`]. Storage far away has more in flight before it shows what it can do.
+pub const WAIT_SHARE: u32 = 2;
+
+/// A machine that hasn't faulted for so long is busy with what it has.
+pub const QUIET: Duration = Duration::from_millis(10);
+
+/// One part in so many of the time that a load takes may be spent standing back.
+pub const PATIENCE_SHARE: u32 = 8;
+
+/// Bytes per second that are taken for granted until some have been measured: the page cache's, so
+/// that no patience is granted that storage so fast doesn't leave.
+const FIRST_GUESS: u64 = 2 << 30;
+
+/// Storage that stalls is no measure of what storage can do.
+const MAX_ANSWER_TIME: Duration = Duration::from_millis(20);
+
+/// Time over which bytes per second are measured: many reads of any storage.
+const SAMPLE: Duration = Duration::from_millis(10);
+
+/// How the background goes about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Background {
+    /// It gives way to faults.
+    #[default]
+    Adaptive,
+    /// Not at all: pages come when they are touched.
+    Off,
+    /// As fast as storage and cores allow; faults stand in line with it.
+    Full,
+    /// One page after the other, by one thread at a time: as QEMU's later releases do it. To compare
+    /// with.
+    Linear,
+}
+
+/// What the user wants of the background.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// How it goes about it.
+    pub background: Background,
+    /// The most bytes per second that it reads; faults aren't limited.
+    pub max_bandwidth: Option<NonZeroU64>,
+}
+
+/// What a thread of the background may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Read about so many bytes, and then call [`Policy::handle_read`].
+    Read(u64),
+    /// Ask again then, or after any other call to the policy.
+    WaitUntil(Instant),
+    /// Ask again after any other call to the policy.
+    Wait,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Policy {
+    pace: Pace,
+    /// Threads of the background, which share what may be in flight.
+    threads: u64,
+    /// Bytes to load in all.
+    data: u64,
+    /// Faults that are being answered.
+    waiting: u32,
+    /// When the last one was answered.
+    answered: Option<Instant>,
+    /// How long answers take while the background stands back: a moving average.
+    answer_time: Duration,
+    /// Bytes that may be in flight while no fault comes.
+    window: u64,
+    in_flight: u64,
+    readers: u32,
+    rate: Rate,
+    bucket: Bucket,
+    /// Time spent standing back, without the current time.
+    stood: Duration,
+    standing_since: Option<Instant>,
+}
+
+impl Policy {
+    /// For a load of `data` bytes, of pages in the file, by so many `threads`, at least one.
+    pub fn new(pace: Pace, threads: u32, data: u64, now: Instant) -> Self {
+        let threads = u64::from(threads.max(1));
+        Self {
+            pace,
+            threads,
+            data,
+            waiting: 0,
+            answered: None,
+            answer_time: Duration::ZERO,
+            window: MIN_READ * threads,
+            in_flight: 0,
+            readers: 0,
+            rate: Rate::default(),
+            bucket: Bucket::new(now),
+            stood: Duration::ZERO,
+            standing_since: None,
+        }
+    }
+
+    /// What the user wants at present.
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// From now on the user wants this.
+    pub fn set_pace(&mut self, pace: Pace, now: Instant) {
+        self.stop_standing(now);
+        self.bucket = Bucket::new(now);
+        self.pace = pace;
+    }
+
+    /// A thread waits for a page, which is about to be brought.
+    pub fn handle_fault(&mut self) {
+        self.waiting += 1;
+        self.window = self.window.min(self.bounded());
+    }
+
+    /// A page that was waited for is there, or can't be brought for now; bringing it `took` so long.
+    pub fn handle_answer(&mut self, took: Duration, now: Instant) {
+        self.waiting -= 1;
+        self.answered = Some(now);
+        if self.readers == 0 {
+            self.answer_time = (self.answer_time * 7 + took.min(MAX_ANSWER_TIME)) / 8;
+        }
+    }
+
+    /// A read that was granted with `granted` bytes is done, `read` bytes of it, which may be more or
+    /// less or none at all.
+    pub fn handle_read(&mut self, granted: u64, read: u64, now: Instant) {
+        let full = self.in_flight >= MAX_READ * self.threads;
+        self.rate.add(read, full, now);
+        self.readers -= 1;
+        self.in_flight -= granted;
+        if self.readers == 0 {
+            self.rate.pause(now);
+        }
+        self.bucket.take(read);
+        if !self.disturbed(now) {
+            self.window = (self.window * 2).min(MAX_READ * self.threads);
+        }
+    }
+
+    /// What a thread of the background may do at `now`. Call it before each read.
+    pub fn poll_read(&mut self, now: Instant) -> Turn {
+        if self.pace.background == Background::Off {
+            return Turn::Wait;
+        }
+        if let Some(until) = self.bucket.full_at(self.pace.max_bandwidth, now) {
+            self.stop_standing(now);
+            return Turn::WaitUntil(until);
+        }
+        let (size, allowed) = match self.pace.background {
+            Background::Off => return Turn::Wait,
+            Background::Full => (MAX_READ, u64::MAX),
+            // One at a time.
+            Background::Linear => (MIN_READ, MIN_READ),
+            Background::Adaptive => {
+                if let Some(until) = self.stand_back(now) {
+                    return Turn::WaitUntil(until);
+                }
+                let allowed = if self.disturbed(now) {
+                    self.bounded()
+                } else {
+                    self.window
+                };
+                ((allowed / self.threads).clamp(MIN_READ, MAX_READ), allowed)
+            }
+        };
+        let size = self.bucket.portion(self.pace.max_bandwidth, size);
+        if self.readers > 0 && self.in_flight + size > allowed {
+            return Turn::Wait;
+        }
+        if self.readers == 0 {
+            self.rate.resume(now);
+        }
+        self.readers += 1;
+        self.in_flight += size;
+        Turn::Read(size)
+    }
+
+    /// Until when the background has to stand back, at least, if it has to.
+    fn stand_back(&mut self, now: Instant) -> Option<Instant> {
+        let since = *self.standing_since.get_or_insert(now);
+        let left = self
+            .patience()
+            .saturating_sub(self.stood)
+            .saturating_sub(now.saturating_duration_since(since));
+        if !self.disturbed(now) || left.is_zero() {
+            self.stop_standing(now);
+            return None;
+        }
+        let last = self.answered.filter(|_| self.waiting == 0).unwrap_or(now);
+        Some(now + left.min((last + QUIET).saturating_duration_since(now)))
+    }
+
+    fn stop_standing(&mut self, now: Instant) {
+        if let Some(since) = self.standing_since.take() {
+            self.stood += now.saturating_duration_since(since);
+        }
+    }
+
+    /// How long the background may stand back in all.
+    fn patience(&self) -> Duration {
+        self.rate.time_for(self.data) / PATIENCE_SHARE
+    }
+
+    /// Whether the machine waits for pages.
+    fn disturbed(&self, now: Instant) -> bool {
+        self.waiting > 0
+            || self
+                .answered
+                .is_some_and(|answered| now.saturating_duration_since(answered) < QUIET)
+    }
+
+    /// Bytes in flight that a fault can wait for.
+    fn bounded(&self) -> u64 {
+        let wait = MAX_WAIT + WAIT_SHARE * self.answer_time;
+        let bytes = u128::from(self.rate.per_second()) * wait.as_nanos() / 1_000_000_000;
+        (bytes as u64).clamp(MIN_READ, MAX_READ * self.threads)
+    }
+}
+
+/// How fast the background reads when it may read as it likes.
+#[derive(Debug, Default)]
+struct Rate {
+    measured: Option<u64>,
+    /// Since when this sample is taken, and its bytes; time in which nothing was read is left out.
+    since: Option<Instant>,
+    before: Duration,
+    bytes: u64,
+}
+
+impl Rate {
+    fn resume(&mut self, now: Instant) {
+        self.since = Some(now);
+    }
+
+    fn pause(&mut self, now: Instant) {
+        if let Some(since) = self.since.take() {
+            self.before += now.saturating_duration_since(since);
+        }
+    }
+
+    /// Takes note of `bytes` that were read, `full`y in flight or not.
+    fn add(&mut self, bytes: u64, full: bool, now: Instant) {
+        self.bytes += bytes;
+        self.pause(now);
+        self.since = Some(now);
+        if self.before < SAMPLE {
+            return;
+        }
+        let per_second = u128::from(self.bytes) * 1_000_000_000 / self.before.as_nanos();
+        let per_second = (per_second as u64).max(1);
+        self.measured = Some(match self.measured {
+            // With less in flight storage shows less than it can do, and never more.
+            Some(known) if full => (known * 7 + per_second) / 8,
+            Some(known) => known.max(per_second),
+            None => per_second,
+        });
+        (self.before, self.bytes) = (Duration::ZERO, 0);
+    }
+
+    fn per_second(&self) -> u64 {
+        self.measured.unwrap_or(FIRST_GUESS)
+    }
+
+    fn time_for(&self, bytes: u64) -> Duration {
+        Duration::from_secs_f64(bytes as f64 / self.per_second() as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    fn adaptive(threads: u32) -> (Policy, Instant) {
+        let now = Instant::now();
+        (Policy::new(Pace::default(), threads, GIB, now), now)
+    }
+
+    /// The size of a read that must be granted.
+    fn granted(turn: Turn) -> u64 {
+        match turn {
+            Turn::Read(bytes) => bytes,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn reads_grow_while_nobody_faults_and_are_bounded_when_somebody_does() {
+        let (mut policy, mut now) = adaptive(1);
+        let mut sizes = Vec::new();
+        for _ in 0..6 {
+            let size = granted(policy.poll_read(now));
+            sizes.push(size);
+            // 256 MiB/s.
+            now += Duration::from_micros(size >> 8);
+            policy.handle_read(size, size, now);
+        }
+        assert_eq!(sizes, [1, 2, 4, 8, 16, 16].map(|factor| factor * MIN_READ));
+        policy.handle_fault();
+        policy.handle_answer(Duration::ZERO, now);
+        let Turn::WaitUntil(quiet) = policy.poll_read(now) else {
+            panic!("it stands back");
+        };
+        assert_eq!(quiet, now + QUIET);
+        assert_eq!(
+            granted(policy.poll_read(quiet)),
+            policy.rate.per_second() / 1000,
+            "what is read in 1 ms: it begins small again"
+        );
+    }
+
+    #[test]
+    fn patience_has_an_end_and_what_follows_is_bounded() {
+        let (mut policy, start) = adaptive(2);
+        policy.handle_fault();
+        let (mut end, mut in_flight) = (start, 0);
+        loop {
+            match policy.poll_read(end) {
+                Turn::WaitUntil(until) if until > end => end = until,
+                Turn::Read(bytes) => break in_flight += bytes,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(end - start, Duration::from_millis(500) / PATIENCE_SHARE);
+        while let Turn::Read(bytes) = policy.poll_read(end) {
+            in_flight += bytes;
+        }
+        let bound = FIRST_GUESS * MAX_WAIT.as_millis() as u64 / 1000;
+        assert!((MIN_READ..=bound).contains(&in_flight), "{in_flight}");
+        // It isn't given back.
+        policy.handle_answer(Duration::ZERO, end);
+        policy.handle_fault();
+        assert!(policy.stood >= policy.patience());
+    }
+
+    #[test]
+    fn patience_counts_only_while_it_stands() {
+        let (mut policy, start) = adaptive(1);
+        policy.handle_fault();
+        let at = |millis| start + Duration::from_millis(millis);
+        assert!(matches!(policy.poll_read(at(0)), Turn::WaitUntil(_)));
+        policy.handle_answer(Duration::ZERO, at(50));
+        let size = granted(policy.poll_read(at(60)));
+        policy.handle_read(size, size, at(1000));
+        assert_eq!(policy.stood, Duration::from_millis(60));
+    }
+
+    #[test]
+    fn each_background_has_its_own_rule() {
+        let (mut policy, now) = adaptive(2);
+        let pace = |background, policy: &mut Policy| {
+            policy.set_pace(
+                Pace {
+                    background,
+                    max_bandwidth: None,
+                },
+                now,
+            );
+        };
+        policy.handle_fault();
+        pace(Background::Off, &mut policy);
+        assert_eq!(policy.poll_read(now), Turn::Wait);
+        pace(Background::Full, &mut policy);
+        assert_eq!(policy.poll_read(now), Turn::Read(MAX_READ));
+        assert_eq!(policy.poll_read(now), Turn::Read(MAX_READ));
+        pace(Background::Linear, &mut policy);
+        assert_eq!(policy.poll_read(now), Turn::Wait, "two are at it");
+        policy.handle_read(MAX_READ, MAX_READ, now);
+        policy.handle_read(MAX_READ, 0, now);
+        assert_eq!(policy.poll_read(now), Turn::Read(MIN_READ));
+        assert_eq!(policy.poll_read(now), Turn::Wait);
+    }
+
+    #[test]
+    fn a_limit_holds_for_any_second_and_whatever_the_size_of_reads() {
+        for (limit, overrun) in [(64 << 10, 256 << 10), (10 << 20, 0), (3 << 30, 0)] {
+            let (mut policy, start) = adaptive(1);
+            policy.set_pace(
+                Pace {
+                    background: Background::Full,
+                    max_bandwidth: NonZeroU64::new(limit),
+                },
+                start,
+            );
+            let (mut now, mut read) = (start, 0);
+            let end = start + Duration::from_secs(100);
+            while now < end {
+                match policy.poll_read(now) {
+                    Turn::Read(granted) => {
+                        // A huge page is read whole.
+                        let bytes = granted.max(overrun);
+                        now += Duration::from_nanos(bytes / 4);
+                        policy.handle_read(granted, bytes, now);
+                        read += bytes;
+                    }
+                    Turn::WaitUntil(until) => {
+                        assert!(until > now);
+                        now = until;
+                    }
+                    Turn::Wait => panic!("one thread"),
+                }
+            }
+            let per_second = read as f64 / (now - start).as_secs_f64();
+            let share = per_second / limit as f64;
+            assert!((0.95..=1.05).contains(&share), "{share} of {limit}");
+        }
+    }
+}
