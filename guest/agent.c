@@ -19,6 +19,8 @@
  *   verify SEED        -> ok PAGES        every word of FILE against the stream
  *   probe SEED COUNT   -> ok COUNT        COUNT pages of FILE, in random order
  *   sha256             -> ok DIGEST       of FILE
+ *   roam SEED          -> ok              from now on read pages before each tick,
+ *                                         see roam()
  *   churn MIB          -> ok              keep rewriting MIB MiB, see churn()
  *   churned            -> ok ROUNDS BAD   rounds done, pages found wrong
  *   available          -> ok KIB          MemAvailable
@@ -51,6 +53,7 @@ static const char *fill_path;
 static uint64_t nonce;
 static atomic_ullong counter;
 static atomic_uint tick_ms = 100;
+static atomic_ullong roam_seed;
 
 static void die(const char *what)
 {
@@ -69,16 +72,6 @@ static void start(void *(*body)(void *), void *arg)
     pthread_detach(thread);
 }
 
-static void *tick(void *unused)
-{
-    (void)unused;
-    for (;;) {
-        usleep(tick_ms * 1000);
-        printf("agent: tick %llu nonce %016" PRIx64 "\n", ++counter, nonce);
-    }
-    return NULL;
-}
-
 /* The fill file mapped, or NULL with errno set. *@words is its size. */
 static uint64_t *map_file(int flags, size_t new_size, size_t *words)
 {
@@ -95,6 +88,42 @@ static uint64_t *map_file(int flags, size_t new_size, size_t *words)
                 MAP_SHARED, fd, 0);
     close(fd);
     return data == MAP_FAILED ? NULL : data;
+}
+
+/*
+ * Reads 64 random pages of FILE, others each time, as a guest does that works
+ * with what it has in memory, and compares a word of each with the stream.
+ */
+static void roam(void)
+{
+    static uint64_t position;
+    static const uint64_t *data;
+    static size_t words;
+    uint64_t seed = roam_seed;
+    int i;
+
+    if (!seed || (!data && !(data = map_file(O_RDONLY, 0, &words)))) {
+        return;
+    }
+    for (i = 0; i < 64; i++) {
+        size_t word = stream(~seed, position++) % words;
+
+        if (data[word] != stream(seed, word)) {
+            printf("agent: word %zu is %016" PRIx64 "\n", word, data[word]);
+            exit(1);
+        }
+    }
+}
+
+static void *tick(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        usleep(tick_ms * 1000);
+        roam();
+        printf("agent: tick %llu nonce %016" PRIx64 "\n", ++counter, nonce);
+    }
+    return NULL;
 }
 
 static void fill(FILE *port, uint64_t seed, size_t mib)
@@ -309,6 +338,9 @@ static void obey(FILE *port, const char *line)
 
         snprintf(command, sizeof(command), "sha256sum %s", fill_path);
         answer_from(port, command);
+    } else if (sscanf(line, "roam %llu", &a) == 1 && a) {
+        roam_seed = a;
+        fprintf(port, "ok\n");
     } else if (sscanf(line, "churn %llu", &a) == 1 && a) {
         start(churn, (void *)(size_t)a);
         fprintf(port, "ok\n");

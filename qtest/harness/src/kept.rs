@@ -89,6 +89,8 @@ impl Kept {
                 "filling {fill_mib} MiB of it with data that doesn't compress ..."
             ));
             vm.agent.fill(SEED, fill_mib)?;
+            // A tick then tells that the guest works with what it has in memory.
+            vm.agent.ask(&format!("roam {SEED}"))?;
         }
         // Fine ticks: they tell when the guest first shows life.
         vm.agent.ask("tick 5")?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A load with a stopwatch.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{ensure, Context, Result};
@@ -9,6 +10,9 @@ use serde_json::{json, Value};
 use crate::kept::Kept;
 use crate::snapshot::{self, Mode};
 
+/// For how long faults are watched of a load that has no background.
+const DEMAND_ONLY: Duration = Duration::from_secs(1);
+
 /// What a load took, from the command to load on.
 #[derive(Clone, Debug)]
 pub struct Timings {
@@ -16,8 +20,9 @@ pub struct Timings {
     pub to_run: Duration,
     /// Until the guest's counter went on: a tick on the console.
     pub to_life: Duration,
-    /// Until all was loaded: the migration status completed.
-    pub to_loaded: Duration,
+    /// Until all was loaded: the migration status completed. Without a
+    /// background that never comes by itself.
+    pub to_loaded: Option<Duration>,
     /// Resident memory of QEMU then.
     pub resident_kib: u64,
     /// `mapped-ram-load` of query-migrate, if on demand.
@@ -29,7 +34,13 @@ pub struct Timings {
 pub fn load(kept: &Kept, mode: Mode, load_threads: u8) -> Result<Timings> {
     let vm = kept.config.incoming().start("restored", &kept.dir)?;
     snapshot::prepare(&vm, mode)?;
-    if mode == Mode::OnDemand {
+    if mode.background().is_some() {
+        // QEMU's later loader has one.
+        let load_threads = if mode == Mode::Linear {
+            1
+        } else {
+            load_threads
+        };
         let parameters = json!({ "mapped-ram-load-threads": load_threads });
         vm.qmp.execute("migrate-set-parameters", parameters)?;
     }
@@ -37,12 +48,21 @@ pub fn load(kept: &Kept, mode: Mode, load_threads: u8) -> Result<Timings> {
     let loading = snapshot::begin(&vm, &kept.path)?;
     let to_run = loading.wait_running()?.at - start;
     let tick = vm.console.wait_tick(0, 0, snapshot::LIMIT)?;
-    let to_loaded = loading.wait_loaded()?.at - start;
+    let mut figures = None;
+    let mut to_loaded = None;
+    if mode == Mode::DemandOnly {
+        // Long enough for some thousand faults.
+        thread::sleep(DEMAND_ONLY);
+        figures = Some(snapshot::figures(&vm)?);
+        snapshot::set_background(&vm, "full")?;
+        loading.wait_loaded()?;
+    } else {
+        to_loaded = Some(loading.wait_loaded()?.at - start);
+        if mode.background().is_some() {
+            figures = Some(snapshot::figures(&vm)?);
+        }
+    }
     let resident_kib = vm.resident_kib()?;
-    let figures = match mode {
-        Mode::OnDemand => Some(snapshot::figures(&vm)?),
-        _ => None,
-    };
     ensure!(
         tick.nonce == kept.nonce,
         "this isn't the guest that was saved: {tick:?}"

@@ -24,6 +24,23 @@ pub enum Mode {
     Multifd(u8),
     /// The VM runs at once, pages come when touched and in the background.
     OnDemand,
+    /// The same without the background: only what is touched comes.
+    DemandOnly,
+    /// The same, with a background that goes from page to page, as QEMU's
+    /// own later loader does it.
+    Linear,
+}
+
+impl Mode {
+    /// How the background of a load on demand goes about it, if it is one.
+    pub fn background(self) -> Option<&'static str> {
+        match self {
+            Self::Eager | Self::Multifd(_) => None,
+            Self::OnDemand => Some("adaptive"),
+            Self::DemandOnly => Some("off"),
+            Self::Linear => Some("linear"),
+        }
+    }
 }
 
 impl fmt::Display for Mode {
@@ -32,6 +49,8 @@ impl fmt::Display for Mode {
             Self::Eager => f.write_str("eager"),
             Self::Multifd(channels) => write!(f, "eager, multifd × {channels}"),
             Self::OnDemand => f.write_str("on demand"),
+            Self::DemandOnly => f.write_str("on demand, no background"),
+            Self::Linear => f.write_str("as later QEMU: linear"),
         }
     }
 }
@@ -81,7 +100,13 @@ pub struct Loading<'a> {
 pub fn prepare(vm: &Vm, mode: Mode) -> Result<()> {
     match mode {
         Mode::Eager => enable(&vm.qmp, &["events", "mapped-ram"]),
-        Mode::OnDemand => enable(&vm.qmp, &["events", "mapped-ram", "postcopy-ram"]),
+        Mode::OnDemand | Mode::DemandOnly | Mode::Linear => {
+            enable(&vm.qmp, &["events", "mapped-ram", "postcopy-ram"])?;
+            let Some(background) = mode.background().filter(|_| mode != Mode::OnDemand) else {
+                return Ok(());
+            };
+            set_background(vm, background)
+        }
         Mode::Multifd(channels) => {
             enable(&vm.qmp, &["events", "mapped-ram", "multifd"])?;
             let parameters = json!({ "multifd-channels": channels });
@@ -90,6 +115,15 @@ pub fn prepare(vm: &Vm, mode: Mode) -> Result<()> {
                 .map(drop)
         }
     }
+}
+
+/// Sets how the background of a load on demand goes about it, also of one that
+/// is under way.
+pub fn set_background(vm: &Vm, background: &str) -> Result<()> {
+    let parameters = json!({ "mapped-ram-load-background": background });
+    vm.qmp
+        .execute("migrate-set-parameters", parameters)
+        .map(drop)
 }
 
 /// Begins to load; QEMU agreed to it when this returns.

@@ -129,6 +129,11 @@ pub enum Mode {
     Eager,
     /// When it is touched, and in the background.
     OnDemand,
+    /// Only when it is touched.
+    DemandOnly,
+    /// When it is touched, and page after page in the background: with this
+    /// project's code, as QEMU's own later loader does it.
+    Linear,
 }
 
 impl Mode {
@@ -138,6 +143,8 @@ impl Mode {
             Self::Multifd => snapshot::Mode::Multifd(THREADS),
             Self::Eager => snapshot::Mode::Eager,
             Self::OnDemand => snapshot::Mode::OnDemand,
+            Self::DemandOnly => snapshot::Mode::DemandOnly,
+            Self::Linear => snapshot::Mode::Linear,
         }
     }
 }
@@ -159,8 +166,8 @@ pub struct Figures {
     pub to_run: f64,
     /// Until the guest shows life.
     pub to_life: f64,
-    /// Until all is loaded.
-    pub to_loaded: f64,
+    /// Until all is loaded, where that comes by itself.
+    pub to_loaded: Option<f64>,
     /// Resident MiB then.
     pub resident: f64,
     /// Demand faults, if there may be some.
@@ -178,7 +185,7 @@ impl From<Timings> for Figures {
         Self {
             to_run: timings.to_run.as_secs_f64(),
             to_life: timings.to_life.as_secs_f64(),
-            to_loaded: timings.to_loaded.as_secs_f64(),
+            to_loaded: timings.to_loaded.map(|time| time.as_secs_f64()),
             resident: timings.resident_kib as f64 / 1024.0,
             faults: figure("faults"),
             fault_median: micros("median"),
