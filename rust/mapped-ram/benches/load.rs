@@ -11,22 +11,20 @@
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
-use std::io;
 use std::num::NonZeroU32;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{channel, Sender};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bench_report::{quantile, Report, Rounds, Spread, Target};
 use clap::Parser;
 use mapped_ram::bitmap::Bitmap;
 use mapped_ram::memory::Kind;
-use mapped_ram::policy::Pace;
+use mapped_ram::policy::{Background, Pace};
 use mapped_ram::service::{BlockSpec, Config, Latency, Observer, RamLoad, Stats};
-use mapped_ram::source::{FileSource, PageSource};
 use mapped_ram::testing::{Memory, Snapshot, PAGE};
 use mapped_ram::uffd::Uffd;
 use rustix::fs::{fadvise, fcntl_getfl, fcntl_setfl, fsync, Advice, OFlags};
@@ -71,6 +69,7 @@ fn main() {
     let mut report = Report::new("mapped-ram", env!("CARGO_TARGET_TMPDIR"), &arguments.report);
     idle_faults(&mut report, &dense, rounds);
     busy_faults(&mut report, &dense, rounds);
+    life(&mut report, &dense, rounds);
     for threads in [1, 2] {
         whole_loads(&mut report, &dense, &sparse, threads, rounds);
     }
@@ -119,6 +118,63 @@ fn busy_faults(report: &mut Report, snapshot: &Snapshot, rounds: u64) {
         }
     }
     in_handler(report, "fault, while loading", &handlers);
+}
+
+/// How long two threads take that go through some pages at random, as a machine does that is to
+/// show life: beside a load without a background, and one whose background is linear.
+fn life(report: &mut Report, snapshot: &Snapshot, rounds: u64) {
+    for (cache, cold) in [("warm", false), ("cold", true)] {
+        let lives = [
+            Background::Adaptive,
+            Background::Off,
+            Background::Linear,
+            Background::Full,
+        ]
+        .map(|background| (background, Vec::new()));
+        let mut lives = lives;
+        for _ in 0..rounds {
+            for (background, times) in &mut lives {
+                if cold {
+                    evict(snapshot);
+                }
+                times.push(time_to_life(snapshot, *background));
+            }
+        }
+        let [(_, ours), (_, off), (_, linear), (_, full)] = lives;
+        let beside = |rival: Vec<Duration>| Rounds::new(ours.iter().copied().zip(rival));
+        // Half as much again.
+        let target = Some(Target::AtLeast(0.67));
+        let name = format!("life, {cache}, beside no background");
+        report.latency(&name, &beside(off), target);
+        report.latency(
+            &format!("life, {cache}, beside linear"),
+            &beside(linear),
+            None,
+        );
+        report.latency(&format!("life, {cache}, beside full"), &beside(full), None);
+    }
+}
+
+fn time_to_life(snapshot: &Snapshot, background: Background) -> Duration {
+    const TOUCHES: u64 = 1000;
+    let (load, memory) = prepare(snapshot, background, None);
+    let pages = memory.len() / PAGE;
+    let begun = Instant::now();
+    load.start().expect("start");
+    load.run().expect("run");
+    std::thread::scope(|scope| {
+        for vcpu in 0..2 {
+            let memory = &memory;
+            scope.spawn(move || {
+                for step in 0..TOUCHES {
+                    std::hint::black_box(memory.touch(mix(2 * step + vcpu) % pages));
+                }
+            });
+        }
+    });
+    let life = begun.elapsed();
+    load.stop();
+    life
 }
 
 /// What of that the thread spends that answers.
@@ -199,20 +255,18 @@ fn bare_loop(snapshot: &Snapshot) -> Vec<Duration> {
 }
 
 fn idle(snapshot: &Snapshot) -> (Vec<Duration>, Latency) {
-    let gate = Arc::new(Gate::new(snapshot.source()));
-    let (load, memory) = prepare(snapshot, gate.clone(), None);
+    let (load, memory) = prepare(snapshot, Background::Off, None);
     load.start().expect("start");
     load.run().expect("run");
     let times = touch(&memory, TOUCHES, || true);
     let latency = load.stats().latency;
-    gate.open();
     load.stop();
     (times, latency)
 }
 
 fn busy(snapshot: &Snapshot) -> (Vec<Duration>, Latency) {
     let (finished, wait) = channel();
-    let (load, memory) = prepare(snapshot, Arc::new(snapshot.source()), Some(finished));
+    let (load, memory) = prepare(snapshot, Background::Full, Some(finished));
     load.start().expect("start");
     load.run().expect("run");
     let times = touch(&memory, u64::MAX, || load.stats().finish_ns == 0);
@@ -277,13 +331,8 @@ fn eager(snapshot: &Snapshot, memory: &Memory, threads: u32) -> Duration {
 
 fn whole_load(snapshot: &Snapshot, memory: &Memory, threads: u32) -> Duration {
     let (finished, wait) = channel();
-    let load = prepare_in(
-        snapshot,
-        Arc::new(snapshot.source()),
-        threads,
-        Some(finished),
-        memory,
-    );
+    let background = Background::Adaptive;
+    let load = prepare_in(snapshot, background, threads, Some(finished), memory);
     load.start().expect("start");
     load.run().expect("run");
     wait.recv().expect("the load finishes");
@@ -299,16 +348,19 @@ fn assert_accounts(stats: &Stats) {
 /// A load of the snapshot into fresh anonymous memory.
 fn prepare(
     snapshot: &Snapshot,
-    source: Arc<dyn PageSource>,
+    background: Background,
     finished: Option<Sender<()>>,
 ) -> (RamLoad, Memory) {
     let memory = Memory::anonymous(snapshot.blocks[0].length()).expect("memory");
-    (prepare_in(snapshot, source, 2, finished, &memory), memory)
+    (
+        prepare_in(snapshot, background, 2, finished, &memory),
+        memory,
+    )
 }
 
 fn prepare_in(
     snapshot: &Snapshot,
-    source: Arc<dyn PageSource>,
+    background: Background,
     threads: u32,
     finished: Option<Sender<()>>,
     memory: &Memory,
@@ -318,10 +370,13 @@ fn prepare_in(
         background_threads: NonZeroU32::new(threads).expect("at least one thread"),
         target_page_size: PAGE,
         track_faults: false,
-        pace: Pace::default(),
+        pace: Pace {
+            background,
+            max_bandwidth: None,
+        },
     };
     let observer = Arc::new(Finished(Mutex::new(finished)));
-    let load = RamLoad::new(source, config, observer).expect("a load");
+    let load = RamLoad::new(Arc::new(snapshot.source()), config, observer).expect("a load");
     let block = &snapshot.blocks[0];
     let spec = BlockSpec {
         name: CString::new(block.name.as_str()).expect("a name"),
@@ -342,49 +397,6 @@ impl Observer for Finished {
         if let Some(sender) = self.0.lock().expect("no panic").take() {
             sender.send(()).expect("someone waits");
         }
-    }
-}
-
-/// Reads of at least this many bytes are the background's, and no bitmap's.
-const BACKGROUND: u64 = 128 << 10;
-
-/// A source that holds the background up.
-struct Gate {
-    inner: FileSource,
-    open: Mutex<bool>,
-    opened: Condvar,
-}
-
-impl Gate {
-    fn new(inner: FileSource) -> Self {
-        Self {
-            inner,
-            open: Mutex::new(false),
-            opened: Condvar::new(),
-        }
-    }
-
-    fn open(&self) {
-        *self.open.lock().expect("no panic") = true;
-        self.opened.notify_all();
-    }
-}
-
-impl PageSource for Gate {
-    fn size(&self) -> io::Result<u64> {
-        self.inner.size()
-    }
-
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        if buf.len() as u64 >= BACKGROUND {
-            let open = self.open.lock().expect("no panic");
-            drop(
-                self.opened
-                    .wait_while(open, |open| !*open)
-                    .expect("no panic"),
-            );
-        }
-        self.inner.read_at(buf, offset)
     }
 }
 

@@ -6,7 +6,8 @@
 //! background threads would have 32 MiB in flight (`POSIX_FADV_SEQUENTIAL` doubles it), which a fault
 //! waits for. So a file is opened twice. Of the one that pages are read from (`POSIX_FADV_RANDOM`,
 //! which the kernel keeps for each open file, mm/readahead.c) it reads exactly what it is asked for;
-//! how much that is, is the policy's to say.
+//! how much that is, is the policy's to say. The other is read while nobody waits: as the kernel's
+//! readahead takes large folios, where exact reads take single pages, it is nearly twice as fast.
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};

@@ -9,7 +9,8 @@
 //!   Growing ── a fault ──▶ Standing back ── patience is spent ──▶ Sharing
 //!   each read twice        nothing is read                        so much in flight as is
 //!   the last one, up       while a fault waits,                   read in MAX_WAIT
-//!   to MAX_READ            or came just now                         │
+//!   to MAX_READ, then      or came just now                         │
+//!   with readahead                                                  │
 //!      ▲                                                            │
 //!      └───────────────────── no fault for QUIET ───────────────────┘
 //! ```
@@ -93,7 +94,12 @@ pub struct Pace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
     /// Read about so many bytes, and then call [`Policy::handle_read`].
-    Read(u64),
+    Read {
+        /// How many.
+        bytes: u64,
+        /// Whether storage may bring more than that, as its readahead does: nobody waits.
+        ahead: bool,
+    },
     /// Ask again then, or after any other call to the policy.
     WaitUntil(Instant),
     /// Ask again after any other call to the policy.
@@ -198,21 +204,24 @@ impl Policy {
             self.stop_standing(now);
             return Turn::WaitUntil(until);
         }
-        let (size, allowed) = match self.pace.background {
+        let most = MAX_READ * self.threads;
+        let (size, allowed, ahead) = match self.pace.background {
             Background::Off => return Turn::Wait,
-            Background::Full => (MAX_READ, u64::MAX),
+            Background::Full => (MAX_READ, u64::MAX, true),
             // One at a time.
-            Background::Linear => (MIN_READ, MIN_READ),
+            Background::Linear => (MIN_READ, MIN_READ, true),
             Background::Adaptive => {
                 if let Some(until) = self.stand_back(now) {
                     return Turn::WaitUntil(until);
                 }
-                let allowed = if self.disturbed(now) {
+                let disturbed = self.disturbed(now);
+                let allowed = if disturbed {
                     self.bounded()
                 } else {
                     self.window
                 };
-                ((allowed / self.threads).clamp(MIN_READ, MAX_READ), allowed)
+                let size = (allowed / self.threads).clamp(MIN_READ, MAX_READ);
+                (size, allowed, !disturbed && allowed == most)
             }
         };
         let size = self.bucket.portion(self.pace.max_bandwidth, size);
@@ -224,7 +233,7 @@ impl Policy {
         }
         self.readers += 1;
         self.in_flight += size;
-        Turn::Read(size)
+        Turn::Read { bytes: size, ahead }
     }
 
     /// Until when the background has to stand back, at least, if it has to.
@@ -332,7 +341,7 @@ mod tests {
     /// The size of a read that must be granted.
     fn granted(turn: Turn) -> u64 {
         match turn {
-            Turn::Read(bytes) => bytes,
+            Turn::Read { bytes, .. } => bytes,
             other => panic!("{other:?}"),
         }
     }
@@ -342,7 +351,10 @@ mod tests {
         let (mut policy, mut now) = adaptive(1);
         let mut sizes = Vec::new();
         for _ in 0..6 {
-            let size = granted(policy.poll_read(now));
+            let Turn::Read { bytes: size, ahead } = policy.poll_read(now) else {
+                panic!("nobody waits");
+            };
+            assert_eq!(ahead, size == MAX_READ);
             sizes.push(size);
             // 256 MiB/s.
             now += Duration::from_micros(size >> 8);
@@ -370,12 +382,15 @@ mod tests {
         loop {
             match policy.poll_read(end) {
                 Turn::WaitUntil(until) if until > end => end = until,
-                Turn::Read(bytes) => break in_flight += bytes,
+                Turn::Read { bytes, ahead } => {
+                    assert!(!ahead);
+                    break in_flight += bytes;
+                }
                 other => panic!("{other:?}"),
             }
         }
         assert_eq!(end - start, Duration::from_millis(500) / PATIENCE_SHARE);
-        while let Turn::Read(bytes) = policy.poll_read(end) {
+        while let Turn::Read { bytes, .. } = policy.poll_read(end) {
             in_flight += bytes;
         }
         let bound = FIRST_GUESS * MAX_WAIT.as_millis() as u64 / 1000;
@@ -414,13 +429,18 @@ mod tests {
         pace(Background::Off, &mut policy);
         assert_eq!(policy.poll_read(now), Turn::Wait);
         pace(Background::Full, &mut policy);
-        assert_eq!(policy.poll_read(now), Turn::Read(MAX_READ));
-        assert_eq!(policy.poll_read(now), Turn::Read(MAX_READ));
+        for _ in 0..2 {
+            let full = Turn::Read {
+                bytes: MAX_READ,
+                ahead: true,
+            };
+            assert_eq!(policy.poll_read(now), full);
+        }
         pace(Background::Linear, &mut policy);
         assert_eq!(policy.poll_read(now), Turn::Wait, "two are at it");
         policy.handle_read(MAX_READ, MAX_READ, now);
         policy.handle_read(MAX_READ, 0, now);
-        assert_eq!(policy.poll_read(now), Turn::Read(MIN_READ));
+        assert_eq!(granted(policy.poll_read(now)), MIN_READ);
         assert_eq!(policy.poll_read(now), Turn::Wait);
     }
 
@@ -439,7 +459,7 @@ mod tests {
             let end = start + Duration::from_secs(100);
             while now < end {
                 match policy.poll_read(now) {
-                    Turn::Read(granted) => {
+                    Turn::Read { bytes: granted, .. } => {
                         // A huge page is read whole.
                         let bytes = granted.max(overrun);
                         now += Duration::from_nanos(bytes / 4);

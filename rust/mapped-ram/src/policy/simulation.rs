@@ -175,7 +175,7 @@ fn run(disk: Disk, guest: Guest, background: Background) -> Outcome {
             match *doing {
                 Doing::Waiting(until) if until <= now && cursor < guest.pages => {
                     match policy.poll_read(now) {
-                        Turn::Read(bytes) => {
+                        Turn::Read { bytes, .. } => {
                             let count = (bytes / PAGE).min(guest.pages - cursor);
                             *pages = cursor..cursor + count;
                             *size = bytes;

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What is brought along with the page that a thread waits for: pages behind it that are in the
-//! page cache already, and, while a thread goes through memory in order, more and more of them.
+//! What is brought along with the page that a thread waits for: while a thread goes through memory
+//! in order, more and more pages behind it, from the page cache or, if it has none, from storage.
 
 use std::ops::Range;
 
 use super::block::Block;
 use crate::memory::Kind;
 
-/// Pages that are brought where that costs no more than the copy, the first included: as many as
-/// cost about as much as the system calls of one fault do.
-const FREE: u64 = 4;
+/// Pages that a thread gets, the first included, when it comes near its last fault. One that touches
+/// pages at random gets no more than these: the copies would be for nothing, and others wait.
+const NEAR: u64 = 4;
+
+/// So many pages behind the last fault is near, or twice what was brought for it.
+const NEAR_DISTANCE: u64 = 8;
 
 /// Pages at most: as much as a chunk of the background has, which fits a core's cache.
 const MOST: u64 = 32;
@@ -22,16 +25,11 @@ const THREADS: usize = 32;
 pub(super) struct Around {
     /// Pages, the first being the one that is waited for.
     count: u64,
-    /// Whether the ones behind it are likely to be wanted next, so that it pays to wait for storage.
-    pub sequential: bool,
 }
 
 impl Around {
     /// The page alone.
-    pub const NOTHING: Self = Self {
-        count: 1,
-        sequential: false,
-    };
+    pub const NOTHING: Self = Self { count: 1 };
 
     /// The pages to bring for a fault on `page`: in the file, in one window, and not there yet, as far
     /// as can be seen.
@@ -73,21 +71,19 @@ impl Streaks {
         if self.threads.len() == THREADS {
             self.threads.remove(0);
         }
-        // Just behind the last fault or what was brought with it; more of it may have been there.
+        // Behind the last fault or what was brought with it; more of it may have been there.
         let before = last.filter(|last| {
-            last.block == block && page > last.page && page <= last.page + 2 * last.count
+            let distance = NEAR_DISTANCE.max(2 * last.count);
+            last.block == block && page > last.page && page <= last.page + distance
         });
-        let count = before.map_or(FREE, |last| (last.count * 2).min(MOST));
+        let count = before.map_or(1, |last| (last.count * 2).clamp(NEAR, MOST));
         self.threads.push(Streak {
             tid,
             block,
             page,
             count,
         });
-        Around {
-            count,
-            sequential: before.is_some(),
-        }
+        Around { count }
     }
 }
 
@@ -99,13 +95,13 @@ mod tests {
     fn grows_while_a_thread_goes_through_memory_in_order() {
         let mut streaks = Streaks::default();
         let mut page = 100;
-        for (count, sequential) in [(4, false), (8, true), (16, true), (32, true), (32, true)] {
-            assert_eq!(streaks.next(1, 0, page), Around { count, sequential });
-            assert_eq!(streaks.next(2, 0, page % 7 * 1000).count, FREE);
+        for count in [1, 4, 8, 16, 32, 32] {
+            assert_eq!(streaks.next(1, 0, page), Around { count });
+            assert_eq!(streaks.next(2, 0, page % 7 * 1000), Around::NOTHING);
             page += count;
         }
-        assert_eq!(streaks.next(1, 1, page).count, FREE, "another block");
-        assert_eq!(streaks.next(1, 1, page - 1).count, FREE, "back");
+        assert_eq!(streaks.next(1, 1, page), Around::NOTHING, "another block");
+        assert_eq!(streaks.next(1, 1, page - 1), Around::NOTHING, "back");
     }
 
     #[test]
@@ -115,7 +111,7 @@ mod tests {
             streaks.next(tid, 0, 10);
         }
         assert_eq!(streaks.threads.len(), THREADS);
-        assert!(!streaks.next(0, 0, 11).sequential);
-        assert!(streaks.next(2 * THREADS as u32 - 1, 0, 11).sequential);
+        assert_eq!(streaks.next(0, 0, 11), Around::NOTHING);
+        assert_eq!(streaks.next(2 * THREADS as u32 - 1, 0, 11).count, NEAR);
     }
 }

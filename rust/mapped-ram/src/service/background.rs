@@ -8,7 +8,6 @@ use std::time::Instant;
 use rustix::io::Errno;
 
 use super::block::{Block, Manner};
-use super::bring::CHUNK;
 use super::buffers::Bulk;
 use super::control::{Origin, Phase};
 use super::fault::Handler;
@@ -51,38 +50,36 @@ impl Shared {
         self.finish_when_complete();
     }
 
-    /// Waits until a chunk of `pages`, their front, may be read. False if nothing more is to be read
-    /// of them.
+    /// Waits until a chunk of `pages`, their front, may be read, and says how. Nothing if no more is
+    /// to be read of them.
     fn take_turn(
         &self,
         block: &Block,
         pages: Range<u64>,
         lease: &mut Lease,
         handler: &mut Handler,
-    ) -> bool {
+    ) -> Option<Manner> {
         let mut go_on = || {
             // On a busy machine a fault thread may have to wait for a core.
             while self.answer_pending(handler, 1) {}
             !self.ending() && self.remaining.load(Ordering::Acquire) > 0
         };
         if !go_on() {
-            return false;
+            return None;
         }
         let offsets = block.offsets(&pages);
-        let chunk = match self.manner() {
-            Manner::Exact => CHUNK.max(block.page()),
-            Manner::Ahead => block.page(),
-        };
+        let chunk = self.chunk(block) * block.page();
         let chunk = chunk.min(offsets.end - offsets.start);
-        let Some(fresh) = self.pacer.take(lease, chunk, go_on) else {
-            return false;
-        };
-        if fresh > chunk && self.manner() == Manner::Exact {
+        let fresh = self.pacer.take(lease, chunk, go_on)?;
+        if lease.is_ahead() {
+            return Some(Manner::Ahead);
+        }
+        if fresh > chunk {
             let start = block.image.pages_offset + offsets.start;
             self.source
                 .prefetch(start..start + fresh.min(offsets.end - offsets.start));
         }
-        true
+        Some(Manner::Exact)
     }
 
     /// Takes the next batch; waits while pages are failed; nothing when there is none or the load

@@ -30,7 +30,7 @@ const _: () = assert!(
 );
 
 impl Shared {
-    /// Brings the page that a thread waits for, and those `around` it that come for nothing. The
+    /// Brings the page that a thread waits for, and those `around` it. The
     /// caller has claimed it. If that fails the claim is given up.
     pub fn bring_page(
         &self,
@@ -60,7 +60,7 @@ impl Shared {
                 lost(one.clone(), error)
             })?;
         let read = self
-            .read_around(block, &wanted, around, buf)
+            .read_around(block, &wanted, buf)
             .map_err(|error| lost(one, error))?;
         // Only now, as what is claimed is sure to be brought.
         let others = (page + 1..read.end).take_while(|page| block.claims.set(*page));
@@ -97,13 +97,12 @@ impl Shared {
         Ok(kind)
     }
 
-    /// Reads the first of `wanted`, and as many of the others as come for nothing or are worth to be
-    /// waited for. Returns those that were read.
+    /// Reads the first of `wanted` and, if they can be read, the others: those that the page cache
+    /// has, or all if it hasn't the first. Returns those that were read.
     fn read_around(
         &self,
         block: &Block,
         wanted: &Range<u64>,
-        around: Around,
         buf: &mut [u8],
     ) -> Result<Range<u64>, LoadError> {
         let one = wanted.start..wanted.start + 1;
@@ -113,16 +112,13 @@ impl Shared {
                 return Ok(one.start..one.start + cached);
             }
             // If this fails, it may be for a page that nobody waits for.
-            if around.sequential
-                && block
-                    .read(&*self.source, Manner::Exact, wanted, buf)
-                    .is_ok()
-            {
+            let read = block.read(&*self.source, Manner::Exact, wanted, buf);
+            if read.is_ok() {
                 return Ok(wanted.clone());
             }
         }
         let buf = &mut buf[..block.page() as usize];
-        block.read(&*self.source, self.manner(), &one, buf)?;
+        block.read(&*self.source, self.demand_manner(), &one, buf)?;
         Ok(one)
     }
 
@@ -165,34 +161,28 @@ impl Shared {
     }
 
     /// Brings what is still missing of `pages`, in order. Before each chunk calls `gate` with what is
-    /// about to be read, of which the chunk is the front; it returns false to stop early.
+    /// about to be read, of which the chunk is the front; it says how to read, or nothing to stop
+    /// early.
     pub fn bring(
         &self,
         block: &Block,
         pages: Range<u64>,
         whole: bool,
         bulk: &mut Bulk,
-        mut gate: impl FnMut(Range<u64>) -> bool,
+        mut gate: impl FnMut(Range<u64>) -> Option<Manner>,
     ) -> Result<(), FailedPages> {
-        let manner = self.manner();
         let untouched = || !block.placed.any(pages.clone()) && !block.claims.any(pages.clone());
-        if whole && manner == Manner::Exact && block.movable() && untouched() {
+        if whole && !self.linear() && block.movable() && untouched() {
             return self.bring_huge(block, pages, bulk, gate);
         }
-        let per_chunk = match manner {
-            Manner::Exact => (CHUNK / block.page()).max(1),
-            Manner::Ahead => 1,
-        };
         let mut rest = pages;
         while let Some(run) = self.next_run(block, &rest) {
-            if !gate(run) {
-                break;
-            }
+            let Some(manner) = gate(run) else { break };
             // That may have taken its time.
             let Some(run) = self.next_run(block, &rest) else {
                 break;
             };
-            let chunk = run.start..run.end.min(run.start + per_chunk);
+            let chunk = run.start..run.end.min(run.start + self.chunk(block));
             rest.start = chunk.end;
             if block.exclusive() && !block.claims.set(chunk.start) {
                 continue;
@@ -209,6 +199,15 @@ impl Shared {
                 })?;
         }
         Ok(())
+    }
+
+    /// Pages that are read at once in the background.
+    pub fn chunk(&self, block: &Block) -> u64 {
+        if self.linear() {
+            1
+        } else {
+            (CHUNK / block.page()).max(1)
+        }
     }
 
     fn next_run(&self, block: &Block, pages: &Range<u64>) -> Option<Range<u64>> {
@@ -239,7 +238,7 @@ impl Shared {
         block: &Block,
         pages: Range<u64>,
         bulk: &mut Bulk,
-        mut gate: impl FnMut(Range<u64>) -> bool,
+        mut gate: impl FnMut(Range<u64>) -> Option<Manner>,
     ) -> Result<(), FailedPages> {
         let lost = |start, error| FailedPages {
             pages: start..pages.end,
@@ -254,11 +253,11 @@ impl Shared {
         let per_chunk = CHUNK / block.page();
         for (index, buf) in stage.bytes().chunks_mut(CHUNK as usize).enumerate() {
             let start = pages.start + index as u64 * per_chunk;
-            if !gate(start..pages.end) {
+            let Some(manner) = gate(start..pages.end) else {
                 return Ok(());
-            }
+            };
             let chunk = start..start + per_chunk;
-            if let Err(error) = block.read(&*self.source, Manner::Exact, &chunk, buf) {
+            if let Err(error) = block.read(&*self.source, manner, &chunk, buf) {
                 // What could be read is good.
                 self.copy_missing(block, pages.start..start, pages.start, stage.bytes())?;
                 return Err(lost(start, error));

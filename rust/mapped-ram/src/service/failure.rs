@@ -11,6 +11,7 @@ use std::sync::TryLockError;
 use std::time::Instant;
 
 use super::around::Around;
+use super::block::Manner;
 use super::buffers::{Bulk, Single};
 use super::control::{Due, FailedPages, Failure, Origin, Phase};
 use super::error::RunError;
@@ -145,7 +146,9 @@ impl Shared {
         let block = &self.blocks[failure.block];
         let pages = failure.pages.clone();
         match failure.origin {
-            Origin::Background => self.bring(block, pages, false, bulk, |_| !self.ending()),
+            Origin::Background => self.bring(block, pages, false, bulk, |_| {
+                (!self.ending()).then_some(Manner::Exact)
+            }),
             Origin::Demand => pages.clone().try_for_each(|page| {
                 if block.placed.get(page) || !block.claims.set(page) {
                     self.wake(block, page);

@@ -15,7 +15,6 @@ use super::control::{Origin, RETRY_INTERVAL};
 use super::lock;
 use super::observer::{FaultBegin, FaultKind, FaultTrace};
 use super::shared::Shared;
-use crate::policy::Background;
 use crate::uffd::Fault;
 
 /// Faults that a fault thread takes at once: the waking up is paid once for all of them.
@@ -90,9 +89,10 @@ impl Shared {
             return;
         };
         self.counters.faults.fetch_add(1, Ordering::Relaxed);
-        let around = match self.pacer.background() {
-            Background::Linear => Around::NOTHING,
-            _ => lock(&self.streaks).next(fault.tid, index, page),
+        let around = if self.linear() {
+            Around::NOTHING
+        } else {
+            lock(&self.streaks).next(fault.tid, index, page)
         };
         let Some(kind) = self.answer_page(index, page, fault.tid, around, read, single) else {
             return;

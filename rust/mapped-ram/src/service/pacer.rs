@@ -16,9 +16,15 @@ const PATIENCE: Duration = Duration::from_millis(50);
 pub(super) struct Lease {
     granted: u64,
     read: u64,
+    ahead: bool,
 }
 
 impl Lease {
+    /// Whether storage may bring more than what is asked for.
+    pub fn is_ahead(&self) -> bool {
+        self.ahead
+    }
+
     /// Whether another `len` bytes are within it. The first read always is, however large a page is.
     fn has(&self, len: u64) -> bool {
         self.granted > 0 && (self.read == 0 || self.read + len <= self.granted)
@@ -77,19 +83,19 @@ impl Pacer {
         let mut fresh = 0;
         if !lease.has(len) {
             self.give_back(lease);
-            fresh = self.acquire(&mut go_on)?;
+            (fresh, lease.ahead) = self.acquire(&mut go_on)?;
             lease.granted = fresh;
         }
         lease.read += len;
         Some(fresh)
     }
 
-    fn acquire(&self, go_on: &mut impl FnMut() -> bool) -> Option<u64> {
+    fn acquire(&self, go_on: &mut impl FnMut() -> bool) -> Option<(u64, bool)> {
         while go_on() {
             let now = Instant::now();
             let mut policy = lock(&self.policy);
             let patience = match policy.poll_read(now) {
-                Turn::Read(bytes) => return Some(bytes),
+                Turn::Read { bytes, ahead } => return Some((bytes, ahead)),
                 Turn::WaitUntil(until) => PATIENCE.min(until.saturating_duration_since(now)),
                 Turn::Wait => PATIENCE,
             };
@@ -101,7 +107,7 @@ impl Pacer {
 
     /// The lease is over. What was read of it is in place.
     pub fn give_back(&self, lease: &mut Lease) {
-        let Lease { granted, read } = std::mem::take(lease);
+        let Lease { granted, read, .. } = std::mem::take(lease);
         if granted > 0 {
             lock(&self.policy).handle_read(granted, read, Instant::now());
             self.wake();

@@ -68,11 +68,17 @@ impl Shared {
         (page < block.data.len()).then_some((index, page))
     }
 
-    /// How to read the source.
-    pub fn manner(&self) -> Manner {
-        match self.pacer.background() {
-            Background::Linear => Manner::Ahead,
-            Background::Adaptive | Background::Off | Background::Full => Manner::Exact,
+    /// Whether all is done page by page.
+    pub fn linear(&self) -> bool {
+        self.pacer.background() == Background::Linear
+    }
+
+    /// How to read a page that is waited for.
+    pub fn demand_manner(&self) -> Manner {
+        if self.linear() {
+            Manner::Ahead
+        } else {
+            Manner::Exact
         }
     }
 

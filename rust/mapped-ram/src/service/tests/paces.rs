@@ -104,7 +104,7 @@ fn linear_brings_one_page_after_the_other() {
 }
 
 #[test]
-fn pages_behind_a_fault_come_along_from_the_page_cache() {
+fn pages_behind_a_fault_come_along_while_a_thread_goes_through_memory() {
     let rig = rig(Background::Off, 1024);
     rig.load.start().unwrap();
     rig.load.run().unwrap();
@@ -115,17 +115,17 @@ fn pages_behind_a_fault_come_along_from_the_page_cache() {
             rig.load.stats().demand == pages * PAGE
         });
     };
-    touch(100, 4);
-    touch(103, 4);
-    // In order, ...
-    touch(104, 4 + 8);
-    // ... and not.
-    touch(50, 12 + 4);
-    assert_eq!(rig.load.stats().faults, 3);
-    // From storage nothing comes along unless it will be wanted.
+    touch(100, 1);
+    touch(101, 1 + 4);
+    touch(104, 5);
+    touch(105, 5 + 8);
+    // Not in order.
+    touch(50, 13 + 1);
+    assert_eq!(rig.load.stats().faults, 4);
+    // The same from storage.
     rig.injector.delay(Duration::from_micros(1));
-    touch(500, 16 + 1);
-    touch(501, 17 + 8);
+    touch(500, 14 + 1);
+    touch(502, 15 + 4);
 }
 
 #[test]
