@@ -4,10 +4,8 @@
 //!
 //! The kernel's readahead isn't let loose in front of faults: on a disk with a readahead of 8 MiB two
 //! background threads would have 32 MiB in flight (`POSIX_FADV_SEQUENTIAL` doubles it), which a fault
-//! waits for. So a file is opened twice. Of the one that pages are read from (`POSIX_FADV_RANDOM`,
-//! which the kernel keeps for each open file, mm/readahead.c) it reads exactly what it is asked for;
-//! how much that is, is the policy's to say. The other is read while nobody waits: as the kernel's
-//! readahead takes large folios, where exact reads take single pages, it is nearly twice as fast.
+//! waits for. So a file is opened anew, once for each [`Manner`], as the kernel keeps advice for each
+//! open file (mm/readahead.c).
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};
@@ -17,6 +15,17 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use rustix::fs::{fadvise, fstatfs, seek, Advice, SeekFrom};
 use rustix::io::{preadv2, ReadWriteFlags};
+
+/// How a source is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Nothing but what is asked for: somebody waits.
+    Exact,
+    /// As much more as the source likes to bring at a time: nobody waits.
+    Ahead,
+    /// As by any other program.
+    Plain,
+}
 
 /// Bytes at offsets. Threads read at the same time.
 pub trait PageSource: Send + Sync {
@@ -32,8 +41,8 @@ pub trait PageSource: Send + Sync {
     /// `UnexpectedEof`. Whatever was read before an error may be in `buf`.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// The same, and the source may bring more than that, as what follows is likely to be read next.
-    fn read_ahead_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+    /// The same in some manner; [`PageSource::read_at`] reads in the manner [`Manner::Exact`].
+    fn read_as(&self, _manner: Manner, buf: &mut [u8], offset: u64) -> io::Result<()> {
         self.read_at(buf, offset)
     }
 
@@ -82,8 +91,8 @@ impl Stamp {
 pub struct FileSource {
     /// The caller's open file, as it is advised.
     file: File,
-    /// The same file, opened again so that reading it reads nothing else.
-    exact: Option<File>,
+    /// The same file, opened anew for [`Manner::Exact`] and [`Manner::Ahead`].
+    anew: Option<[File; 2]>,
     /// Whether it is on tmpfs, which is memory, and knows no `RWF_NOWAIT`.
     in_memory: bool,
 }
@@ -95,11 +104,13 @@ impl FileSource {
         let file: File = fd.try_clone_to_owned()?.into();
         // Whoever handed over the descriptor may have kept the file itself from us. Then the
         // kernel's readahead works as it does for others: slower for who waits, and no less right.
-        let exact = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
-            .and_then(|exact| {
-                fadvise(&exact, 0, None, Advice::Random)?;
-                Ok(exact)
-            })
+        let open = |advice| {
+            let opened = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+            fadvise(&opened, 0, None, advice)?;
+            io::Result::Ok(opened)
+        };
+        let anew = open(Advice::Random)
+            .and_then(|exact| Ok([exact, open(Advice::Sequential)?]))
             .inspect_err(|error| {
                 log::warn!(
                     "the snapshot can't be opened again, so the kernel's readahead is in the way of \
@@ -110,13 +121,17 @@ impl FileSource {
         let in_memory = fstatfs(&file).is_ok_and(|fs| fs.f_type == libc::TMPFS_MAGIC);
         Ok(Self {
             file,
-            exact,
+            anew,
             in_memory,
         })
     }
 
-    fn exact(&self) -> &File {
-        self.exact.as_ref().unwrap_or(&self.file)
+    fn file(&self, manner: Manner) -> &File {
+        match (&self.anew, manner) {
+            (Some([exact, _]), Manner::Exact) => exact,
+            (Some([_, ahead]), Manner::Ahead) => ahead,
+            (None, _) | (_, Manner::Plain) => &self.file,
+        }
     }
 
     fn read(&self, file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
@@ -162,11 +177,11 @@ impl PageSource for FileSource {
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.read(self.exact(), buf, offset)
+        self.read_as(Manner::Exact, buf, offset)
     }
 
-    fn read_ahead_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.read(&self.file, buf, offset)
+    fn read_as(&self, manner: Manner, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.read(self.file(manner), buf, offset)
     }
 
     fn read_cached(&self, buf: &mut [u8], offset: u64) -> usize {
@@ -175,14 +190,25 @@ impl PageSource for FileSource {
         } else {
             ReadWriteFlags::NOWAIT
         };
-        preadv2(self.exact(), &mut [IoSliceMut::new(buf)], offset, flags).unwrap_or(0)
+        preadv2(
+            self.file(Manner::Exact),
+            &mut [IoSliceMut::new(buf)],
+            offset,
+            flags,
+        )
+        .unwrap_or(0)
     }
 
     fn prefetch(&self, range: Range<u64>) {
         // What can't be prefetched is read when its turn comes.
         let len = std::num::NonZeroU64::new(range.end.saturating_sub(range.start));
         if let Some(len) = len {
-            let _ = fadvise(self.exact(), range.start, Some(len), Advice::WillNeed);
+            let _ = fadvise(
+                self.file(Manner::Exact),
+                range.start,
+                Some(len),
+                Advice::WillNeed,
+            );
         }
     }
 }

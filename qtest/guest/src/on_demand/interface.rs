@@ -14,6 +14,7 @@ use crate::fixture::Fixture;
 inventory::submit! { Family(|add| {
     add("snapshot/on-demand/states".into(), Box::new(states));
     add("snapshot/on-demand/figures".into(), Box::new(figures));
+    add("snapshot/on-demand/background".into(), Box::new(background));
     add("snapshot/on-demand/blocktime".into(), Box::new(blocktime));
     add("snapshot/on-demand/command-line".into(), Box::new(command_line));
     add("snapshot/on-demand/human-monitor".into(), Box::new(human_monitor));
@@ -103,6 +104,44 @@ fn figures(dir: &Dir) -> Result<()> {
         number(&figures, "time-to-finish")?,
     );
     ensure!(run < finish, "times: {figures}");
+    vm.quit()
+}
+
+/// A guest runs without a background, which is then switched on, limited and
+/// changed under it, and has all of its memory in the end.
+fn background(dir: &Dir) -> Result<()> {
+    let fixture = Fixture::live()?;
+    let vm = fixture.config.incoming().start("restored", dir)?;
+    snapshot::prepare(&vm, Mode::DemandOnly)?;
+    let loading = snapshot::begin(&vm, &fixture.path)?;
+    loading.wait_running()?;
+    vm.agent.nonce()?;
+    let background = || number(&snapshot::figures(&vm)?, "background-bytes");
+    ensure!(
+        background()? == 0,
+        "something came that nobody touched, without a background"
+    );
+    let limit = |bytes: u64| {
+        let parameters = json!({ "max-postcopy-bandwidth": bytes });
+        vm.qmp.execute("migrate-set-parameters", parameters)
+    };
+    limit(1)?;
+    for background in ["full", "linear", "adaptive"] {
+        snapshot::set_background(&vm, background)?;
+        vm.agent.nonce()?;
+    }
+    let most = crate::fixture::DATA_MIB << 19;
+    ensure!(
+        background()? < most,
+        "a byte a second brought half of the guest's data"
+    );
+    limit(0)?;
+    loading.wait_loaded()?;
+    ensure!(
+        background()? > most,
+        "the background brought less than half of the guest's data"
+    );
+    fixture.check(&vm)?;
     vm.quit()
 }
 

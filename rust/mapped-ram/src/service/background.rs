@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 
-use super::block::{Block, Manner};
+use super::block::Block;
 use super::buffers::Bulk;
 use super::control::{Origin, Phase};
 use super::fault::Handler;
@@ -17,6 +17,7 @@ use super::pacer::Lease;
 use super::shared::Shared;
 use crate::memory::populate;
 use crate::plan::Batch;
+use crate::source::Manner;
 
 /// Memory is populated in pieces of this size, so that a stop isn't kept waiting.
 const POPULATE: u64 = 64 << 20;
@@ -71,6 +72,9 @@ impl Shared {
         let chunk = self.chunk(block) * block.page();
         let chunk = chunk.min(offsets.end - offsets.start);
         let fresh = self.pacer.take(lease, chunk, go_on)?;
+        if self.linear() {
+            return Some(Manner::Plain);
+        }
         if lease.is_ahead() {
             return Some(Manner::Ahead);
         }

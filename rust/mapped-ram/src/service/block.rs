@@ -12,16 +12,7 @@ use crate::bitmap::{AtomicBitmap, Bitmap};
 use crate::format::BlockImage;
 use crate::memory::Kind;
 use crate::plan::PlanBlock;
-use crate::source::PageSource;
-
-/// How the source is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Manner {
-    /// [`PageSource::read_at`].
-    Exact,
-    /// [`PageSource::read_ahead_at`].
-    Ahead,
-}
+use crate::source::{Manner, PageSource};
 
 /// A block's memory, described by who owns it.
 #[derive(Clone, Debug)]
@@ -218,11 +209,9 @@ impl Block {
         buf: &mut [u8],
     ) -> Result<(), LoadError> {
         let offset = self.image.pages_offset + ram_offset;
-        match manner {
-            Manner::Exact => source.read_at(buf, offset),
-            Manner::Ahead => source.read_ahead_at(buf, offset),
-        }
-        .map_err(|error: io::Error| self.error(ram_offset, Cause::Read(error)))
+        source
+            .read_as(manner, buf, offset)
+            .map_err(|error: io::Error| self.error(ram_offset, Cause::Read(error)))
     }
 
     /// Reads as many of `pages`, all of which have data, as can be had without waiting for storage,

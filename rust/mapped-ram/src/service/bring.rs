@@ -9,7 +9,7 @@ use std::ops::Range;
 use rustix::io::Errno;
 
 use super::around::Around;
-use super::block::{Block, Manner};
+use super::block::Block;
 use super::buffers::{Bulk, Single};
 use super::control::{FailedPages, Origin};
 use super::error::{Cause, LoadError};
@@ -18,6 +18,7 @@ use super::shared::Shared;
 use crate::bitmap::first_run_without;
 use crate::memory::{place, Kind, PlaceError, Placement};
 use crate::plan::HUGE_PAGE;
+use crate::source::Manner;
 
 /// A background thread looks for faults after this many bytes. Small enough to stay in a core's
 /// second-level cache between the read and the copy, and to let no fault wait long; large enough

@@ -11,13 +11,13 @@ use std::sync::TryLockError;
 use std::time::Instant;
 
 use super::around::Around;
-use super::block::Manner;
 use super::buffers::{Bulk, Single};
 use super::control::{Due, FailedPages, Failure, Origin, Phase};
 use super::error::RunError;
 use super::lock;
 use super::observer::FailureReport;
 use super::shared::Shared;
+use crate::source::Manner;
 
 impl Shared {
     /// Takes note that pages couldn't be brought, and tells the owner. The caller has given up its

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 use super::around::Streaks;
-use super::block::{Block, Manner};
+use super::block::Block;
 use super::control::{Control, Origin, Phase};
 use super::lock;
 use super::observer::Observer;
@@ -16,7 +16,7 @@ use super::stats::Counters;
 use super::waits::Waits;
 use crate::plan::Plan;
 use crate::policy::Background;
-use crate::source::{PageSource, Stamp};
+use crate::source::{Manner, PageSource, Stamp};
 use crate::uffd::Uffd;
 
 pub(super) struct Shared {
@@ -76,7 +76,7 @@ impl Shared {
     /// How to read a page that is waited for.
     pub fn demand_manner(&self) -> Manner {
         if self.linear() {
-            Manner::Ahead
+            Manner::Plain
         } else {
             Manner::Exact
         }
