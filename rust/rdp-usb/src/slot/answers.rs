@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Answers of the client, and the packets that they become. What an answer has must fit its
+//! request: it comes from a stranger.
+
+use usbredir::{Packet, Status};
+
+use super::device::Pending;
+use super::{status, Slot};
+use crate::descriptor::is_in;
+use crate::urb::{Completion, Outcome};
+
+impl Slot {
+    pub(super) fn completed(&mut self, pending: Pending, completion: Completion) {
+        match pending {
+            Pending::Setup => self.set_up_with(completion),
+            Pending::Reset => (),
+            Pending::SetConfiguration { id, index } => self.configured(id, index, completion),
+            Pending::SetAlt { id, interface, alt } => {
+                self.alt_selected(id, interface, alt, completion);
+            }
+            Pending::Control { id, packet, room } => {
+                self.control_ended(id, packet, room, completion)
+            }
+            Pending::Bulk {
+                id,
+                endpoint,
+                stream,
+                length,
+            } => {
+                let ended = self.transferred(endpoint, length as usize, completion);
+                let (status, length, data) = ended;
+                let length = length as u32;
+                self.send(
+                    id,
+                    Packet::Bulk {
+                        endpoint,
+                        status,
+                        length,
+                        stream,
+                        data,
+                    },
+                );
+            }
+            Pending::Interrupt {
+                id,
+                endpoint,
+                length,
+            } => {
+                let (status, length, data) = self.transferred(endpoint, length.into(), completion);
+                let length = length as u16;
+                self.send(
+                    id,
+                    Packet::Interrupt {
+                        endpoint,
+                        status,
+                        length,
+                        data,
+                    },
+                );
+            }
+            Pending::Iso {
+                endpoint,
+                generation,
+                packets,
+            } => {
+                self.iso_ended(endpoint, generation, &packets, completion);
+            }
+            Pending::Receive {
+                endpoint,
+                generation,
+                room,
+            } => {
+                self.received(endpoint, generation, room, completion);
+            }
+        }
+    }
+
+    fn control_ended(&mut self, id: u64, packet: Packet, room: usize, completion: Completion) {
+        let Packet::Control {
+            endpoint,
+            request,
+            request_type,
+            value,
+            index,
+            ..
+        } = packet
+        else {
+            return;
+        };
+        let (status, length, data) = self.transferred(endpoint, room, completion);
+        let length = length as u16;
+        self.send(
+            id,
+            Packet::Control {
+                endpoint,
+                request,
+                request_type,
+                status,
+                value,
+                index,
+                length,
+                data,
+            },
+        );
+    }
+
+    /// How a transfer ended, how many bytes it moved, and the data that came: no more than there
+    /// is room for.
+    pub(super) fn transferred(
+        &mut self,
+        endpoint: u8,
+        room: usize,
+        completion: Completion,
+    ) -> (Status, usize, Vec<u8>) {
+        let ended = status(completion.status);
+        match (is_in(endpoint), completion.outcome) {
+            (true, Outcome::Data(mut data)) => {
+                let babbles = data.len() > room;
+                data.truncate(room);
+                let ended = if babbles { Status::BABBLE } else { ended };
+                (ended, data.len(), data)
+            }
+            (false, Outcome::Sent(count)) if count as usize <= room => {
+                (ended, count as usize, vec![])
+            }
+            (_, Outcome::None) => (ended, 0, vec![]),
+            _ => {
+                self.wrong_answer(completion.request);
+                (Status::IO_ERROR, 0, vec![])
+            }
+        }
+    }
+
+    /// Tells the guest of a request whose device is gone.
+    pub(super) fn answer_without_device(&mut self, pending: Pending) {
+        let status = Status::CANCELLED;
+        let (id, packet) = match pending {
+            Pending::Control { id, packet, .. } => {
+                let Packet::Control {
+                    endpoint,
+                    request,
+                    request_type,
+                    value,
+                    index,
+                    ..
+                } = packet
+                else {
+                    return;
+                };
+                let data = vec![];
+                (
+                    id,
+                    Packet::Control {
+                        endpoint,
+                        request,
+                        request_type,
+                        status,
+                        value,
+                        index,
+                        length: 0,
+                        data,
+                    },
+                )
+            }
+            Pending::Bulk {
+                id,
+                endpoint,
+                stream,
+                ..
+            } => (
+                id,
+                Packet::Bulk {
+                    endpoint,
+                    status,
+                    length: 0,
+                    stream,
+                    data: vec![],
+                },
+            ),
+            Pending::Interrupt { id, endpoint, .. } => (
+                id,
+                Packet::Interrupt {
+                    endpoint,
+                    status,
+                    length: 0,
+                    data: vec![],
+                },
+            ),
+            Pending::SetConfiguration { id, .. } => (
+                id,
+                Packet::ConfigurationStatus {
+                    status,
+                    configuration: 0,
+                },
+            ),
+            Pending::SetAlt { id, interface, .. } => (
+                id,
+                Packet::AltSettingStatus {
+                    status,
+                    interface,
+                    alt: 0,
+                },
+            ),
+            Pending::Setup | Pending::Reset | Pending::Iso { .. } | Pending::Receive { .. } => {
+                return
+            }
+        };
+        self.send(id, packet);
+    }
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Both halves together: devices in software below, a guest's side of usbredir above, and a rig
+//! that moves what is between them in any order.
+
+mod devices;
+mod guest;
+mod rig;
+
+pub use devices::{Device, IsoLoop, Keyboard, Serial, Stick, BLOCK};
+pub use guest::Guest;
+pub use rig::{Rig, Step};
