@@ -234,7 +234,8 @@ impl Connection {
     }
 
     fn push(&mut self, id: u64, packet: &Packet) {
-        if self.sent > 0 {
+        // Not each time: what is left has to be moved.
+        if self.sent > self.unsent.len() / 2 {
             self.unsent.drain(..self.sent);
             self.sent = 0;
         }
