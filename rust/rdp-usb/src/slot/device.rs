@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What is known of a device, and its requests in flight.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use usbredir::{Endpoint, Packet, Speed, ENDPOINTS};
 
@@ -109,6 +109,8 @@ pub(super) struct Plugged {
     /// Streams that have been started so far.
     pub generation: u32,
     in_flight: BTreeMap<RequestId, Pending>,
+    /// Those in flight that the client has been asked to cancel.
+    cancelled: BTreeSet<RequestId>,
     bytes: usize,
     /// The first request's number.
     first: Option<RequestId>,
@@ -125,6 +127,7 @@ impl Plugged {
             streams: [const { None }; ENDPOINTS],
             generation: 0,
             in_flight: BTreeMap::new(),
+            cancelled: BTreeSet::new(),
             bytes: 0,
             first: None,
         }
@@ -147,8 +150,14 @@ impl Plugged {
 
     pub fn finish(&mut self, request: RequestId) -> Option<Pending> {
         let pending = self.in_flight.remove(&request)?;
+        self.cancelled.remove(&request);
         self.bytes -= pending.bytes();
         Some(pending)
+    }
+
+    /// Notes that a request in flight is to be cancelled. False if that was known.
+    pub fn cancel(&mut self, request: RequestId) -> bool {
+        self.cancelled.insert(request)
     }
 
     /// Whether a number that isn't in flight is of a request before this device's first. Numbers

@@ -202,8 +202,16 @@ impl Slot {
         }
     }
 
-    /// Asks the client to cancel a request; one that it hasn't been given yet stays, in order.
+    /// Asks the client to cancel a request in flight, once; one that it hasn't been given yet stays,
+    /// in order.
     pub(super) fn cancel_request(&mut self, request: u32) {
+        let first = self
+            .device
+            .as_mut()
+            .is_some_and(|device| device.cancel(request));
+        if !first {
+            return;
+        }
         self.last = self.last % 0x7fff_ffff + 1;
         self.requests
             .push_back((self.last, Request::Cancel { request }));

@@ -3,9 +3,11 @@
 //! that moves what is between them in any order.
 
 mod devices;
+mod exercise;
 mod guest;
 mod rig;
 
 pub use devices::{Device, IsoLoop, Keyboard, Serial, Stick, BLOCK};
+pub use exercise::exercise;
 pub use guest::Guest;
 pub use rig::{Rig, Step};

@@ -2,7 +2,7 @@
 //! Clients whose answers can't be, and devices whose descriptors can't be.
 
 use rdp_usb::descriptor::{Configuration, DescriptorError};
-use rdp_usb::testing::{Device, IsoLoop, Rig, Serial, Stick};
+use rdp_usb::testing::{exercise, Device, IsoLoop, Rig, Serial, Stick};
 use rdp_usb::{
     Buffer, Completion, Event, Failure, IsoResult, Limits, Outcome, Request, RequestId, Slot,
     UsbdStatus,
@@ -128,6 +128,21 @@ fn answers_that_dont_fit_end_the_transfer_only() {
         assert_eq!(wrongs, 1 + usize::from(wrong), "{:?}", rig.events);
         assert!(rig.guest.device.is_some());
     }
+}
+
+#[test]
+fn a_guest_cancels_a_transfer_once() {
+    let mut rig = Rig::with(Serial::default());
+    let (id, request) = asked(&mut rig, bulk_in(0x81, 4));
+    for _ in 0..3 {
+        rig.guest.tell(id, Packet::CancelDataPacket {});
+    }
+    let bytes = rig.guest.connection.unsent().to_vec();
+    rig.slot.receive(&mut &bytes[..]);
+    let cancels: Vec<Request> = std::iter::from_fn(|| rig.slot.poll_request())
+        .map(|it| it.1)
+        .collect();
+    assert_eq!(cancels, [Request::Cancel { request }]);
 }
 
 #[test]
@@ -302,4 +317,15 @@ fn isochronous_answers_are_bounded() {
             Some((_, Request::Iso { .. }))
         ));
     }
+}
+
+#[test]
+fn the_seeds() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/rdp-usb");
+    let mut count = 0;
+    for entry in std::fs::read_dir(seeds).expect("the seeds' folder") {
+        exercise(&std::fs::read(entry.expect("a seed").path()).expect("a seed"));
+        count += 1;
+    }
+    assert!(count >= 4, "{count} seeds");
 }

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What the fuzz target runs, and a test with its seeds.
+
+use usbredir::{Caps, Connection, Packet, Role, Speed, Status};
+
+use super::{Device, IsoLoop};
+use crate::slot::{Limits, Slot};
+use crate::urb::{
+    Buffer, Completion, IsoResult, Outcome, Pipe, Request, SelectedInterface, UsbdStatus,
+};
+
+const LIMITS: Limits = Limits {
+    transfer: 4096,
+    bytes: 1 << 14,
+    requests: 16,
+    faults: 50,
+};
+
+/// Takes from the front of an input; zeros when it has ended.
+struct Input<'a>(&'a [u8]);
+
+impl Input<'_> {
+    fn byte(&mut self) -> u8 {
+        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
+        self.0 = rest;
+        *first
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        let count = usize::from(self.byte()).min(self.0.len());
+        let (bytes, rest) = self.0.split_at(count);
+        self.0 = rest;
+        bytes.to_vec()
+    }
+}
+
+/// Lets a slot have packets of a guest and answers of a client, good ones and any others, with
+/// devices that come and go.
+///
+/// # Panics
+///
+/// It doesn't, or sends what a guest refuses, or keeps more in flight than it may.
+pub fn exercise(input: &[u8]) {
+    let mut input = Input(input);
+    let device = IsoLoop::default();
+    let mut slot = Slot::new(LIMITS, None);
+    let mut guest = Connection::new(Role::Guest, "fuzz", Caps::ALL, usbredir::Limits::default());
+    let mut open: Vec<(u32, Request)> = Vec::new();
+    let mut id = 0;
+    while !input.0.is_empty() {
+        match input.byte() % 8 {
+            0 => {
+                slot.unplug();
+                open.clear();
+            }
+            1 if slot.is_free() => slot.plug(Speed(input.byte() % 5)),
+            // Anything, without the guest's knowledge.
+            2 => slot.receive(&mut &input.bytes()[..]),
+            3 | 4 => {
+                id += 1;
+                let _ = guest.send(id, &packet(&mut input, id));
+            }
+            // A good client's answer, and any.
+            kind if !open.is_empty() => {
+                let at = usize::from(input.byte()) % open.len();
+                let (request, what) = open.remove(at);
+                let outcome = match kind {
+                    5 => outcome(&mut input),
+                    _ => good(&device, &what),
+                };
+                let status = match (kind, input.byte()) {
+                    (5, 0) => UsbdStatus::STALL_PID,
+                    (5, 1) => UsbdStatus::CANCELED,
+                    (5, 2) => UsbdStatus(0x8000_0000),
+                    _ => UsbdStatus::SUCCESS,
+                };
+                slot.complete(Completion {
+                    request,
+                    status,
+                    outcome,
+                });
+            }
+            _ => {
+                let (request, outcome) = (input.byte().into(), Outcome::None);
+                slot.complete(Completion {
+                    request,
+                    status: UsbdStatus::SUCCESS,
+                    outcome,
+                });
+            }
+        }
+        let mut bytes = guest.unsent();
+        let before = bytes.len();
+        slot.receive(&mut bytes);
+        let taken = before - bytes.len();
+        guest.sent(taken);
+        let mut bytes = slot.unsent();
+        let count = bytes.len();
+        while let Some(answer) = guest.receive(&mut bytes) {
+            answer.expect("a packet that a guest takes");
+        }
+        slot.sent(count);
+        open.extend(std::iter::from_fn(|| slot.poll_request()));
+        open.retain(|(_, request)| !matches!(request, Request::Cancel { .. }));
+        while slot.poll_event().is_some() {}
+        assert!(
+            open.len() <= LIMITS.requests + 1,
+            "{} in flight",
+            open.len()
+        );
+    }
+}
+
+/// What a client with the device says.
+fn good(device: &IsoLoop, request: &Request) -> Outcome {
+    let result = |length: &u16| IsoResult {
+        length: *length,
+        status: UsbdStatus::SUCCESS,
+    };
+    let selected = |alt, pipes: &[Pipe]| {
+        Outcome::Selected(vec![SelectedInterface {
+            interface: 0,
+            alt,
+            pipes: pipes.to_vec(),
+        }])
+    };
+    match request {
+        Request::Control {
+            setup,
+            buffer: Buffer::In(room),
+        } => {
+            let mut data = match setup[3] {
+                1 => device.descriptor(),
+                _ => device.configuration(),
+            };
+            data.truncate(*room as usize);
+            Outcome::Data(data)
+        }
+        Request::Control { buffer, .. } | Request::Transfer { buffer, .. } => match buffer {
+            Buffer::In(room) => Outcome::Data(vec![0; *room as usize]),
+            Buffer::Out(data) => Outcome::Sent(data.len() as u32),
+        },
+        Request::Iso {
+            packets, buffer, ..
+        } => {
+            let data = match buffer {
+                Buffer::In(room) => vec![0; *room as usize],
+                Buffer::Out(_) => vec![],
+            };
+            Outcome::Iso {
+                packets: packets.iter().map(result).collect(),
+                data,
+            }
+        }
+        Request::SelectConfiguration { .. } => selected(0, &[]),
+        Request::SelectInterface { alt: 1, .. } => selected(
+            1,
+            &[
+                Pipe {
+                    endpoint: 0x83,
+                    handle: 1,
+                },
+                Pipe {
+                    endpoint: 0x04,
+                    handle: 2,
+                },
+            ],
+        ),
+        Request::SelectInterface { alt, .. } => selected(*alt, &[]),
+        _ => Outcome::None,
+    }
+}
+
+/// What any client may say.
+fn outcome(input: &mut Input<'_>) -> Outcome {
+    match input.byte() % 5 {
+        0 => Outcome::Data(input.bytes()),
+        1 => Outcome::Sent(input.byte().into()),
+        2 => {
+            let length = input.byte().into();
+            let packets = vec![
+                IsoResult {
+                    length,
+                    status: UsbdStatus::SUCCESS
+                };
+                2
+            ];
+            Outcome::Iso {
+                packets,
+                data: input.bytes(),
+            }
+        }
+        3 => {
+            let pipe = Pipe {
+                endpoint: input.byte(),
+                handle: input.byte().into(),
+            };
+            let (interface, alt) = (input.byte() % 2, input.byte() % 2);
+            Outcome::Selected(vec![SelectedInterface {
+                interface,
+                alt,
+                pipes: vec![pipe],
+            }])
+        }
+        _ => Outcome::None,
+    }
+}
+
+/// What any guest may send.
+fn packet(input: &mut Input<'_>, id: u64) -> Packet {
+    let (endpoint, status) = (input.byte(), Status::SUCCESS);
+    match input.byte() % 12 {
+        0 => Packet::SetConfiguration {
+            configuration: endpoint % 3,
+        },
+        1 => Packet::SetAltSetting {
+            interface: 0,
+            alt: endpoint % 3,
+        },
+        2 => Packet::StartIsoStream {
+            endpoint,
+            packets_per_urb: input.byte(),
+            urbs: input.byte(),
+        },
+        3 => Packet::StopIsoStream { endpoint },
+        4 => Packet::StartInterruptReceiving {
+            endpoint: endpoint | 0x80,
+        },
+        5 => Packet::StartBulkReceiving {
+            stream: 0,
+            bytes_per_transfer: u32::from(input.byte()) * 32,
+            endpoint: endpoint | 0x80,
+            transfers: input.byte(),
+        },
+        6 => Packet::Iso {
+            endpoint: endpoint & 0x7f,
+            status,
+            data: input.bytes(),
+        },
+        7 if endpoint & 0x80 == 0 => {
+            let data = input.bytes();
+            Packet::Bulk {
+                endpoint,
+                status,
+                length: data.len() as u32,
+                stream: 0,
+                data,
+            }
+        }
+        7 => {
+            let length = u32::from(input.byte()) * 32;
+            Packet::Bulk {
+                endpoint,
+                status,
+                length,
+                stream: 0,
+                data: vec![],
+            }
+        }
+        8 => Packet::Control {
+            endpoint: 0x80,
+            request: input.byte(),
+            request_type: endpoint,
+            status,
+            value: input.byte().into(),
+            index: 0,
+            length: u16::from(input.byte()) * 32,
+            data: vec![],
+        },
+        9 => Packet::Reset {},
+        10 => Packet::FilterReject {},
+        _ if id % 2 == 0 => Packet::CancelDataPacket {},
+        _ => Packet::DeviceDisconnectAck {},
+    }
+}
