@@ -163,7 +163,7 @@ impl Stick {
             },
             0x12 => Bot::DataIn {
                 tag,
-                data: b"\0\x80\x05\x02\x1f\0\0\0ANNEX   STICK".to_vec(),
+                data: b"\0\x80\x05\x02\x1f\0\0\0ANNEX   STICK           1.0 ".to_vec(),
                 expected,
             },
             0x25 => {
@@ -208,6 +208,14 @@ impl Device for Stick {
     fn configuration(&self) -> Vec<u8> {
         let (one, other) = (endpoint(0x81, 2, 512, 0), endpoint(0x02, 2, 512, 0));
         configuration_descriptor(1, &[&interface(0, 0, 2, [8, 6, 0x50]), &one, &other])
+    }
+
+    fn request(&mut self, setup: [u8; 8], buffer: &Buffer) -> Done {
+        match [setup[0], setup[1]] {
+            // GET_MAX_LUN
+            [0xa1, 0xfe] => received(vec![0], buffer),
+            _ => Done::with(UsbdStatus::STALL_PID),
+        }
     }
 
     fn transfer(&mut self, operation: &Operation) -> Option<Done> {

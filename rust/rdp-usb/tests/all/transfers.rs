@@ -56,7 +56,9 @@ fn a_stall_stays_until_it_is_cleared() {
     assert_eq!(status(&mut rig, 5), 1);
     rig.ask(bulk_out(2, &wrapped(6, true, 36, &[0x12, 0, 0, 0, 36, 0])));
     let answer = rig.ask(bulk_in(0x81, 36));
-    assert!(outcome(&answer).2.ends_with(b"ANNEX   STICK"));
+    assert!(outcome(&answer)
+        .2
+        .ends_with(b"ANNEX   STICK           1.0 "));
 }
 
 #[test]
