@@ -202,6 +202,19 @@ def qtests():
     return programs.run(programs.qtests(TOP), jobs=2, limit=1200)
 
 
+@stage("system tests in QEMU's tests/tcg: patches/pcid", lane='alone', form='tap',
+       needs=('build',))
+def tcg():
+    return programs.run([programs.Program('pcid-tests', [TOP / 'scripts/pcid-tests'])])
+
+
+@stage('single flushes taken out of QEMU: each is noticed by a test', lane='alone',
+       form='tap', needs=('build',), full=True)
+def mutants():
+    return programs.run([programs.Program(
+        'pcid-mutants', [TOP / 'scripts/pcid-mutants'], plain=True)])
+
+
 @stage('guests, booted by qtest/', lane='alone', form='libtest',
        needs=('build', 'images', 'rust', 'backends'))
 def guest():
