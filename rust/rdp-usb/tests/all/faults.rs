@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Clients whose answers can't be, and devices whose descriptors can't be.
 
+use proptest::prelude::*;
 use rdp_usb::descriptor::{Configuration, DescriptorError};
 use rdp_usb::testing::{exercise, Device, IsoLoop, Rig, Serial, Stick};
 use rdp_usb::{
@@ -319,13 +320,38 @@ fn isochronous_answers_are_bounded() {
     }
 }
 
+fn seeds() -> Vec<Vec<u8>> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/rdp-usb");
+    std::fs::read_dir(folder)
+        .expect("the seeds' folder")
+        .map(|entry| std::fs::read(entry.expect("a seed").path()).expect("a seed"))
+        .collect()
+}
+
 #[test]
 fn the_seeds() {
-    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/rdp-usb");
-    let mut count = 0;
-    for entry in std::fs::read_dir(seeds).expect("the seeds' folder") {
-        exercise(&std::fs::read(entry.expect("a seed").path()).expect("a seed"));
-        count += 1;
+    let seeds = seeds();
+    assert!(seeds.len() >= 4, "{} seeds", seeds.len());
+    seeds.iter().for_each(|seed| exercise(seed));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Inputs of the fuzz target that are near a seed.
+    #[test]
+    fn damaged_seeds(
+        which in any::<prop::sample::Index>(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
+        tail in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let seeds = seeds();
+        let mut input = seeds[which.index(seeds.len())].clone();
+        for (at, byte) in damage {
+            let at = at.index(input.len());
+            input[at] = byte;
+        }
+        input.extend(tail);
+        exercise(&input);
     }
-    assert!(count >= 4, "{count} seeds");
 }
