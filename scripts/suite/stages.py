@@ -211,8 +211,7 @@ def tcg():
 @stage('single flushes taken out of QEMU: each is noticed by a test', lane='alone',
        form='tap', needs=('build',), full=True)
 def mutants():
-    return programs.run([programs.Program(
-        'pcid-mutants', [TOP / 'scripts/pcid-mutants'], plain=True)])
+    return programs.run([programs.Program('pcid-mutants', [TOP / 'scripts/pcid-mutants'])])
 
 
 @stage('guests, booted by qtest/', lane='alone', form='libtest',
