@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::bitmap::Bitmap;
+use crate::policy::Background;
 use crate::testing::{FaultInjector, Memory, Snapshot, PAGE};
 
 /// Longer than anything here takes; a test that waits so long has failed.
@@ -110,6 +111,19 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Nothing is read in the background until [`Rig::release`].
+    fn held() -> Self {
+        Self {
+            pace: Pace {
+                background: Background::Off,
+                max_bandwidth: None,
+            },
+            ..Self::default()
+        }
+    }
+}
+
 impl Rig {
     /// One block per bitmap and memory, not started yet.
     fn new(blocks: Vec<(Bitmap, Memory)>, options: Options) -> Self {
@@ -165,6 +179,11 @@ impl Rig {
         self.load.start().unwrap();
         self.load.run().unwrap();
         self.await_finish();
+    }
+
+    /// Lets the background go, where [`Options::held`] held it.
+    fn release(&self) {
+        self.load.set_pace(Pace::default());
     }
 
     /// Calls `body` while the owner answers whenever it is asked.

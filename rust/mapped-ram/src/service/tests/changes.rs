@@ -7,8 +7,7 @@ use std::thread;
 use super::*;
 
 fn rig() -> Rig {
-    let rig = Rig::new(vec![anonymous(full(2048))], Options::default());
-    rig.injector.delay(Duration::from_millis(5));
+    let rig = Rig::new(vec![anonymous(full(2048))], Options::held());
     rig.load.start().unwrap();
     rig
 }
@@ -27,9 +26,9 @@ fn is_told_once_and_the_load_goes_on() {
     let rig = rig();
     rig.load.run().unwrap();
     overwrite(&rig);
+    rig.release();
     let difference = lock(&rig.changed).recv_timeout(PATIENCE).unwrap();
     assert_eq!(difference, "it was written to");
-    rig.injector.delay(Duration::ZERO);
     rig.await_finish();
     rig.assert_accounts();
     assert!(lock(&rig.changed).try_recv().is_err(), "once");
@@ -46,7 +45,7 @@ fn fails_the_load_before_the_machine_runs() {
 #[test]
 fn a_file_that_is_only_read_has_not_changed() {
     let rig = rig();
-    rig.injector.delay(Duration::ZERO);
+    rig.release();
     rig.load.run().unwrap();
     rig.await_finish();
     assert!(lock(&rig.changed).try_recv().is_err());

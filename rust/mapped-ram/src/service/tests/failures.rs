@@ -10,14 +10,20 @@ use crate::testing::Failure;
 /// A page that the file doesn't have any more.
 const BAD: u64 = 700;
 
+/// One thread for the background, so that it fails once and pauses at once.
+fn one_held() -> Options {
+    Options {
+        background_threads: 1,
+        ..Options::held()
+    }
+}
+
+/// A load that runs, with nothing read in the background so far.
 fn rig(pages: u64) -> Rig {
-    Rig::new(
-        vec![anonymous(full(pages))],
-        Options {
-            background_threads: 1,
-            ..Options::default()
-        },
-    )
+    let rig = Rig::new(vec![anonymous(full(pages))], one_held());
+    rig.load.start().unwrap();
+    rig.load.run().unwrap();
+    rig
 }
 
 fn fail_page(rig: &Rig, page: u64, failure: Failure) {
@@ -38,7 +44,7 @@ fn failing(rig: &Rig) -> bool {
 
 #[test]
 fn a_failure_while_the_device_state_loads_ends_the_load_and_hangs_nobody() {
-    let rig = rig(1024);
+    let rig = Rig::new(vec![anonymous(full(1024))], Options::default());
     fail_page(&rig, BAD, Failure::Errno(libc::EIO));
     rig.load.start().unwrap();
     // Whoever touches the page goes on, as the machine will never run.
@@ -55,11 +61,8 @@ fn a_failure_while_the_device_state_loads_ends_the_load_and_hangs_nobody() {
 #[test]
 fn a_background_failure_is_reported_once_pauses_and_is_retried() {
     let rig = rig(2048);
-    rig.injector.delay(Duration::from_millis(1));
-    rig.load.start().unwrap();
-    rig.load.run().unwrap();
     fail_page(&rig, BAD, Failure::Errno(libc::EIO));
-    rig.injector.delay(Duration::ZERO);
+    rig.release();
     let report = next_report(&rig);
     rig.load.acknowledge();
     assert_eq!(report.errno, libc::EIO);
@@ -99,10 +102,6 @@ fn a_background_failure_is_reported_once_pauses_and_is_retried() {
 #[test]
 fn a_demand_failure_blocks_only_who_waits_until_it_is_retried() {
     let rig = rig(1024);
-    // The background never comes that far.
-    rig.injector.delay(Duration::from_millis(20));
-    rig.load.start().unwrap();
-    rig.load.run().unwrap();
     fail_page(&rig, BAD, Failure::Errno(libc::EREMOTEIO));
     thread::scope(|scope| {
         let waiter = scope.spawn(|| rig.memories[0].read_page(BAD));
@@ -121,7 +120,6 @@ fn a_demand_failure_blocks_only_who_waits_until_it_is_retried() {
             );
             assert!(rig.load.retry(PATIENCE).is_err());
             rig.injector.heal();
-            rig.injector.delay(Duration::ZERO);
             thread::sleep(Duration::from_millis(1300));
             assert!(!waiter.is_finished(), "only retry() tries");
         });
@@ -129,6 +127,7 @@ fn a_demand_failure_blocks_only_who_waits_until_it_is_retried() {
         assert!(waiter.join().unwrap() == rig.snapshot.expected(0, BAD));
         second.join().unwrap();
     });
+    rig.release();
     rig.await_finish();
     rig.assert_accounts();
     let more: Vec<_> = lock(&rig.failed)
@@ -141,9 +140,6 @@ fn a_demand_failure_blocks_only_who_waits_until_it_is_retried() {
 #[test]
 fn a_failure_that_the_owner_is_silent_about_mends_itself() {
     let rig = rig(1024);
-    rig.injector.delay(Duration::from_millis(5));
-    rig.load.start().unwrap();
-    rig.load.run().unwrap();
     fail_page(&rig, BAD, Failure::End);
     thread::scope(|scope| {
         let waiter = scope.spawn(|| rig.memories[0].read_page(BAD));
@@ -151,10 +147,10 @@ fn a_failure_that_the_owner_is_silent_about_mends_itself() {
         assert_eq!(report.errno, libc::EIO);
         thread::sleep(Duration::from_millis(1500));
         assert!(!waiter.is_finished());
-        rig.injector.delay(Duration::ZERO);
         rig.injector.heal();
         assert!(waiter.join().unwrap() == rig.snapshot.expected(0, BAD));
     });
+    rig.release();
     rig.await_finish();
     rig.assert_accounts();
     assert!(!failing(&rig));
@@ -167,9 +163,6 @@ fn a_failure_that_the_owner_is_silent_about_mends_itself() {
 #[test]
 fn an_owner_that_falls_silent_later_is_helped() {
     let rig = rig(1024);
-    rig.injector.delay(Duration::from_millis(5));
-    rig.load.start().unwrap();
-    rig.load.run().unwrap();
     fail_page(&rig, BAD, Failure::Errno(libc::EIO));
     thread::scope(|scope| {
         let vcpu = scope.spawn(|| rig.memories[0].touch(BAD));
@@ -178,7 +171,6 @@ fn an_owner_that_falls_silent_later_is_helped() {
         let owner = scope.spawn(|| rig.memories[0].read_page(BAD));
         thread::sleep(Duration::from_millis(1500));
         assert!(!owner.is_finished() && !vcpu.is_finished());
-        rig.injector.delay(Duration::ZERO);
         rig.injector.heal();
         let begun = std::time::Instant::now();
         while !owner.is_finished() && begun.elapsed() < PATIENCE {
@@ -193,6 +185,7 @@ fn an_owner_that_falls_silent_later_is_helped() {
         assert!(owner.join().unwrap() == rig.snapshot.expected(0, BAD));
         vcpu.join().unwrap();
     });
+    rig.release();
     rig.await_finish();
     rig.assert_loaded();
 }
@@ -200,12 +193,9 @@ fn an_owner_that_falls_silent_later_is_helped() {
 #[test]
 fn a_truncated_file_that_comes_back() {
     let rig = rig(1024);
-    rig.injector.delay(Duration::from_millis(2));
-    rig.load.start().unwrap();
-    rig.load.run().unwrap();
     let whole = rig.snapshot.file.metadata().unwrap().len();
     rig.snapshot.file.set_len(rig.file_offset(0, BAD)).unwrap();
-    rig.injector.delay(Duration::ZERO);
+    rig.release();
     let report = next_report(&rig);
     rig.load.acknowledge();
     assert!(
@@ -232,15 +222,15 @@ fn failures_in_many_places_are_all_mended() {
         vec![anonymous(full(4096))],
         Options {
             fault_threads: 2,
-            ..Options::default()
+            ..Options::held()
         },
     );
-    rig.injector.delay(Duration::from_micros(200));
     rig.load.start().unwrap();
     rig.load.run().unwrap();
     for page in (100..4096).step_by(50) {
         fail_page(&rig, page, Failure::Errno(libc::EIO));
     }
+    rig.release();
     thread::scope(|scope| {
         for toucher in 0..6u64 {
             let rig = &rig;
@@ -268,11 +258,8 @@ fn failures_in_many_places_are_all_mended() {
 #[test]
 fn memory_that_went_away_is_a_failure_and_not_a_hang() {
     let rig = rig(2048);
-    rig.injector.delay(Duration::from_millis(1));
-    rig.load.start().unwrap();
-    rig.load.run().unwrap();
     rig.memories[0].unmap(1024 * PAGE..2048 * PAGE);
-    rig.injector.delay(Duration::ZERO);
+    rig.release();
     let report = next_report(&rig);
     rig.load.acknowledge();
     assert!(report.message.contains("unmapped"), "{}", report.message);
@@ -290,8 +277,7 @@ fn a_failing_huge_page_wakes_its_waiter_when_it_is_mended() {
         eprintln!("SKIPPED: no huge pages are reserved");
         return;
     };
-    let rig = Rig::new(vec![(data, memory)], Options::default());
-    rig.injector.delay(Duration::from_millis(20));
+    let rig = Rig::new(vec![(data, memory)], Options::held());
     rig.load.start().unwrap();
     rig.load.run().unwrap();
     fail_page(&rig, BAD, Failure::Errno(libc::EIO));
@@ -307,6 +293,7 @@ fn a_failing_huge_page_wakes_its_waiter_when_it_is_mended() {
         rig.load.retry(PATIENCE).unwrap();
         assert!(waiter.join().unwrap() == rig.snapshot.expected(0, BAD));
     });
+    rig.release();
     rig.await_finish();
     rig.assert_loaded();
     rig.assert_accounts();

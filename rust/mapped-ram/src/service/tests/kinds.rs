@@ -213,14 +213,7 @@ fn a_zero_stretch_of_shared_memory_is_touched_without_filling_it() {
 #[test]
 fn the_kernel_waits_for_pages_too() {
     // read(2) into missing memory faults in kernel mode.
-    let rig = Rig::new(
-        vec![anonymous(full(4 * PER_HUGE))],
-        Options {
-            background_threads: 1,
-            ..Options::default()
-        },
-    );
-    rig.injector.delay(Duration::from_millis(2));
+    let rig = Rig::new(vec![anonymous(full(4 * PER_HUGE))], Options::held());
     rig.load.start().unwrap();
     rig.load.run().unwrap();
     let page = 3 * PER_HUGE + 17;
@@ -233,7 +226,7 @@ fn the_kernel_waits_for_pages_too() {
     // SAFETY: eight bytes within the memory, which the kernel writes.
     let read = unsafe { libc::read(file.as_raw_fd(), target.cast(), 8) };
     assert_eq!(read, 8);
-    rig.injector.delay(Duration::ZERO);
+    rig.release();
     rig.await_finish();
     assert!(
         rig.memories[0].read_page(page) == want,

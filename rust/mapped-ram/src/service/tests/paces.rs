@@ -4,7 +4,6 @@
 use std::num::NonZeroU64;
 
 use super::*;
-use crate::policy::Background;
 
 fn pace(background: Background) -> Pace {
     Pace {

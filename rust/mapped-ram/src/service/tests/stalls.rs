@@ -15,13 +15,7 @@ fn stall(rig: &Rig, failure: Failure) {
 }
 
 fn rig() -> Rig {
-    let options = Options {
-        background_threads: 1,
-        ..Options::default()
-    };
-    let rig = Rig::new(vec![anonymous(full(1024))], options);
-    // The background never comes that far.
-    rig.injector.delay(Duration::from_millis(20));
+    let rig = Rig::new(vec![anonymous(full(1024))], Options::held());
     rig.load.start().unwrap();
     rig.load.run().unwrap();
     rig
@@ -31,25 +25,29 @@ fn rig() -> Rig {
 fn who_waits_for_storage_that_stalls_is_stuck_until_it_answers() {
     let rig = rig();
     stall(&rig, Failure::Stall);
+    let memory = &rig.memories[0];
     let is_stuck = |tid| rig.load.is_stuck(tid, Instant::now());
     thread::scope(|scope| {
         let (sender, receiver) = channel();
-        let waiter = scope.spawn(|| {
+        let (go, going) = channel();
+        let waiter = scope.spawn(move || {
             sender.send(rustix::thread::gettid()).unwrap();
-            drop(sender);
-            rig.memories[0].read_page(PAGE_WANTED)
+            going.recv().unwrap();
+            memory.read_page(PAGE_WANTED)
         });
         let tid = receiver.recv().unwrap().as_raw_nonzero().get() as u32;
         assert!(!is_stuck(0) && !is_stuck(tid));
+        go.send(()).unwrap();
         eventually("the waiter is stuck", || is_stuck(tid));
         assert!(is_stuck(0) && !is_stuck(1) && !waiter.is_finished());
         // Nothing failed, so there is nothing to try again.
         rig.load.retry(PATIENCE).unwrap();
-        rig.injector.delay(Duration::ZERO);
         rig.injector.heal();
         assert!(waiter.join().unwrap() == rig.snapshot.expected(0, PAGE_WANTED));
-        assert!(!is_stuck(0));
+        // Who waits goes on before its wait is taken down.
+        eventually("nobody is stuck", || !is_stuck(0));
     });
+    rig.release();
     rig.await_finish();
     rig.assert_loaded();
     assert!(lock(&rig.failed).try_recv().is_err());
@@ -68,11 +66,11 @@ fn a_retry_waits_for_storage_no_longer_than_its_patience() {
             let error = rig.load.retry(Duration::from_millis(100)).unwrap_err();
             assert!(matches!(error, RunError::NoAnswer), "{error}");
         }
-        rig.injector.delay(Duration::ZERO);
         rig.injector.heal();
         rig.load.retry(PATIENCE).unwrap();
         assert!(waiter.join().unwrap() == rig.snapshot.expected(0, PAGE_WANTED));
     });
+    rig.release();
     rig.await_finish();
     rig.assert_loaded();
 }

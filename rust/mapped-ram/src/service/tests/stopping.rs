@@ -37,7 +37,7 @@ fn before_the_start() {
 fn amid_the_load() {
     for run in [false, true] {
         let rig = Rig::new(vec![anonymous(full(20_000))], Options::default());
-        rig.injector.delay(Duration::from_millis(1));
+        rig.injector.delay(Duration::from_millis(5));
         rig.load.start().unwrap();
         if run {
             rig.load.run().unwrap();
@@ -50,8 +50,7 @@ fn amid_the_load() {
 
 #[test]
 fn while_failed_with_a_waiter() {
-    let rig = Rig::new(vec![anonymous(full(1024))], Options::default());
-    rig.injector.delay(Duration::from_millis(5));
+    let rig = Rig::new(vec![anonymous(full(1024))], Options::held());
     rig.load.start().unwrap();
     rig.load.run().unwrap();
     rig.injector

@@ -84,10 +84,9 @@ fn a_fault_is_traced_with_its_thread_and_kind() {
         vec![anonymous(data)],
         Options {
             observer: recorder.clone(),
-            ..Options::default()
+            ..Options::held()
         },
     );
-    rig.injector.delay(Duration::from_millis(20));
     rig.load.start().unwrap();
     rig.memories[0].touch(900);
     // SAFETY: gettid has no arguments and no effects.
