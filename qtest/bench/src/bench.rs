@@ -160,6 +160,7 @@ fn judged<B: Bench>(bench: &B) -> String {
 mod tests {
     use super::*;
     use crate::isolation::IsolationBench;
+    use crate::rtc::Rtc;
     use crate::snapshot::Snapshot;
     use crate::tape::Tape;
 
@@ -189,6 +190,11 @@ mod tests {
     #[test]
     fn the_isolation_page_is_reproduced() {
         is_reproduced::<IsolationBench>();
+    }
+
+    #[test]
+    fn the_rtc_page_is_reproduced() {
+        is_reproduced::<Rtc>();
     }
 
     /// Data that are written and read again give the same page.

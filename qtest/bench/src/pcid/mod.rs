@@ -43,7 +43,7 @@ impl Kind for OfPcid {
         if size == Size::Row {
             cases.truncate(1);
         }
-        let (runs, share) = size.pick((9, 1), (1, 50));
+        let (runs, share) = size.pick((7, 3), (1, 50));
         let dir = Dir::at(top().join("build/bench/pcid"))?;
         let mut results = Results::new(cases);
         let turns = (runs + 1) * Mode::VARIANTS.len();
