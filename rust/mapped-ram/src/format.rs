@@ -26,6 +26,7 @@
 use thiserror::Error;
 
 use crate::bitmap::{words_for, Bitmap};
+use crate::working_set::SetBlock;
 
 /// Bytes of a block's header.
 pub const HEADER_SIZE: usize = 28;
@@ -285,6 +286,14 @@ impl BlockImage {
                 got: pages_offset,
                 length,
             }),
+        }
+    }
+
+    /// The block as a working set names it.
+    pub fn set_block(&self) -> SetBlock {
+        SetBlock {
+            name: self.name.clone(),
+            pages: self.pages(),
         }
     }
 

@@ -5,6 +5,8 @@
 //! |---|---|---|
 //! | [`mod@format`] | the headers and page bitmaps of a snapshot file, checked | none |
 //! | [`bitmap`] | one bit per page | none |
+//! | [`snapshot`] | what a snapshot file holds, without a machine | `pread(2)` |
+//! | [`working_set`] | the pages that are to come first: file, merging, order | in `file.rs` |
 //! | [`plan`] | what to load, in which batches and order, what to register | none |
 //! | [`policy`] | when the background may read, and how much at once | none |
 //! | [`source`] | where pages come from | `pread(2)` |
@@ -25,8 +27,10 @@ pub mod memory;
 pub mod plan;
 pub mod policy;
 pub mod service;
+pub mod snapshot;
 pub mod source;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod thread;
 pub mod uffd;
+pub mod working_set;

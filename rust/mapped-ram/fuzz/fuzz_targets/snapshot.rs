@@ -6,7 +6,7 @@
 //! RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 //!     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
 //!     -Cllvm-args=-sanitizer-coverage-pc-table -Cdebug-assertions" \
-//! cargo run --release --features libfuzzer --target x86_64-unknown-linux-gnu -- \
+//! cargo run --release --features libfuzzer --target x86_64-unknown-linux-gnu --bin snapshot -- \
 //!     corpus/snapshot -max_total_time=60
 //! ```
 #![no_main]

@@ -4,6 +4,7 @@
 
 use crate::format::{BlockImage, HEADER_SIZE};
 use crate::plan::{Plan, PlanBlock, HUGE_PAGE};
+use crate::working_set::{Trim, WorkingSet};
 
 /// The longest block that is planned here, which bounds time and memory.
 const MAX_LENGTH: u64 = 1 << 30;
@@ -60,6 +61,37 @@ pub fn check_snapshot(input: &[u8]) -> bool {
     true
 }
 
+/// Takes `input` for a working set's file without its checksum, which is put right. Returns whether
+/// it was one.
+///
+/// # Panics
+///
+/// When something is accepted that isn't written again as it was, or that merging, trimming or
+/// ordering it would lead outside its blocks.
+pub fn check_working_set(input: &[u8]) -> bool {
+    let Ok(set) = WorkingSet::parse(&crate::working_set::seal(input)) else {
+        return false;
+    };
+    assert_eq!(set.to_bytes(), crate::working_set::seal(input));
+    let inside = |set: &WorkingSet| {
+        set.runs
+            .iter()
+            .all(|run| run.page + u64::from(run.pages) <= set.blocks[usize::from(run.block)].pages)
+    };
+    let merged = WorkingSet::merge(&[&set, &set]).expect("a set goes with itself");
+    assert_eq!(merged.pages(), set.pages());
+    assert!(inside(&set) && inside(&merged));
+    assert_eq!(WorkingSet::parse(&merged.to_bytes()).as_ref(), Ok(&merged));
+    let mut trimmed = merged;
+    trimmed.trim(Trim {
+        bytes: Some(set.bytes() / 2),
+        loads: 2,
+        touched: true,
+    });
+    assert!(trimmed.bytes() <= set.bytes() / 2);
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,13 +105,18 @@ mod tests {
     }
 
     #[test]
-    fn the_corpus_holds_snapshots_and_others() {
-        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/snapshot");
+    fn the_corpora_hold_what_is_taken_and_others() {
+        check_corpus("snapshot", check_snapshot);
+        check_corpus("working-set", check_working_set);
+    }
+
+    fn check_corpus(name: &str, check: fn(&[u8]) -> bool) {
+        let corpus = format!("{}/fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
         let mut taken = Vec::new();
-        for entry in std::fs::read_dir(corpus).unwrap() {
+        for entry in std::fs::read_dir(&corpus).unwrap() {
             let entry = entry.unwrap();
             let name = entry.file_name().into_string().unwrap();
-            let good = check_snapshot(&std::fs::read(entry.path()).unwrap());
+            let good = check(&std::fs::read(entry.path()).unwrap());
             assert_eq!(good, name.starts_with("good-"), "{name}");
             taken.push(good);
         }
@@ -90,6 +127,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn sets_with_changed_bytes_lead_nowhere(
+            set in crate::working_set::tests::any_set(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        ) {
+            let mut bytes = set.to_bytes();
+            bytes.truncate(bytes.len() - 32);
+            for (at, value) in &changes {
+                let at = at.index(bytes.len());
+                bytes[at] = *value;
+            }
+            prop_assert!(check_working_set(&bytes) || !changes.is_empty());
+        }
+
         #[test]
         fn random_bytes_lead_nowhere(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             check_snapshot(&bytes);

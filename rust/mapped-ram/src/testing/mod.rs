@@ -4,6 +4,7 @@
 
 mod fuzz;
 mod memory;
+mod stream;
 
 use std::fs::File;
 use std::io;
@@ -22,8 +23,9 @@ use crate::bitmap::Bitmap;
 use crate::format::HEADER_SIZE;
 use crate::source::{FileSource, PageSource, Stamp};
 
-pub use fuzz::check_snapshot;
+pub use fuzz::{check_snapshot, check_working_set};
 pub use memory::Memory;
+pub use stream::{write_stream, WHOLE};
 
 /// The page size of the snapshots made here.
 pub const PAGE: u64 = 4096;
@@ -179,6 +181,11 @@ impl FaultInjector {
     /// From now on reads that touch `range` fail.
     pub fn fail(&self, range: Range<u64>, failure: Failure) {
         self.bad.lock().unwrap().push((range, failure));
+    }
+
+    /// From now on only reads that touch `range` fail.
+    pub fn fail_only(&self, range: Range<u64>, failure: Failure) {
+        *self.bad.lock().unwrap() = vec![(range, failure)];
     }
 
     /// From now on every read succeeds.
