@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use crate::bitmap::Bitmap;
+use crate::working_set::{groups, Group};
 
 /// A transparent huge page as x86 and most others have it, in bytes. A batch covers at most this much
 /// memory, from one multiple of it to the next, so that a batch that is wholly in the file can
@@ -85,6 +86,8 @@ pub struct Extent {
 /// What a load has to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
+    /// A working set, to be brought before all else. Its pages are in `batches` as well.
+    pub first: Vec<Group>,
     /// What to bring, in file order. Every page with data is in exactly one batch.
     pub batches: Vec<Batch>,
     /// What to watch for faults: everything but the largest stretches of zero pages, which read as
@@ -121,9 +124,19 @@ impl Plan {
                 .saturating_add(batch.pages.start * block.page_size)
         });
         Self {
+            first: Vec::new(),
             batches,
             watched: watched(blocks, gaps),
         }
+    }
+
+    /// Puts these pages of memory, told by the blocks' indices, before all else.
+    pub fn bring_first(
+        &mut self,
+        blocks: &[PlanBlock<'_>],
+        touched: impl Iterator<Item = (usize, Range<u64>)>,
+    ) {
+        self.first = groups(blocks, touched);
     }
 }
 

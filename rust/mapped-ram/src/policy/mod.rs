@@ -15,6 +15,11 @@
 //!      └───────────────────── no fault for QUIET ───────────────────┘
 //! ```
 //!
+//! A *working set* ([`Part::WorkingSet`]) comes before all that: what a guest asks for page after page
+//! is in it, so that standing back for its faults would keep away what ends them. It is read
+//! whatever the background, also if that is off, and while a fault waits no more of it is in flight
+//! than is said below.
+//!
 //! *Patience* is what makes a machine answer at once: it has its storage and cores for itself while
 //! it asks for page after page. It is a share of the time that the whole load takes, so that
 //! standing back can't put off the end for longer than that, however much a guest faults. What is
@@ -79,6 +84,16 @@ pub enum Background {
     /// One page after the other, by one thread at a time: as QEMU's later releases do it. To compare
     /// with.
     Linear,
+}
+
+/// What the background reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// What the machine is known to touch first.
+    WorkingSet,
+    /// All else.
+    #[default]
+    Rest,
 }
 
 /// What the user wants of the background.
@@ -195,9 +210,10 @@ impl Policy {
         }
     }
 
-    /// What a thread of the background may do at `now`. Call it before each read.
-    pub fn poll_read(&mut self, now: Instant) -> Turn {
-        if self.pace.background == Background::Off {
+    /// What a thread of the background that is about to read some of `part` may do at `now`. Call it
+    /// before each read.
+    pub fn poll_read(&mut self, part: Part, now: Instant) -> Turn {
+        if self.pace.background == Background::Off && part == Part::Rest {
             return Turn::Wait;
         }
         if let Some(until) = self.bucket.full_at(self.pace.max_bandwidth, now) {
@@ -205,12 +221,21 @@ impl Policy {
             return Turn::WaitUntil(until);
         }
         let most = MAX_READ * self.threads;
-        let (size, allowed, ahead) = match self.pace.background {
-            Background::Off => return Turn::Wait,
-            Background::Full => (MAX_READ, u64::MAX, true),
+        let (size, allowed, ahead) = match (self.pace.background, part) {
+            (Background::Full, _) => (MAX_READ, u64::MAX, part == Part::Rest),
             // One at a time.
-            Background::Linear => (MIN_READ, MIN_READ, true),
-            Background::Adaptive => {
+            (Background::Linear, _) => (MIN_READ, MIN_READ, true),
+            (Background::Off | Background::Adaptive, Part::WorkingSet) => {
+                self.stop_standing(now);
+                let allowed = if self.disturbed(now) {
+                    self.bounded()
+                } else {
+                    most
+                };
+                let size = (allowed / self.threads).clamp(MIN_READ, MAX_READ);
+                (size, allowed, false)
+            }
+            (Background::Off | Background::Adaptive, Part::Rest) => {
                 if let Some(until) = self.stand_back(now) {
                     return Turn::WaitUntil(until);
                 }
@@ -351,7 +376,7 @@ mod tests {
         let (mut policy, mut now) = adaptive(1);
         let mut sizes = Vec::new();
         for _ in 0..6 {
-            let Turn::Read { bytes: size, ahead } = policy.poll_read(now) else {
+            let Turn::Read { bytes: size, ahead } = policy.poll_read(Part::Rest, now) else {
                 panic!("nobody waits");
             };
             assert_eq!(ahead, size == MAX_READ);
@@ -363,12 +388,12 @@ mod tests {
         assert_eq!(sizes, [1, 2, 4, 8, 16, 16].map(|factor| factor * MIN_READ));
         policy.handle_fault();
         policy.handle_answer(Duration::ZERO, now);
-        let Turn::WaitUntil(quiet) = policy.poll_read(now) else {
+        let Turn::WaitUntil(quiet) = policy.poll_read(Part::Rest, now) else {
             panic!("it stands back");
         };
         assert_eq!(quiet, now + QUIET);
         assert_eq!(
-            granted(policy.poll_read(quiet)),
+            granted(policy.poll_read(Part::Rest, quiet)),
             policy.rate.per_second() / 1000,
             "what is read in 1 ms: it begins small again"
         );
@@ -380,7 +405,7 @@ mod tests {
         policy.handle_fault();
         let (mut end, mut in_flight) = (start, 0);
         loop {
-            match policy.poll_read(end) {
+            match policy.poll_read(Part::Rest, end) {
                 Turn::WaitUntil(until) if until > end => end = until,
                 Turn::Read { bytes, ahead } => {
                     assert!(!ahead);
@@ -390,7 +415,7 @@ mod tests {
             }
         }
         assert_eq!(end - start, Duration::from_millis(500) / PATIENCE_SHARE);
-        while let Turn::Read { bytes, .. } = policy.poll_read(end) {
+        while let Turn::Read { bytes, .. } = policy.poll_read(Part::Rest, end) {
             in_flight += bytes;
         }
         let bound = FIRST_GUESS * MAX_WAIT.as_millis() as u64 / 1000;
@@ -406,9 +431,12 @@ mod tests {
         let (mut policy, start) = adaptive(1);
         policy.handle_fault();
         let at = |millis| start + Duration::from_millis(millis);
-        assert!(matches!(policy.poll_read(at(0)), Turn::WaitUntil(_)));
+        assert!(matches!(
+            policy.poll_read(Part::Rest, at(0)),
+            Turn::WaitUntil(_)
+        ));
         policy.handle_answer(Duration::ZERO, at(50));
-        let size = granted(policy.poll_read(at(60)));
+        let size = granted(policy.poll_read(Part::Rest, at(60)));
         policy.handle_read(size, size, at(1000));
         assert_eq!(policy.stood, Duration::from_millis(60));
     }
@@ -427,21 +455,25 @@ mod tests {
         };
         policy.handle_fault();
         pace(Background::Off, &mut policy);
-        assert_eq!(policy.poll_read(now), Turn::Wait);
+        assert_eq!(policy.poll_read(Part::Rest, now), Turn::Wait);
         pace(Background::Full, &mut policy);
         for _ in 0..2 {
             let full = Turn::Read {
                 bytes: MAX_READ,
                 ahead: true,
             };
-            assert_eq!(policy.poll_read(now), full);
+            assert_eq!(policy.poll_read(Part::Rest, now), full);
         }
         pace(Background::Linear, &mut policy);
-        assert_eq!(policy.poll_read(now), Turn::Wait, "two are at it");
+        assert_eq!(
+            policy.poll_read(Part::Rest, now),
+            Turn::Wait,
+            "two are at it"
+        );
         policy.handle_read(MAX_READ, MAX_READ, now);
         policy.handle_read(MAX_READ, 0, now);
-        assert_eq!(granted(policy.poll_read(now)), MIN_READ);
-        assert_eq!(policy.poll_read(now), Turn::Wait);
+        assert_eq!(granted(policy.poll_read(Part::Rest, now)), MIN_READ);
+        assert_eq!(policy.poll_read(Part::Rest, now), Turn::Wait);
     }
 
     #[test]
@@ -458,7 +490,7 @@ mod tests {
             let (mut now, mut read) = (start, 0);
             let end = start + Duration::from_secs(100);
             while now < end {
-                match policy.poll_read(now) {
+                match policy.poll_read(Part::Rest, now) {
                     Turn::Read { bytes: granted, .. } => {
                         // A huge page is read whole.
                         let bytes = granted.max(overrun);
@@ -477,5 +509,55 @@ mod tests {
             let share = per_second / limit as f64;
             assert!((0.95..=1.05).contains(&share), "{share} of {limit}");
         }
+    }
+
+    #[test]
+    fn a_working_set_is_read_whoever_waits_and_whatever_the_background() {
+        for background in [Background::Off, Background::Adaptive, Background::Full] {
+            let (mut policy, now) = adaptive(1);
+            policy.set_pace(
+                Pace {
+                    background,
+                    max_bandwidth: None,
+                },
+                now,
+            );
+            let full = Turn::Read {
+                bytes: MAX_READ,
+                ahead: false,
+            };
+            assert_eq!(policy.poll_read(Part::WorkingSet, now), full);
+            policy.handle_fault();
+            policy.handle_read(MAX_READ, MAX_READ, now);
+            let bytes = granted(policy.poll_read(Part::WorkingSet, now));
+            if background == Background::Full {
+                assert_eq!(bytes, MAX_READ);
+            } else {
+                assert_eq!(bytes, FIRST_GUESS / 1000, "what is read in 1 ms");
+                assert_eq!(policy.poll_read(Part::WorkingSet, now), Turn::Wait);
+                assert!(!matches!(
+                    policy.poll_read(Part::Rest, now),
+                    Turn::Read { .. }
+                ));
+            }
+        }
+    }
+
+    #[test]
+    fn a_working_set_keeps_to_the_limit() {
+        let (mut policy, now) = adaptive(1);
+        policy.set_pace(
+            Pace {
+                background: Background::Off,
+                max_bandwidth: NonZeroU64::new(1 << 20),
+            },
+            now,
+        );
+        let bytes = granted(policy.poll_read(Part::WorkingSet, now));
+        policy.handle_read(bytes, 1 << 20, now);
+        assert!(matches!(
+            policy.poll_read(Part::WorkingSet, now + Duration::from_millis(900)),
+            Turn::WaitUntil(_)
+        ));
     }
 }

@@ -4,6 +4,7 @@
 //! policy promises is asserted here, and nowhere with a clock.
 
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 use super::*;
 
@@ -35,6 +36,44 @@ struct Guest {
     compute: Duration,
     /// Touches until it shows life.
     life: u64,
+    /// What it touches.
+    touches: Touches,
+}
+
+/// Which pages a guest touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touches {
+    /// Any, at random.
+    Any,
+    /// One after the other of a working set, in random order; as many as it touches until it shows
+    /// life. The load knows them or not.
+    Set { known: bool },
+}
+
+/// The pages of a guest in random order.
+fn shuffled(pages: u64) -> Vec<u64> {
+    let mut order: Vec<u64> = (0..pages).collect();
+    let mut random = 7u64;
+    for last in (1..order.len()).rev() {
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1);
+        order.swap(last, (random >> 33) as usize % (last + 1));
+    }
+    order
+}
+
+/// The reads that bring these pages, as `crate::working_set` cuts them.
+fn reads(pages: &[u64]) -> Vec<Range<u64>> {
+    const GAP: u64 = crate::working_set::MAX_GAP / PAGE;
+    let mut sorted = pages.to_vec();
+    sorted.sort_unstable();
+    let mut reads: Vec<Range<u64>> = Vec::new();
+    for page in sorted {
+        match reads.last_mut() {
+            Some(last) if page <= last.end + GAP => last.end = page + 1,
+            _ => reads.push(page..page + 1),
+        }
+    }
+    reads
 }
 
 /// What came of a load.
@@ -42,6 +81,8 @@ struct Guest {
 struct Outcome {
     life: Duration,
     loaded: Option<Duration>,
+    /// Pages that nobody asked for and that are there when it shows life.
+    unasked: u64,
     p99: Duration,
 }
 
@@ -94,14 +135,21 @@ fn run(disk: Disk, guest: Guest, background: Background) -> Outcome {
         done: BinaryHeap::new(),
     };
     let mut present = vec![false; guest.pages as usize];
+    let order = shuffled(guest.pages);
+    let set = &order[..guest.life as usize];
+    let mut first = match guest.touches {
+        Touches::Set { known: true } => reads(set),
+        _ => Vec::new(),
+    };
+    first.reverse();
     let (mut missing, mut cursor, mut random) = (guest.pages, 0, 1u64);
     let mut vcpus = vec![(Doing::Computing(guest.compute), 0u64); guest.vcpus];
     // The fault thread: what it does, and for which vCPU.
     let mut server = (Doing::Waiting(start), None::<usize>);
-    let mut loaders = vec![(Doing::Waiting(start), 0..0, 0u64); THREADS];
+    let mut loaders = vec![(Doing::Waiting(start), Vec::<Range<u64>>::new(), 0u64); THREADS];
     let (mut latencies, mut asked) = (Vec::new(), start);
-    let (mut touches, mut life, mut loaded) = (0, None, None);
-    let mut turn = 0;
+    let (mut touches, mut life, mut loaded, mut unasked) = (0, None, None, 0);
+    let (mut turn, mut asked_for) = (0, 0);
     // Long enough for anything but what never ends.
     let end = start + Duration::from_secs(60);
     while now < end && (life.is_none() || (loaded.is_none() && background != Background::Off)) {
@@ -129,10 +177,15 @@ fn run(disk: Disk, guest: Guest, background: Background) -> Outcome {
             match *doing {
                 Doing::Computing(Duration::ZERO) => {
                     random = random.wrapping_mul(6364136223846793005).wrapping_add(1);
-                    *page = (random >> 33) % guest.pages;
+                    *page = match guest.touches {
+                        Touches::Any => (random >> 33) % guest.pages,
+                        Touches::Set { .. } => set[touches as usize % set.len()],
+                    };
                     touches += 1;
                     if touches == guest.life {
                         life = Some(now - start);
+                        unasked = present.iter().filter(|present| **present).count() as u64;
+                        unasked -= asked_for;
                     }
                     *doing = if present[*page as usize] {
                         Doing::Computing(guest.compute)
@@ -166,6 +219,7 @@ fn run(disk: Disk, guest: Guest, background: Background) -> Outcome {
             (Doing::Computing(Duration::ZERO), Some(page)) => {
                 policy.handle_answer(now - asked, now);
                 missing -= u64::from(!present[page]);
+                asked_for += u64::from(!present[page]);
                 present[page] = true;
                 server = (Doing::Waiting(now), None);
             }
@@ -174,27 +228,48 @@ fn run(disk: Disk, guest: Guest, background: Background) -> Outcome {
         for (doing, pages, size) in &mut loaders {
             match *doing {
                 Doing::Waiting(until) if until <= now && cursor < guest.pages => {
-                    match policy.poll_read(now) {
+                    let part = if first.is_empty() {
+                        Part::Rest
+                    } else {
+                        Part::WorkingSet
+                    };
+                    match policy.poll_read(part, now) {
                         Turn::Read { bytes, .. } => {
-                            let count = (bytes / PAGE).min(guest.pages - cursor);
-                            *pages = cursor..cursor + count;
                             *size = bytes;
-                            cursor += count;
-                            *doing = Doing::Reading(queue.request(count * PAGE, now));
+                            pages.clear();
+                            let mut left = bytes / PAGE;
+                            if part == Part::Rest {
+                                left = left.min(guest.pages - cursor);
+                                pages.push(cursor..cursor + left);
+                                cursor += left;
+                            }
+                            // At least one, however long.
+                            while let Some(read) = first.pop() {
+                                left = left.saturating_sub(read.end - read.start);
+                                pages.push(read);
+                                if left < first.last().map_or(0, |next| next.end - next.start) {
+                                    break;
+                                }
+                            }
+                            let done = pages
+                                .iter()
+                                .map(|read| queue.request((read.end - read.start) * PAGE, now))
+                                .max();
+                            *doing = Doing::Reading(done.unwrap_or(now));
                         }
                         // Any other call may come at any step, so it asks at each.
                         Turn::Wait | Turn::WaitUntil(_) => {}
                     }
                 }
                 Doing::Reading(done) if done <= now => {
-                    let bytes = (pages.end - pages.start) * PAGE;
+                    let bytes = PAGE * pages.iter().map(|read| read.end - read.start).sum::<u64>();
                     let time = Duration::from_secs_f64(bytes as f64 / COPIED as f64);
                     *doing = Doing::Computing(time);
                 }
                 Doing::Computing(Duration::ZERO) => {
-                    let bytes = (pages.end - pages.start) * PAGE;
+                    let bytes = PAGE * pages.iter().map(|read| read.end - read.start).sum::<u64>();
                     policy.handle_read(*size, bytes, now);
-                    for page in pages.clone() {
+                    for page in pages.iter().cloned().flatten() {
                         missing -= u64::from(!present[page as usize]);
                         present[page as usize] = true;
                     }
@@ -211,7 +286,11 @@ fn run(disk: Disk, guest: Guest, background: Background) -> Outcome {
     Outcome {
         life: life.expect("it shows life within a minute"),
         loaded,
-        p99: latencies[latencies.len() * 99 / 100],
+        unasked,
+        p99: latencies
+            .get(latencies.len() * 99 / 100)
+            .copied()
+            .unwrap_or_default(),
     }
 }
 
@@ -234,7 +313,42 @@ const GUEST: Guest = Guest {
     vcpus: 2,
     compute: Duration::from_micros(50),
     life: 600,
+    touches: Touches::Any,
 };
+
+/// Works through a tenth of its memory.
+const WORKER: Guest = Guest {
+    life: GUEST.pages / 10,
+    compute: Duration::from_micros(5),
+    touches: Touches::Set { known: false },
+    ..GUEST
+};
+
+const KNOWN: Guest = Guest {
+    touches: Touches::Set { known: true },
+    ..WORKER
+};
+
+#[test]
+fn a_guest_whose_working_set_is_known_is_done_sooner() {
+    // So many times sooner; of storage that serves eight at a time, or is memory, less is to be had.
+    let least = [1.0, 3.0, 3.0, 2.0];
+    for ((name, disk), least) in disks().into_iter().zip(least) {
+        let without = run(disk, WORKER, Background::Adaptive);
+        let with = run(disk, KNOWN, Background::Adaptive);
+        let off = run(disk, KNOWN, Background::Off);
+        println!("{name}: without {without:?}\n    with {with:?}\n    with, else off {off:?}");
+        let sooner = without.life.as_secs_f64() / with.life.as_secs_f64();
+        assert!(sooner >= least, "{name}: {sooner} times sooner");
+        assert!(with.loaded.expect("it ends") <= without.loaded.expect("it ends") * 3 / 2);
+        // Without a background the set comes all the same, with its small gaps, and nothing else.
+        assert!(off.life <= with.life * 11 / 10, "{name}: {off:?}");
+        assert!(
+            (1..=2 * KNOWN.life).contains(&off.unasked),
+            "{name}: {off:?}"
+        );
+    }
+}
 
 #[test]
 fn life_comes_as_if_nothing_else_was_loaded_and_the_end_not_much_later() {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Bringing everything that nobody waits for, in file order, and what follows when all is there.
+//! Bringing everything that nobody waits for, the working set first and the rest in file order, and
+//! what follows when all is there.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -14,41 +15,102 @@ use super::fault::Handler;
 use super::lock;
 use super::observer::BatchTrace;
 use super::pacer::Lease;
+use super::recording::Recording;
 use super::shared::Shared;
 use crate::memory::populate;
 use crate::plan::Batch;
+use crate::policy::Part;
 use crate::source::Manner;
+use crate::working_set::Group;
 
 /// Memory is populated in pieces of this size, so that a stop isn't kept waiting.
 const POPULATE: u64 = 64 << 20;
 
+/// What a background thread has.
+#[derive(Debug, Default)]
+struct Worker {
+    handler: Handler,
+    bulk: Bulk,
+    lease: Lease,
+    /// The groups that storage is to be asked for when it is the thread's turn.
+    ahead: Range<usize>,
+}
+
 impl Shared {
     /// The life of a background thread.
     pub fn load_in_background(&self) {
-        let (mut handler, mut bulk) = (Handler::default(), Bulk::default());
-        let mut lease = Lease::default();
-        while let Some(number) = self.next_batch() {
-            let batch = &self.plan.batches[number];
-            let begun = Instant::now();
-            let block = &self.blocks[batch.block];
-            let result = self.bring(
-                block,
-                batch.pages.clone(),
-                batch.whole,
-                &mut bulk,
-                |pages| self.take_turn(block, pages, &mut lease, &mut handler),
-            );
-            self.check_source();
-            match result {
-                Ok(()) => self.trace_batch(batch, begun),
-                Err(lost) => {
-                    self.pacer.give_back(&mut lease);
-                    self.fail(batch.block, Origin::Background, &lost);
+        let mut worker = Worker::default();
+        let groups = &self.plan.first;
+        while let Some(number) = self.next_work() {
+            match groups.get(number) {
+                Some(group) => self.bring_group(number, group, &mut worker),
+                None => {
+                    let batch = &self.plan.batches[number - groups.len()];
+                    self.bring_batch(batch, Part::Rest, &mut worker);
+                    self.check_source();
                 }
             }
         }
-        self.pacer.give_back(&mut lease);
+        self.pacer.give_back(&mut worker.lease);
         self.finish_when_complete();
+    }
+
+    /// Brings a group of the working set. As soon as it is its turn, storage is asked for all of the
+    /// group that comes next, too, so that it always has enough to do.
+    fn bring_group(&self, number: usize, group: &Group, worker: &mut Worker) {
+        // Whoever is first asks for those that have nobody in front of them.
+        let next = if number == 0 {
+            0..self.background_threads + 1
+        } else {
+            number + self.background_threads..number + self.background_threads + 1
+        };
+        worker.ahead = next.start..next.end.min(self.plan.first.len());
+        for batch in &group.batches {
+            self.bring_batch(batch, Part::WorkingSet, worker);
+        }
+        self.check_source();
+    }
+
+    fn prefetch_groups(&self, numbers: Range<usize>) {
+        if self.linear() {
+            return;
+        }
+        for batch in numbers.flat_map(|number| &self.plan.first[number].batches) {
+            let block = &self.blocks[batch.block];
+            let offsets = block.offsets(&batch.pages);
+            let start = block.image.pages_offset;
+            self.source
+                .prefetch(start + offsets.start..start + offsets.end.min(block.image.length));
+        }
+    }
+
+    fn bring_batch(&self, batch: &Batch, part: Part, worker: &mut Worker) {
+        let begun = Instant::now();
+        let block = &self.blocks[batch.block];
+        let origin = match part {
+            Part::WorkingSet => Origin::WorkingSet,
+            Part::Rest => Origin::Background,
+        };
+        let Worker {
+            handler,
+            bulk,
+            lease,
+            ahead,
+        } = worker;
+        let gate = |pages| {
+            let manner = self.take_turn(block, pages, part, lease, handler);
+            if manner.is_some() {
+                self.prefetch_groups(std::mem::take(ahead));
+            }
+            manner
+        };
+        match self.bring(block, batch.pages.clone(), batch.whole, origin, bulk, gate) {
+            Ok(()) => self.trace_batch(batch, begun),
+            Err(lost) => {
+                self.pacer.give_back(&mut worker.lease);
+                self.fail(batch.block, origin, &lost);
+            }
+        }
     }
 
     /// Waits until a chunk of `pages`, their front, may be read, and says how. Nothing if no more is
@@ -57,6 +119,7 @@ impl Shared {
         &self,
         block: &Block,
         pages: Range<u64>,
+        part: Part,
         lease: &mut Lease,
         handler: &mut Handler,
     ) -> Option<Manner> {
@@ -71,14 +134,14 @@ impl Shared {
         let offsets = block.offsets(&pages);
         let chunk = self.chunk(block) * block.page();
         let chunk = chunk.min(offsets.end - offsets.start);
-        let fresh = self.pacer.take(lease, chunk, go_on)?;
+        let fresh = self.pacer.take(lease, part, chunk, go_on)?;
         if self.linear() {
             return Some(Manner::Plain);
         }
         if lease.is_ahead() {
             return Some(Manner::Ahead);
         }
-        if fresh > chunk {
+        if fresh > chunk && part == Part::Rest {
             let start = block.image.pages_offset + offsets.start;
             self.source
                 .prefetch(start..start + fresh.min(offsets.end - offsets.start));
@@ -86,9 +149,9 @@ impl Shared {
         Some(Manner::Exact)
     }
 
-    /// Takes the next batch; waits while pages are failed; nothing when there is none or the load
-    /// is ending.
-    fn next_batch(&self) -> Option<usize> {
+    /// Takes the next group or batch; waits while pages are failed; nothing when there is none or the
+    /// load is ending.
+    fn next_work(&self) -> Option<usize> {
         if self.halt.load(Ordering::Acquire) {
             let mut control = lock(&self.control);
             while !control.may_load() {
@@ -99,7 +162,7 @@ impl Shared {
             }
         }
         let number = self.cursor.fetch_add(1, Ordering::Relaxed);
-        (number < self.plan.batches.len()).then_some(number)
+        (number < self.plan.first.len() + self.plan.batches.len()).then_some(number)
     }
 
     fn trace_batch(&self, batch: &Batch, begun: Instant) {
@@ -145,7 +208,15 @@ impl Shared {
         for block in self.blocks.iter().filter(|block| block.spec.populate) {
             self.make_resident(block);
         }
+        self.end_recording();
         self.observer.finished();
+    }
+
+    /// Writes what was recorded, if anything is. Nobody waits for the answer.
+    pub fn end_recording(&self) {
+        if let Some(Err(error)) = self.recording.as_ref().map(Recording::finish) {
+            log::error!("{}", error.chain());
+        }
     }
 
     /// Stops watching all memory: whoever still waits goes on.

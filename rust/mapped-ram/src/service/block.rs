@@ -176,6 +176,12 @@ impl Block {
         (pages.start * per_page).min(end)..(pages.end * per_page).min(end)
     }
 
+    /// The pages of memory that these pages of the file are in.
+    pub fn pages_around(&self, small: Range<u64>) -> Range<u64> {
+        let (size, page) = (self.image.page_size, self.page());
+        small.start * size / page..(small.end * size).div_ceil(page)
+    }
+
     /// Reads `pages`, all of which have data, into `buf`, with zeros where the file has none.
     pub fn read(
         &self,

@@ -30,6 +30,14 @@ const _: () = assert!(
     "a huge page is read in whole chunks"
 );
 
+/// What was brought for a fault.
+#[derive(Debug)]
+pub(super) struct Brought {
+    pub kind: FaultKind,
+    /// The page that was asked for, and those that came along.
+    pub pages: Range<u64>,
+}
+
 impl Shared {
     /// Brings the page that a thread waits for, and those `around` it. The
     /// caller has claimed it. If that fails the claim is given up.
@@ -40,7 +48,7 @@ impl Shared {
         around: Around,
         buffers: &mut Single,
         origin: Origin,
-    ) -> Result<FaultKind, FailedPages> {
+    ) -> Result<Brought, FailedPages> {
         let lost = |pages: Range<u64>, error| {
             for page in pages.clone().filter(|page| !block.placed.get(*page)) {
                 block.claims.clear(page);
@@ -49,9 +57,10 @@ impl Shared {
         };
         let one = page..page + 1;
         if !block.data.get(page) {
-            return self
-                .bring_zeros(block, page, buffers)
-                .map_err(|error| lost(one, error));
+            return match self.bring_zeros(block, page, buffers) {
+                Ok(kind) => Ok(Brought { kind, pages: one }),
+                Err(error) => Err(lost(one, error)),
+            };
         }
         let wanted = around.pages(block, page);
         let buf = buffers
@@ -95,7 +104,7 @@ impl Shared {
         if kind == FaultKind::AlreadyThere {
             self.wake(block, page);
         }
-        Ok(kind)
+        Ok(Brought { kind, pages })
     }
 
     /// Reads the first of `wanted` and, if they can be read, the others: those that the page cache
@@ -161,7 +170,7 @@ impl Shared {
         Ok(FaultKind::Zero)
     }
 
-    /// Brings what is still missing of `pages`, in order. Before each chunk calls `gate` with what is
+    /// Brings what is still missing of `pages`, in order, on behalf of `origin`. Before each chunk calls `gate` with what is
     /// about to be read, of which the chunk is the front; it says how to read, or nothing to stop
     /// early.
     pub fn bring(
@@ -169,12 +178,13 @@ impl Shared {
         block: &Block,
         pages: Range<u64>,
         whole: bool,
+        origin: Origin,
         bulk: &mut Bulk,
         mut gate: impl FnMut(Range<u64>) -> Option<Manner>,
     ) -> Result<(), FailedPages> {
         let untouched = || !block.placed.any(pages.clone()) && !block.claims.any(pages.clone());
         if whole && !self.linear() && block.movable() && untouched() {
-            return self.bring_huge(block, pages, bulk, gate);
+            return self.bring_huge(block, pages, origin, bulk, gate);
         }
         let mut rest = pages;
         while let Some(run) = self.next_run(block, &rest) {
@@ -188,7 +198,7 @@ impl Shared {
             if block.exclusive() && !block.claims.set(chunk.start) {
                 continue;
             }
-            self.bring_chunk(block, manner, &chunk, bulk)
+            self.bring_chunk(block, manner, &chunk, origin, bulk)
                 .map_err(|error| {
                     if block.exclusive() {
                         block.claims.clear(chunk.start);
@@ -220,6 +230,7 @@ impl Shared {
         block: &Block,
         manner: Manner,
         pages: &Range<u64>,
+        origin: Origin,
         bulk: &mut Bulk,
     ) -> Result<(), LoadError> {
         let offsets = block.offsets(pages);
@@ -227,7 +238,7 @@ impl Shared {
             .chunk(offsets.end - offsets.start)
             .map_err(|error| block.error(offsets.start, Cause::Buffer(error)))?;
         block.read(&*self.source, manner, pages, buf)?;
-        let copied = self.copy(block, pages, buf);
+        let copied = self.copy(block, pages, origin, buf);
         bulk.shrink();
         copied
     }
@@ -238,6 +249,7 @@ impl Shared {
         &self,
         block: &Block,
         pages: Range<u64>,
+        origin: Origin,
         bulk: &mut Bulk,
         mut gate: impl FnMut(Range<u64>) -> Option<Manner>,
     ) -> Result<(), FailedPages> {
@@ -260,7 +272,13 @@ impl Shared {
             let chunk = start..start + per_chunk;
             if let Err(error) = block.read(&*self.source, manner, &chunk, buf) {
                 // What could be read is good.
-                self.copy_missing(block, pages.start..start, pages.start, stage.bytes())?;
+                self.copy_missing(
+                    block,
+                    pages.start..start,
+                    origin,
+                    pages.start,
+                    stage.bytes(),
+                )?;
                 return Err(lost(start, error));
             }
         }
@@ -282,10 +300,10 @@ impl Shared {
         }
         let rest = pages.start + moved / block.page()..pages.end;
         if moved > 0 {
-            self.placed(block, pages.start..rest.start, Origin::Background);
+            self.placed(block, pages.start..rest.start, origin);
         }
         if !rest.is_empty() {
-            self.copy_missing(block, rest.clone(), pages.start, stage.bytes())?;
+            self.copy_missing(block, rest.clone(), origin, pages.start, stage.bytes())?;
             stage.renew().map_err(|error| {
                 lost(
                     rest.end,
@@ -301,23 +319,35 @@ impl Shared {
         &self,
         block: &Block,
         pages: Range<u64>,
+        origin: Origin,
         first: u64,
         buf: &[u8],
     ) -> Result<(), FailedPages> {
         let mut rest = pages;
         while let Some(run) = self.next_run(block, &rest) {
             let bytes = block.offsets(&(run.start - first..run.end - first));
-            self.copy(block, &run, &buf[bytes.start as usize..bytes.end as usize])
-                .map_err(|error| FailedPages {
-                    pages: run.start..rest.end,
-                    error,
-                })?;
+            self.copy(
+                block,
+                &run,
+                origin,
+                &buf[bytes.start as usize..bytes.end as usize],
+            )
+            .map_err(|error| FailedPages {
+                pages: run.start..rest.end,
+                error,
+            })?;
             rest.start = run.end;
         }
         Ok(())
     }
 
-    fn copy(&self, block: &Block, pages: &Range<u64>, buf: &[u8]) -> Result<(), LoadError> {
+    fn copy(
+        &self,
+        block: &Block,
+        pages: &Range<u64>,
+        origin: Origin,
+        buf: &[u8],
+    ) -> Result<(), LoadError> {
         let address = block.addresses(pages).start;
         place(
             buf.len() as u64,
@@ -327,7 +357,7 @@ impl Shared {
                 let at = pages.start + bytes.start / block.page()
                     ..pages.start + bytes.end / block.page();
                 match met {
-                    Placement::Placed => self.placed(block, at, Origin::Background),
+                    Placement::Placed => self.placed(block, at, origin),
                     Placement::Present => self.found(block, at.start),
                 }
             },

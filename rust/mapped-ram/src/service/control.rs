@@ -109,6 +109,8 @@ pub(super) enum Origin {
     Demand,
     /// Nobody does.
     Background,
+    /// Nobody does yet; it is of the working set.
+    WorkingSet,
 }
 
 /// Pages that couldn't be brought: the failing one and those behind it.

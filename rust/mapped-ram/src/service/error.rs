@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::format::{FormatError, MAX_BLOCKS};
 use crate::uffd::OpenError;
+use crate::working_set::{ForeignError, MergeError, ReadError, WriteError};
 
 /// A load can't be made ready.
 #[derive(Debug, Error)]
@@ -64,9 +65,53 @@ pub enum SetupError {
     /// A thread or one of its resources can't be had.
     #[error("can't start the threads of the load")]
     Thread(#[from] io::Error),
+    /// A working set isn't one of this snapshot.
+    #[error("the working set can't be used")]
+    WorkingSet(#[from] ForeignError),
+    /// A working set is for a background that brings pages in another order.
+    #[error("a working set isn't used with a linear background")]
+    LinearWorkingSet,
+    /// A working set couldn't be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// Called in the wrong order.
     #[error("the load has been started already")]
     Started,
+}
+
+/// A working set can't be recorded, or not be written.
+#[derive(Debug, Error)]
+#[error("recording the working set '{path}'")]
+pub struct RecordError {
+    /// Where it was to be written.
+    pub path: String,
+    /// Why it wasn't.
+    #[source]
+    pub cause: RecordCause,
+}
+
+impl RecordError {
+    /// The error and its causes on one line.
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+}
+
+/// Why a working set can't be recorded.
+#[derive(Debug, Error)]
+pub enum RecordCause {
+    /// What is there can't be read, so that it can't be merged with.
+    #[error("what is there already can't be merged with")]
+    Read(#[from] ReadError),
+    /// What is there is of another snapshot.
+    #[error("what is there already can't be merged with")]
+    Foreign(#[from] ForeignError),
+    /// What is there, or was given, doesn't go together.
+    #[error("what is there already can't be merged with")]
+    Merge(#[from] MergeError),
+    /// It can't be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }
 
 /// A page couldn't be brought. It stays missing: nothing is ever put in its place.
@@ -94,9 +139,15 @@ impl LoadError {
 
     /// The error and its causes on one line.
     pub fn chain(&self) -> String {
-        let causes = std::iter::successors(self.source(), |&error| error.source());
-        causes.fold(self.to_string(), |chain, cause| format!("{chain}: {cause}"))
+        chain(self)
     }
+}
+
+fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    causes.fold(error.to_string(), |chain, cause| {
+        format!("{chain}: {cause}")
+    })
 }
 
 /// Why a page couldn't be brought.
@@ -145,6 +196,9 @@ pub enum RunError {
     /// The thread that tries again can't be had.
     #[error("can't start a thread to read missing pages")]
     Thread(#[source] io::Error),
+    /// The working set couldn't be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// Called before the start or after the stop.
     #[error("RAM is not being loaded")]
     NotLoading,

@@ -146,9 +146,11 @@ impl Shared {
         let block = &self.blocks[failure.block];
         let pages = failure.pages.clone();
         match failure.origin {
-            Origin::Background => self.bring(block, pages, false, bulk, |_| {
-                (!self.ending()).then_some(Manner::Exact)
-            }),
+            Origin::Background | Origin::WorkingSet => {
+                self.bring(block, pages, false, failure.origin, bulk, |_| {
+                    (!self.ending()).then_some(Manner::Exact)
+                })
+            }
             Origin::Demand => pages.clone().try_for_each(|page| {
                 if block.placed.get(page) || !block.claims.set(page) {
                     self.wake(block, page);

@@ -10,6 +10,7 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use super::around::Around;
+use super::bring::Brought;
 use super::buffers::Single;
 use super::control::{Origin, RETRY_INTERVAL};
 use super::lock;
@@ -94,7 +95,8 @@ impl Shared {
         } else {
             lock(&self.streaks).next(fault.tid, index, page)
         };
-        let Some(kind) = self.answer_page(index, page, fault.tid, around, read, single) else {
+        let answered = self.answer_page(index, page, fault.tid, around, read, single);
+        let Some(Brought { kind, pages }) = answered else {
             return;
         };
         let latency_ns = read.elapsed().as_nanos() as u64;
@@ -102,6 +104,9 @@ impl Shared {
             self.counters.latency.record(latency_ns);
         }
         let block = &self.blocks[index];
+        if let Some(recording) = self.recording.as_ref().filter(|_| kind != FaultKind::Zero) {
+            recording.touched(index, block, &pages);
+        }
         self.observer.trace_fault(&FaultTrace {
             block: block.name(),
             ram_offset: page * block.page(),
@@ -120,11 +125,17 @@ impl Shared {
         around: Around,
         read: Instant,
         single: &mut Single,
-    ) -> Option<FaultKind> {
+    ) -> Option<Brought> {
         let block = &self.blocks[index];
+        let already_there = || {
+            Some(Brought {
+                kind: FaultKind::AlreadyThere,
+                pages: page..page + 1,
+            })
+        };
         if block.placed.get(page) {
             self.wake(block, page);
-            return Some(FaultKind::AlreadyThere);
+            return already_there();
         }
         let addresses = block.addresses(&(page..page + 1));
         if self.track_faults {
@@ -139,21 +150,21 @@ impl Shared {
         if block.placed.get(page) {
             self.end_waits(addresses);
             self.wake(block, page);
-            return Some(FaultKind::AlreadyThere);
+            return already_there();
         }
         if self.is_failed_page(index, page) {
             return None;
         }
         if !block.claims.set(page) && block.exclusive() && block.data.get(page) {
             // Who brings it wakes all that wait for it.
-            return Some(FaultKind::AlreadyThere);
+            return already_there();
         }
         match self.bring_page(block, page, around, single, Origin::Demand) {
-            Ok(kind) => {
-                if kind == FaultKind::AlreadyThere {
+            Ok(brought) => {
+                if brought.kind == FaultKind::AlreadyThere {
                     self.end_waits(addresses);
                 }
-                Some(kind)
+                Some(brought)
             }
             Err(failed) => {
                 self.fail(index, Origin::Demand, &failed);

@@ -10,6 +10,7 @@
 //! | `background.rs` | background threads, and the end of the load |
 //! | `around.rs` | what is brought along with a page that a thread waits for |
 //! | `pacer.rs` | whose turn it is: the [policy](crate::policy) between the threads |
+//! | `recording.rs` | what was touched, for later loads |
 //! | `failure.rs` | pages that can't be brought, and trying them again |
 //! | `block.rs`, `buffers.rs`, `waits.rs`, `stats.rs` | the parts of these |
 //!
@@ -28,6 +29,7 @@ mod failure;
 mod fault;
 mod observer;
 mod pacer;
+mod recording;
 mod shared;
 mod stats;
 #[cfg(test)]
@@ -35,6 +37,7 @@ mod tests;
 mod waits;
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{mpsc, Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -43,20 +46,22 @@ use std::time::{Duration, Instant};
 use rustix::event::{eventfd, EventfdFlags};
 
 pub use block::BlockSpec;
-pub use error::{Cause, LoadError, RunError, SetupError};
+pub use error::{Cause, LoadError, RecordCause, RecordError, RunError, SetupError};
 pub use observer::{BatchTrace, FailureReport, FaultBegin, FaultKind, FaultTrace, Observer};
 pub use stats::{Latency, Stats};
 
 use crate::format::{BlockImage, MAX_BLOCKS};
 use crate::memory::{has_numa_policy, transparent_huge_pages, Kind};
 use crate::plan::Plan;
-use crate::policy::Pace;
+use crate::policy::{Background, Pace};
 use crate::source::{PageSource, Stamp};
 use crate::thread;
 use crate::uffd::{Features, Uffd};
+use crate::working_set::{Identity, SetBlock, WorkingSet};
 use block::Block;
 use control::{Control, Phase};
 use pacer::Pacer;
+use recording::Recording;
 use shared::Shared;
 use stats::Counters;
 use waits::Waits;
@@ -83,11 +88,31 @@ pub struct RamLoad {
     observer: Arc<dyn Observer>,
     file_size: u64,
     stamp: Option<Stamp>,
-    /// The blocks, until the start takes them.
-    setup: Mutex<Option<Vec<Block>>>,
+    /// What was given so far, until the start takes it.
+    setup: Mutex<Option<Setup>>,
     shared: OnceLock<Arc<Shared>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     pace: Mutex<Pace>,
+}
+
+/// What a load is made ready with.
+#[derive(Debug, Default)]
+struct Setup {
+    blocks: Vec<Block>,
+    first: Option<WorkingSet>,
+    recording: Option<Recording>,
+}
+
+impl Setup {
+    /// What tells the snapshot from others, and its blocks as a working set names them.
+    fn identify(&self, source: &dyn PageSource) -> Result<(Identity, Vec<SetBlock>), SetupError> {
+        let images = self.blocks.iter().map(|block| &block.image);
+        let identity = Identity::of(source, images.clone()).map_err(|source| SetupError::Read {
+            what: "bitmaps and device state, to tell it from others".into(),
+            source,
+        })?;
+        Ok((identity, images.map(BlockImage::set_block).collect()))
+    }
 }
 
 impl RamLoad {
@@ -109,7 +134,7 @@ impl RamLoad {
             observer,
             file_size,
             stamp,
-            setup: Mutex::new(Some(Vec::new())),
+            setup: Mutex::new(Some(Setup::default())),
             shared: OnceLock::new(),
             threads: Mutex::default(),
             pace: Mutex::new(config.pace),
@@ -125,7 +150,7 @@ impl RamLoad {
     /// the stream goes on.
     pub fn add_block(&self, spec: BlockSpec, header: &[u8]) -> Result<u64, SetupError> {
         let mut setup = lock(&self.setup);
-        let blocks = setup.as_mut().ok_or(SetupError::Started)?;
+        let blocks = &mut setup.as_mut().ok_or(SetupError::Started)?.blocks;
         if blocks.len() == MAX_BLOCKS {
             return Err(SetupError::TooManyBlocks);
         }
@@ -166,10 +191,56 @@ impl RamLoad {
         Ok(next)
     }
 
+    /// From the start on, the pages of `set` are to come before all else. All blocks have been added.
+    /// Fails if it isn't one of this snapshot, or if the background is linear.
+    pub fn use_working_set(&self, set: WorkingSet) -> Result<(), SetupError> {
+        let mut setup = lock(&self.setup);
+        let setup = setup.as_mut().ok_or(SetupError::Started)?;
+        if lock(&self.pace).background == Background::Linear {
+            return Err(SetupError::LinearWorkingSet);
+        }
+        let (identity, blocks) = setup.identify(&*self.source)?;
+        set.check(&identity, &blocks)?;
+        setup.first = Some(set);
+        Ok(())
+    }
+
+    /// From the start on, pages that are touched are recorded, and when the load ends, however it
+    /// does, written to `path` as a working set, merged with the one that was given with
+    /// [`RamLoad::use_working_set`] before, and with the one at `path`. All blocks have been added.
+    /// Fails if there is something at `path` that can't be merged with, or nothing can be written
+    /// there.
+    pub fn record(&self, path: PathBuf) -> Result<(), SetupError> {
+        let mut setup = lock(&self.setup);
+        let setup = setup.as_mut().ok_or(SetupError::Started)?;
+        let (identity, blocks) = setup.identify(&*self.source)?;
+        let page_size = self.config.target_page_size;
+        let given = setup.first.clone();
+        setup.recording = Some(Recording::new(path, identity, page_size, blocks, given)?);
+        Ok(())
+    }
+
+    /// Ends the recording, if there is one, and writes what was recorded. Waits for the storage at
+    /// most for `patience`; if that isn't enough it is still written when the storage answers.
+    pub fn end_recording(&self, patience: Duration) -> Result<(), RunError> {
+        let shared = self.shared.get().ok_or(RunError::NotLoading)?.clone();
+        if shared.recording.is_none() {
+            return Ok(());
+        }
+        self.with_patience("ram-record", patience, move || {
+            let recording = shared.recording.as_ref().expect("checked above");
+            Ok(recording.finish()?)
+        })
+    }
+
     /// Watches the memory of all blocks, which must be empty, and starts the threads.
     pub fn start(&self) -> Result<(), SetupError> {
         let uffd = Uffd::open()?;
-        let blocks = lock(&self.setup).take().ok_or(SetupError::Started)?;
+        let Setup {
+            blocks,
+            first,
+            recording,
+        } = lock(&self.setup).take().ok_or(SetupError::Started)?;
         let features = uffd.features();
         let huge_pages = features.moves() && transparent_huge_pages();
         for block in &blocks {
@@ -178,7 +249,16 @@ impl RamLoad {
                 huge_pages && block.kind == Kind::Anonymous && !has_numa_policy(block.spec.address),
             );
         }
-        let plan = Plan::new(&blocks.iter().map(Block::plan).collect::<Vec<_>>());
+        let plans: Vec<_> = blocks.iter().map(Block::plan).collect();
+        let mut plan = Plan::new(&plans);
+        if let Some(set) = first {
+            let touched = set.runs.iter().map(|run| {
+                let index = usize::from(run.block);
+                let small = run.page..run.page + u64::from(run.pages);
+                (index, blocks[index].pages_around(small))
+            });
+            plan.bring_first(&plans, touched);
+        }
         let mut by_address: Vec<usize> = (0..blocks.len()).collect();
         by_address.sort_by_key(|index| blocks[*index].spec.address);
         let total = blocks.iter().map(|block| block.image.length).sum();
@@ -196,7 +276,9 @@ impl RamLoad {
             observer: self.observer.clone(),
             track_faults: self.config.track_faults,
             waits: Waits::default(),
+            recording,
             streaks: Mutex::default(),
+            background_threads: self.config.background_threads.get() as usize,
             pacer: Pacer::new(*pace, self.config.background_threads.get(), data),
             stamp: self.stamp,
             source_change: OnceLock::new(),
@@ -265,14 +347,21 @@ impl RamLoad {
     /// it was, and the error names the first that failed. Waits for the storage at most for
     /// `patience`.
     pub fn retry(&self, patience: Duration) -> Result<(), RunError> {
-        let shared = self.shared.get().ok_or(RunError::NotLoading)?;
+        let shared = self.shared.get().ok_or(RunError::NotLoading)?.clone();
+        self.with_patience("ram-retry", patience, move || shared.retry())
+    }
+
+    /// Does `work` in a thread of its own, and waits for it at most for `patience`.
+    fn with_patience(
+        &self,
+        name: &str,
+        patience: Duration,
+        work: impl FnOnce() -> Result<(), RunError> + Send + 'static,
+    ) -> Result<(), RunError> {
         let (sender, receiver) = mpsc::channel();
-        let retry = {
-            let shared = shared.clone();
-            // The receiver may have lost its patience.
-            move || drop(sender.send(shared.retry()))
-        };
-        let thread = thread::spawn("ram-retry".into(), retry).map_err(RunError::Thread)?;
+        // The receiver may have lost its patience.
+        let body = move || drop(sender.send(work()));
+        let thread = thread::spawn(name.into(), body).map_err(RunError::Thread)?;
         let result = receiver.recv_timeout(patience);
         if result.is_err() {
             lock(&self.threads).push(thread);
@@ -301,7 +390,7 @@ impl RamLoad {
     pub fn stats(&self) -> Stats {
         self.shared
             .get()
-            .map(|shared| shared.counters.snapshot())
+            .map(|shared| shared.stats())
             .unwrap_or_default()
     }
 
@@ -311,13 +400,10 @@ impl RamLoad {
         let Some(shared) = self.shared.get() else {
             return;
         };
-        let finished = {
+        let before = {
             let mut control = lock(&shared.control);
             shared.halt.store(true, Ordering::Release);
-            matches!(
-                std::mem::replace(&mut control.phase, Phase::Stopped),
-                Phase::Finished
-            )
+            std::mem::replace(&mut control.phase, Phase::Stopped)
         };
         shared.changed.notify_all();
         shared.pacer.wake();
@@ -327,8 +413,12 @@ impl RamLoad {
                 log::error!("a thread of the RAM load panicked");
             }
         }
-        if !finished {
+        if !matches!(before, Phase::Finished) {
             shared.unwatch();
+        }
+        // Of a machine that never ran nothing is known.
+        if matches!(before, Phase::Running) {
+            shared.end_recording();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::lock;
-use crate::policy::{Background, Pace, Policy, Turn};
+use crate::policy::{Background, Pace, Part, Policy, Turn};
 
 /// Who waits looks around at least this often, for an end of the load above all.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -16,6 +16,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 pub(super) struct Lease {
     granted: u64,
     read: u64,
+    part: Part,
     ahead: bool,
 }
 
@@ -25,9 +26,10 @@ impl Lease {
         self.ahead
     }
 
-    /// Whether another `len` bytes are within it. The first read always is, however large a page is.
-    fn has(&self, len: u64) -> bool {
-        self.granted > 0 && (self.read == 0 || self.read + len <= self.granted)
+    /// Whether another `len` bytes of `part` are within it. The first read always is, however large a
+    /// page is.
+    fn has(&self, part: Part, len: u64) -> bool {
+        self.granted > 0 && self.part == part && (self.read == 0 || self.read + len <= self.granted)
     }
 }
 
@@ -71,30 +73,32 @@ impl Pacer {
         lock(&self.policy).handle_answer(now - read, now);
     }
 
-    /// Takes `len` bytes of the lease. Where it hasn't as many gets a new one, and waits for that as
+    /// Takes `len` bytes of `part` from the lease. Where it hasn't as many gets a new one, and waits for that as
     /// long as `go_on` says so. Returns the bytes of a new lease, 0 if the old one did, and nothing
     /// if `go_on` ended it.
     pub fn take(
         &self,
         lease: &mut Lease,
+        part: Part,
         len: u64,
         mut go_on: impl FnMut() -> bool,
     ) -> Option<u64> {
         let mut fresh = 0;
-        if !lease.has(len) {
+        if !lease.has(part, len) {
             self.give_back(lease);
-            (fresh, lease.ahead) = self.acquire(&mut go_on)?;
+            (fresh, lease.ahead) = self.acquire(part, &mut go_on)?;
+            lease.part = part;
             lease.granted = fresh;
         }
         lease.read += len;
         Some(fresh)
     }
 
-    fn acquire(&self, go_on: &mut impl FnMut() -> bool) -> Option<(u64, bool)> {
+    fn acquire(&self, part: Part, go_on: &mut impl FnMut() -> bool) -> Option<(u64, bool)> {
         while go_on() {
             let now = Instant::now();
             let mut policy = lock(&self.policy);
-            let patience = match policy.poll_read(now) {
+            let patience = match policy.poll_read(part, now) {
                 Turn::Read { bytes, ahead } => return Some((bytes, ahead)),
                 Turn::WaitUntil(until) => PATIENCE.min(until.saturating_duration_since(now)),
                 Turn::Wait => PATIENCE,

@@ -12,7 +12,8 @@ use super::control::{Control, Origin, Phase};
 use super::lock;
 use super::observer::Observer;
 use super::pacer::Pacer;
-use super::stats::Counters;
+use super::recording::Recording;
+use super::stats::{Counters, Stats};
 use super::waits::Waits;
 use crate::plan::Plan;
 use crate::policy::Background;
@@ -24,7 +25,7 @@ pub(super) struct Shared {
     /// The blocks' indices in order of their addresses.
     pub by_address: Vec<usize>,
     pub plan: Plan,
-    /// The next batch that nobody has taken.
+    /// The next group or batch that nobody has taken, the groups of the working set first.
     pub cursor: AtomicUsize,
     pub uffd: Uffd,
     pub source: Arc<dyn PageSource>,
@@ -32,8 +33,12 @@ pub(super) struct Shared {
     /// Whether waits are reported one by one.
     pub track_faults: bool,
     pub waits: Waits,
+    /// Takes note of what is touched.
+    pub recording: Option<Recording>,
     /// Who goes through memory in order.
     pub streaks: Mutex<Streaks>,
+    /// How many background threads there are.
+    pub background_threads: usize,
     /// Whose turn it is on storage and cores.
     pub pacer: Pacer,
     /// What the source looked like when the first header was read.
@@ -73,6 +78,15 @@ impl Shared {
         self.pacer.background() == Background::Linear
     }
 
+    /// What was done so far.
+    pub fn stats(&self) -> Stats {
+        let recorded = self.recording.as_ref().map_or(0, Recording::bytes);
+        Stats {
+            recorded,
+            ..self.counters.snapshot()
+        }
+    }
+
     /// How to read a page that is waited for.
     pub fn demand_manner(&self) -> Manner {
         if self.linear() {
@@ -97,9 +111,14 @@ impl Shared {
         };
         let counter = match origin {
             Origin::Demand => &self.counters.demand,
-            Origin::Background => &self.counters.background,
+            Origin::Background | Origin::WorkingSet => &self.counters.background,
         };
         counter.fetch_add(bytes, Ordering::Relaxed);
+        if origin == Origin::WorkingSet {
+            self.counters
+                .working_set
+                .fetch_add(bytes, Ordering::Relaxed);
+        }
         if self.remaining.fetch_sub(fresh, Ordering::AcqRel) == fresh {
             // Under the lock, so that a thread about to wait sees one or the other.
             drop(lock(&self.control));

@@ -17,6 +17,11 @@ pub struct Stats {
     pub demand: u64,
     /// Bytes brought by the background threads, or by [`super::RamLoad::retry`].
     pub background: u64,
+    /// Bytes of these that were brought first, since they are in or between the pages of the working
+    /// set.
+    pub working_set: u64,
+    /// Bytes that were recorded for a new working set; a page may count more than once.
+    pub recorded: u64,
     /// Faults answered or waiting, of pages in the file and of zero pages.
     pub faults: u64,
     /// Time from reading a fault to its page, brought from the file, being in place.
@@ -44,6 +49,7 @@ pub(super) struct Counters {
     pub data: u64,
     pub demand: AtomicU64,
     pub background: AtomicU64,
+    pub working_set: AtomicU64,
     pub faults: AtomicU64,
     pub latency: Histogram,
     pub finish_ns: AtomicU64,
@@ -57,6 +63,7 @@ impl Counters {
             data,
             demand: AtomicU64::new(0),
             background: AtomicU64::new(0),
+            working_set: AtomicU64::new(0),
             faults: AtomicU64::new(0),
             latency: Histogram::default(),
             finish_ns: AtomicU64::new(0),
@@ -75,6 +82,8 @@ impl Counters {
             data: self.data,
             demand: self.demand.load(Relaxed),
             background: self.background.load(Relaxed),
+            working_set: self.working_set.load(Relaxed),
+            recorded: 0,
             faults: self.faults.load(Relaxed),
             latency: self.latency.read(),
             finish_ns: self.finish_ns.load(Relaxed),

@@ -5,6 +5,7 @@ mod changes;
 mod failures;
 mod kinds;
 mod paces;
+mod sets;
 mod stalls;
 mod stopping;
 mod tracking;
