@@ -268,6 +268,24 @@ typedef struct {
      */
     uint64_t bytes_background;
     /**
+     * Pages of these that came first, as they are in the working set or in
+     * small gaps of it.
+     */
+    uint64_t pages_working_set;
+    /**
+     * Bytes of these.
+     */
+    uint64_t bytes_working_set;
+    /**
+     * Pages that were recorded for a new working set; one may count more than
+     * once.
+     */
+    uint64_t pages_recorded;
+    /**
+     * Bytes of these.
+     */
+    uint64_t bytes_recorded;
+    /**
      * Page faults met, of data and of zero pages.
      */
     uint64_t faults;
@@ -320,6 +338,44 @@ bool annex_ram_load_add_block(AnnexRamLoad *load,
                               size_t header_len,
                               uint64_t *next_offset,
                               AnnexError **err);
+
+/**
+ * From the start on, the pages of the working set in the file `fd`, open for
+ * reading, are to come before all else. All blocks have been added. Reads all
+ * of the file, and doesn't keep it. Fails, and says why, if it isn't a working
+ * set of this snapshot, or if the background is linear.
+ *
+ * `load` is alive; `fd` is open; `err` is NULL or valid for writing a pointer.
+ */
+bool annex_ram_load_use_working_set(AnnexRamLoad *load,
+                                    int fd,
+                                    AnnexError **err);
+
+/**
+ * From the start on, what is touched is recorded, and when the load ends, or
+ * with annex_ram_load_end_recording(), written to `path` as a working set,
+ * merged with the one that is used, which must be given before, and with one
+ * that is at `path`. All blocks have been added. Copies `path`. Fails, and
+ * says why, if something else is at `path`, or if nothing can be written
+ * there.
+ *
+ * `load` is alive; `path` is a string that ends in NUL; `err` is NULL or valid
+ * for writing a pointer.
+ */
+bool annex_ram_load_record(AnnexRamLoad *load,
+                           const char *path,
+                           AnnexError **err);
+
+/**
+ * Ends the recording, if there is one, and writes it. Waits for that at most
+ * `patience_ms`; if it takes longer it is still written. If it fails the
+ * recording goes on, and it can be tried again. The load has been started.
+ *
+ * `load` is alive; `err` is NULL or valid for writing a pointer.
+ */
+bool annex_ram_load_end_recording(AnnexRamLoad *load,
+                                  uint32_t patience_ms,
+                                  AnnexError **err);
 
 /**
  * Watches the memory of all blocks, which must be empty, and starts the

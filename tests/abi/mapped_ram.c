@@ -6,7 +6,9 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -203,8 +205,10 @@ int main(void)
     AnnexRamLoadStats stats;
     AnnexRamLoad *load;
     AnnexError *err = NULL;
+    char folder[] = "/tmp/annex-abi-XXXXXX", set[64] = "";
     pthread_t waiter;
     uint64_t next;
+    int set_fd;
 
     annex_ram_load_free(NULL);
     tap_ok(!annex_ram_load_new(-1, &config, &ops, &err) && err,
@@ -236,6 +240,25 @@ int main(void)
     pace.background = ANNEX_RAM_LOAD_FULL;
     tap_ok(annex_ram_load_set_pace(load, &pace, &err) && !err,
            "the pace can be set before the start");
+
+    tap_ok(!annex_ram_load_use_working_set(load, -1, &err)
+           && strstr(annex_error_message(err), "no file descriptor"),
+           "a working set needs a file");
+    annex_error_free(err);
+    err = NULL;
+    tap_ok(!annex_ram_load_use_working_set(load, fd, &err)
+           && strstr(annex_error_message(err), "it is no working set"),
+           "what is none is refused");
+    annex_error_free(err);
+    err = NULL;
+    tap_ok(!annex_ram_load_record(load, "/nowhere/set", &err)
+           && strstr(annex_error_message(err), "'/nowhere/set'"),
+           "a recording needs a place");
+    annex_error_free(err);
+    err = NULL;
+    tap_ok(mkdtemp(folder) && snprintf(set, sizeof(set), "%s/set", folder) > 0,
+           "there is a folder for it");
+    tap_ok(annex_ram_load_record(load, set, &err) && !err, "and is given one");
     tap_ok(annex_ram_load_start(load, &err) && !err, "it starts");
     tap_ok(annex_ram_load_run(load, &err) && !err, "it runs");
     tap_ok(loaded(block.host), "every page is the snapshot's");
@@ -246,7 +269,19 @@ int main(void)
            && stats.pages_demand + stats.pages_background == stats.pages_data
            && stats.bytes_demand + stats.bytes_background == stats.bytes_data,
            "the figures add up");
+    tap_ok(annex_ram_load_end_recording(load, 10000, &err) && !err
+           && stats.bytes_recorded == stats.pages_recorded * PAGE
+           && stats.pages_working_set == 0, "the recording ends");
     annex_ram_load_free(load);
+    set_fd = open(set, O_RDONLY);
+    load = annex_ram_load_new(fd, &config, &ops, NULL);
+    tap_ok(annex_ram_load_add_block(load, &block, header, 28, &next, NULL)
+           && annex_ram_load_use_working_set(load, set_fd, &err) && !err,
+           "what was recorded is a working set of the same snapshot");
+    annex_ram_load_free(load);
+    close(set_fd);
+    unlink(set);
+    rmdir(folder);
     tap_ok(finished == 1 && !failures && !asked && !changes && batches > 0 && faults <= (int)stats.faults
            && ended <= begun, "the callbacks were called");
     munmap(block.host, LENGTH);

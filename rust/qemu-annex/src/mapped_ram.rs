@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Loading a mapped-ram snapshot on demand: [`mapped_ram::service::RamLoad`] for C.
 //!
-//! Order of calls: new, add_block for each RAM block, then, all RAM being discarded, start; load
+//! Order of calls: new, add_block for each RAM block, use_working_set and record if they are wanted,
+//! then, all RAM being discarded, start; load
 //! the device state; run; the machine runs. free at any time ends it.
 
-use std::ffi::{c_char, c_int, c_void, CStr, CString};
+use std::ffi::{c_char, c_int, c_void, CStr, CString, OsStr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +20,7 @@ use mapped_ram::service::{
     RamLoad,
 };
 use mapped_ram::source::FileSource;
+use mapped_ram::working_set;
 
 use crate::error::AnnexError;
 use crate::guard::{fallible, infallible};
@@ -190,6 +194,16 @@ pub struct AnnexRamLoadStats {
     pub pages_background: u64,
     /// Bytes of these.
     pub bytes_background: u64,
+    /// Pages of these that came first, as they are in the working set or in
+    /// small gaps of it.
+    pub pages_working_set: u64,
+    /// Bytes of these.
+    pub bytes_working_set: u64,
+    /// Pages that were recorded for a new working set; one may count more than
+    /// once.
+    pub pages_recorded: u64,
+    /// Bytes of these.
+    pub bytes_recorded: u64,
     /// Page faults met, of data and of zero pages.
     pub faults: u64,
     /// Median time from reading a fault to its page, from the file, being in
@@ -398,6 +412,81 @@ pub unsafe extern "C" fn annex_ram_load_add_block(
     unsafe { fallible(err, false, body) }
 }
 
+/// From the start on, the pages of the working set in the file `fd`, open for
+/// reading, are to come before all else. All blocks have been added. Reads all
+/// of the file, and doesn't keep it. Fails, and says why, if it isn't a working
+/// set of this snapshot, or if the background is linear.
+///
+/// # Safety
+/// `load` is alive; `fd` is open; `err` is NULL or valid for writing a pointer.
+#[no_mangle]
+pub unsafe extern "C" fn annex_ram_load_use_working_set(
+    load: *mut AnnexRamLoad,
+    fd: c_int,
+    err: *mut *mut AnnexError,
+) -> bool {
+    // SAFETY: alive, says the caller.
+    let load = unsafe { &*load };
+    let body = || {
+        if fd < 0 {
+            return Err("the working set has no file descriptor to read from".into());
+        }
+        // SAFETY: open, says the caller, and borrowed only for this call.
+        let file = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()?;
+        load.0.use_working_set(working_set::read(&file.into())?)?;
+        Ok(true)
+    };
+    // SAFETY: `err` is as it must be, says the caller.
+    unsafe { fallible(err, false, body) }
+}
+
+/// From the start on, what is touched is recorded, and when the load ends, or
+/// with annex_ram_load_end_recording(), written to `path` as a working set,
+/// merged with the one that is used, which must be given before, and with one
+/// that is at `path`. All blocks have been added. Copies `path`. Fails, and
+/// says why, if something else is at `path`, or if nothing can be written
+/// there.
+///
+/// # Safety
+/// `load` is alive; `path` is a string that ends in NUL; `err` is NULL or valid
+/// for writing a pointer.
+#[no_mangle]
+pub unsafe extern "C" fn annex_ram_load_record(
+    load: *mut AnnexRamLoad,
+    path: *const c_char,
+    err: *mut *mut AnnexError,
+) -> bool {
+    // SAFETY: as they must be, says the caller.
+    let (load, path) = unsafe { (&*load, CStr::from_ptr(path)) };
+    let body = || {
+        load.0
+            .record(PathBuf::from(OsStr::from_bytes(path.to_bytes())))?;
+        Ok(true)
+    };
+    // SAFETY: `err` is as it must be, says the caller.
+    unsafe { fallible(err, false, body) }
+}
+
+/// Ends the recording, if there is one, and writes it. Waits for that at most
+/// `patience_ms`; if it takes longer it is still written. If it fails the
+/// recording goes on, and it can be tried again. The load has been started.
+///
+/// # Safety
+/// `load` is alive; `err` is NULL or valid for writing a pointer.
+#[no_mangle]
+pub unsafe extern "C" fn annex_ram_load_end_recording(
+    load: *mut AnnexRamLoad,
+    patience_ms: u32,
+    err: *mut *mut AnnexError,
+) -> bool {
+    // SAFETY: alive, says the caller.
+    let load = unsafe { &*load };
+    let patience = Duration::from_millis(patience_ms.into());
+    let body = || Ok(load.0.end_recording(patience).map(|()| true)?);
+    // SAFETY: `err` is as it must be, says the caller.
+    unsafe { fallible(err, false, body) }
+}
+
 /// Watches the memory of all blocks, which must be empty, and starts the
 /// threads. From now on the memory may be touched.
 ///
@@ -536,6 +625,10 @@ fn stats_of(load: &RamLoad) -> AnnexRamLoadStats {
         bytes_demand: stats.demand,
         pages_background: stats.background / page_size,
         bytes_background: stats.background,
+        pages_working_set: stats.working_set / page_size,
+        bytes_working_set: stats.working_set,
+        pages_recorded: stats.recorded / page_size,
+        bytes_recorded: stats.recorded,
         faults: stats.faults,
         fault_latency_median_ns: stats.latency.median_ns,
         fault_latency_p99_ns: stats.latency.p99_ns,
