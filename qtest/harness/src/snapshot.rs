@@ -117,6 +117,29 @@ pub fn prepare(vm: &Vm, mode: Mode) -> Result<()> {
     }
 }
 
+/// From the next load on, has what is touched recorded to `path` as a working
+/// set.
+pub fn record_working_set(vm: &Vm, path: &Path) -> Result<()> {
+    set_path(vm, "mapped-ram-record-working-set", Some(path))
+}
+
+/// Ends the recording of a load that is under way, and has it written.
+pub fn end_recording(vm: &Vm) -> Result<()> {
+    set_path(vm, "mapped-ram-record-working-set", None)
+}
+
+/// Has the next load bring the working set at `path` first.
+pub fn use_working_set(vm: &Vm, path: &Path) -> Result<()> {
+    set_path(vm, "mapped-ram-working-set", Some(path))
+}
+
+fn set_path(vm: &Vm, parameter: &str, path: Option<&Path>) -> Result<()> {
+    let path = path.unwrap_or(Path::new(""));
+    vm.qmp
+        .execute("migrate-set-parameters", json!({ parameter: path }))
+        .map(drop)
+}
+
 /// Sets how the background of a load on demand goes about it, also of one that
 /// is under way.
 pub fn set_background(vm: &Vm, background: &str) -> Result<()> {

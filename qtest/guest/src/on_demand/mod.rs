@@ -9,6 +9,7 @@ mod ram;
 mod refused;
 mod stalled;
 mod vhost_user;
+mod working_set;
 
 use annex_qtest::files::Dir;
 use annex_qtest::memory::{Backing, HugePages};
