@@ -54,10 +54,22 @@ impl<C: Case, M: Mode, F> Results<C, M, F> {
         case: C,
         run: usize,
         progress: &Progress,
+        measure: impl FnMut(C, M) -> Result<F>,
+    ) -> Result<()> {
+        self.turns_of(case, M::VARIANTS, run, progress, measure)
+    }
+
+    /// The same with some of the modes.
+    pub fn turns_of(
+        &mut self,
+        case: C,
+        modes: &[M],
+        run: usize,
+        progress: &Progress,
         mut measure: impl FnMut(C, M) -> Result<F>,
     ) -> Result<()> {
-        let count = M::VARIANTS.len();
-        for &mode in M::VARIANTS.iter().cycle().skip(run % count).take(count) {
+        let count = modes.len();
+        for &mode in modes.iter().cycle().skip(run % count).take(count) {
             progress.turn(format_args!("{case}, {mode}"));
             let figures = measure(case, mode).with_context(|| format!("{case}, {mode}"))?;
             if run > 0 {

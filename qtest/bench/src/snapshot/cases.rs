@@ -4,7 +4,7 @@
 use std::fmt;
 
 use annex_qtest::kept::Fill;
-use annex_qtest::measure::Timings;
+use annex_qtest::measure::{Timings, Work};
 use annex_qtest::snapshot;
 use serde::{Deserialize, Serialize};
 use strum::VariantArray;
@@ -84,18 +84,68 @@ pub fn guests(size: Size) -> &'static [Guest] {
     }
 }
 
+/// What a guest does when it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// It ticks, and shows life so.
+    Ticks,
+    /// It reads a tenth of its memory in random order, always the same.
+    Works,
+}
+
 /// A guest's snapshot, somewhere.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Case {
     pub guest: &'static Guest,
     pub cache: Cache,
+    pub doing: Doing,
 }
 
 impl Case {
-    /// All of these guests.
+    /// All of these guests: each ticks, and full ones work, cold.
     pub fn of(guests: &'static [Guest], caches: &'static [Cache]) -> Vec<Self> {
-        let of_guest = |guest| caches.iter().map(move |&cache| Self { guest, cache });
-        guests.iter().flat_map(of_guest).collect()
+        let case = |guest, cache, doing| Self {
+            guest,
+            cache,
+            doing,
+        };
+        let of_guest = |guest| {
+            caches
+                .iter()
+                .map(move |&cache| case(guest, cache, Doing::Ticks))
+        };
+        let ticking = guests.iter().flat_map(of_guest);
+        let works = |guest: &&Guest| guest.is_full() && caches.contains(&Cache::Cold);
+        let working = guests
+            .iter()
+            .filter(works)
+            .map(|guest| case(guest, Cache::Cold, Doing::Works));
+        ticking.chain(working).collect()
+    }
+
+    /// The modes that it is measured in.
+    pub fn modes(self) -> &'static [Mode] {
+        match self.doing {
+            Doing::Ticks => &[
+                Mode::Multifd,
+                Mode::Eager,
+                Mode::OnDemand,
+                Mode::DemandOnly,
+                Mode::Linear,
+            ],
+            Doing::Works => &[
+                Mode::Multifd,
+                Mode::OnDemand,
+                Mode::DemandOnly,
+                Mode::Linear,
+                Mode::WorkingSet,
+            ],
+        }
+    }
+
+    /// Pages that a guest reads that works.
+    pub fn work(self) -> u64 {
+        (self.guest.mib << 20) / 4096 / 10
     }
 
     /// All of a size of bench.
@@ -110,13 +160,17 @@ impl Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", self.guest.name, self.cache)
+        write!(f, "{}, {}", results::Case::columns(*self)[0], self.cache)
     }
 }
 
 impl results::Case for Case {
     fn columns(self) -> Vec<String> {
-        vec![self.guest.name.into(), self.cache.to_string()]
+        let guest = match self.doing {
+            Doing::Ticks => self.guest.name.into(),
+            Doing::Works => format!("{}, a tenth read", self.guest.name),
+        };
+        vec![guest, self.cache.to_string()]
     }
 }
 
@@ -134,6 +188,9 @@ pub enum Mode {
     /// When it is touched, and page after page in the background: with this
     /// project's code, as QEMU's own later loader does it.
     Linear,
+    /// When it is touched, and in the background, the pages first that were
+    /// touched by the load before.
+    WorkingSet,
 }
 
 impl Mode {
@@ -145,13 +202,17 @@ impl Mode {
             Self::OnDemand => snapshot::Mode::OnDemand,
             Self::DemandOnly => snapshot::Mode::DemandOnly,
             Self::Linear => snapshot::Mode::Linear,
+            Self::WorkingSet => snapshot::Mode::OnDemand,
         }
     }
 }
 
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.load().fmt(f)
+        match self {
+            Self::WorkingSet => f.write_str("on demand, working set"),
+            _ => self.load().fmt(f),
+        }
     }
 }
 
@@ -164,7 +225,7 @@ impl results::Mode for Mode {
 pub struct Figures {
     /// Seconds until the VM runs.
     pub to_run: f64,
-    /// Until the guest shows life.
+    /// Until the guest shows life, or, if it works, until it is done.
     pub to_life: f64,
     /// Until all is loaded, where that comes by itself.
     pub to_loaded: Option<f64>,
@@ -180,13 +241,27 @@ pub struct Figures {
 
 impl From<Timings> for Figures {
     fn from(timings: Timings) -> Self {
-        let figure = |name: &str| timings.figures.as_ref()?[name].as_f64();
+        Self {
+            to_loaded: timings.to_loaded.map(|time| time.as_secs_f64()),
+            ..Self::from(Work {
+                to_run: timings.to_run,
+                to_done: timings.to_life,
+                resident_kib: timings.resident_kib,
+                figures: timings.figures,
+            })
+        }
+    }
+}
+
+impl From<Work> for Figures {
+    fn from(work: Work) -> Self {
+        let figure = |name: &str| work.figures.as_ref()?[name].as_f64();
         let micros = |which| Some(figure(&format!("fault-latency-{which}"))? / 1e3);
         Self {
-            to_run: timings.to_run.as_secs_f64(),
-            to_life: timings.to_life.as_secs_f64(),
-            to_loaded: timings.to_loaded.map(|time| time.as_secs_f64()),
-            resident: timings.resident_kib as f64 / 1024.0,
+            to_run: work.to_run.as_secs_f64(),
+            to_life: work.to_done.as_secs_f64(),
+            to_loaded: None,
+            resident: work.resident_kib as f64 / 1024.0,
             faults: figure("faults"),
             fault_median: micros("median"),
             fault_p99: micros("p99"),

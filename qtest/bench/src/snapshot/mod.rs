@@ -9,6 +9,8 @@ mod cases;
 mod page;
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use annex_qtest::kept::Kept;
@@ -25,7 +27,7 @@ use crate::results::Results;
 use crate::single::{Kind, ResultsOf, Single};
 use crate::verdict::Verdict;
 use bare_loop::Latency;
-use cases::{guests, Case, Figures, Guest, Mode};
+use cases::{guests, Case, Doing, Figures, Guest, Mode};
 
 /// Background threads of a load on demand, and channels of multifd.
 const THREADS: u8 = 2;
@@ -103,6 +105,18 @@ fn prepare(guests: &'static [Guest]) -> Result<Vec<(&'static Guest, Kept)>> {
     guests.iter().map(get).collect()
 }
 
+/// The working set of a guest that works, recorded where there is none of its
+/// snapshot.
+fn working_set(case: Case, kept: &Kept) -> Result<PathBuf> {
+    let set = kept.dir.file("working-set");
+    let newer = |path: &Path| anyhow::Ok(path.metadata()?.modified()?);
+    if !set.exists() || newer(&set)? < newer(&kept.path)? {
+        let _ = fs::remove_file(&set);
+        measure::record(kept, &set, case.work())?;
+    }
+    Ok(set)
+}
+
 /// Round after round, while there is time; in each, every case once, and the
 /// bare loop.
 fn loads(
@@ -121,9 +135,18 @@ fn loads(
         for case in results.cases.clone() {
             let kept = kept.iter().find(|(guest, _)| *guest == case.guest);
             let (_, kept) = kept.context("all were made")?;
-            results.turns(case, run, &progress, |case, mode: Mode| {
+            results.turns_of(case, case.modes(), run, &progress, |case, mode: Mode| {
                 case.cache.prepare(&kept.path)?;
-                Ok(measure::load(kept, mode.load(), THREADS)?.into())
+                if case.doing == Doing::Ticks {
+                    return Ok(measure::load(kept, mode.load(), THREADS)?.into());
+                }
+                let set = match mode {
+                    Mode::WorkingSet => Some(working_set(case, kept)?),
+                    _ => None,
+                };
+                case.cache.prepare(&kept.path)?;
+                let set = set.as_deref();
+                Ok(measure::work(kept, mode.load(), THREADS, set, case.work())?.into())
             })?;
             progress.case(page::line(&results, case));
         }

@@ -6,12 +6,13 @@ use strum::VariantArray;
 
 use super::bare_loop::{self, FAULTS};
 use super::cache::Cache;
-use super::cases::{Case, Figures, Mode};
+use super::cases::{Case, Doing, Figures, Mode};
 use super::{Snapshot, THREADS};
 use crate::bench::Bench;
 use crate::chart::{Chart, Panel, Scale};
 use crate::crate_figures;
 use crate::page::{head, shown, Table};
+use crate::results::Case as _;
 use crate::verdict::Verdict;
 
 type Results = crate::results::Results<Case, Mode, Figures>;
@@ -74,6 +75,10 @@ pub fn text(bench: &Snapshot) -> String {
              one\n  thread that goes from page to page, beside 1 fault thread"
         ),
         "Without a background faults are watched for a second".into(),
+        "\"A tenth read\": the guest reads and compares a tenth of its pages in random order, always\n  \
+         the same; instead of showing life it is done then, and no load is awaited. The working\n  \
+         set is what the same guest touched in a load before, without a background"
+            .into(),
         "Warm: the file is in the page cache. Cold: dropped from it with posix_fadvise(2);\n  \
          what caches lie below this kernel isn't known"
             .into(),
@@ -124,7 +129,7 @@ fn times(results: &Results) -> Table {
                 None => "–".into(),
             };
             table.row([
-                case.guest.name.into(),
+                case.columns().swap_remove(0),
                 case.cache.to_string(),
                 mode.to_string(),
                 value(TO_RUN, 3),
@@ -164,7 +169,12 @@ fn faults(bench: &Snapshot) -> Table {
         shown(bare(bare_loop::P99), 1),
         shown(bare(bare_loop::MAX), 0),
     ]);
-    let on_demand = [Mode::OnDemand, Mode::DemandOnly, Mode::Linear];
+    let on_demand = [
+        Mode::OnDemand,
+        Mode::DemandOnly,
+        Mode::Linear,
+        Mode::WorkingSet,
+    ];
     let rows = bench
         .results
         .cases
@@ -177,7 +187,7 @@ fn faults(bench: &Snapshot) -> Table {
         }
         let ratio = quotient(value(MEDIAN), bare(bare_loop::MEDIAN));
         table.row([
-            case.guest.name.into(),
+            case.columns().swap_remove(0),
             case.cache.to_string(),
             mode.to_string(),
             shown(value(|figures| figures.faults), 0),
@@ -220,7 +230,7 @@ pub fn chart(results: &Results) -> Chart {
                 let spreads = Mode::VARIANTS
                     .iter()
                     .map(|&mode| results.spread(case, mode, figure));
-                (case.guest.name.to_owned(), spreads.collect())
+                (case.columns().swap_remove(0), spreads.collect())
             });
         Panel {
             title: format!("Until {what}, {cache} page cache: less is better"),
@@ -248,7 +258,9 @@ pub fn verdicts(bench: &Snapshot) -> Vec<Verdict> {
     let results = &bench.results;
     let full = |cache| {
         let cases = results.cases.iter().copied();
-        cases.filter(move |case| case.cache == cache && case.guest.is_full())
+        cases.filter(move |case| {
+            case.cache == cache && case.guest.is_full() && case.doing == Doing::Ticks
+        })
     };
     let value = |case, figure| results.spread(case, Mode::OnDemand, figure);
     let share = |case, figure| Some(results.ratio(case, Mode::OnDemand, figure)?.median);
@@ -292,6 +304,22 @@ pub fn verdicts(bench: &Snapshot) -> Vec<Verdict> {
                 );
             }
         }
+    }
+    let works = |case: &Case| case.doing == Doing::Works;
+    for case in results.cases.iter().copied().filter(works) {
+        let with = results.spread(case, Mode::WorkingSet, TO_LIFE);
+        let without = results.spread(case, Mode::OnDemand, TO_LIFE);
+        judge(
+            format!("{case}, with the working set, of that without"),
+            1.0 / 3.0,
+            quotient(with, without),
+        );
+        let of_multifd = results.ratio(case, Mode::WorkingSet, TO_LIFE);
+        judge(
+            format!("{case}, with the working set, of multifd's"),
+            0.5,
+            of_multifd.map(|ratio| ratio.median),
+        );
     }
     let bare = bench.about().others.get(bare_loop::MEDIAN).copied();
     for case in full(Cache::Warm) {
