@@ -47,9 +47,10 @@ class Compiler:
         self.base = base
         self.build = git.path.parent / 'qemu'
         # What a commit's objects also depend on, and its tree doesn't tell.
-        self.outside = [path.read_bytes() for path in
-                        sorted((top / 'include').rglob('*.h')) +
-                        [top / 'patches/BASE', Path(__file__)] if path.exists()]
+        self.outside, self.headers = (
+            [path.read_bytes() for path in paths if path.exists()]
+            for paths in ([top / 'patches/BASE', Path(__file__)],
+                          sorted((top / 'include').rglob('*.h'))))
 
     def key(self, commit):
         """A hash of what goes into the objects that a commit touches: of each file
@@ -68,6 +69,9 @@ class Compiler:
                          or path == 'MAINTAINERS')]
         # Which files the commit touches, even if it leaves one as the base has it.
         parts += [path.encode() for path in sorted(own)]
+        # Until there is a user of them, the library's headers make no difference.
+        if self.git.run('grep', '--quiet', '#include "qemu-annex', commit)[0]:
+            parts += self.headers
         digest = hashlib.sha256()
         for part in self.outside + parts:
             digest.update(len(part).to_bytes(8, 'big') + part)
