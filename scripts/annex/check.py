@@ -57,15 +57,16 @@ def check(patches, path, top, compile_too=True, everything=False, write=False,
         tap.test(f'{name} passes checkpatch', checkpatch(git.path, patches / name))
     if compile_too:
         compiler = compiler or Compiler(git, top, base)
-        now = compile_all(tap, compiler, patches, dict(zip(names, commits)), everything)
+        now = compile_all(tap, compiler, patches, dict(zip(names, commits)), everything,
+                          write)
         if write:
             record(patches, now)
     return tap.done()
 
 
-def compile_all(tap, compiler, patches, commits, everything):
+def compile_all(tap, compiler, patches, commits, everything, write):
     """Compile what isn't recorded in patches/compiled, or everything; give back
-    what is to be recorded now."""
+    what is to be recorded now. With `write`, what is cut off goes on there."""
     before, now = recorded(patches), {}
     for name, commit in commits.items():
         what, key = f'{name} compiles what it touches', compiler.key(commit)
@@ -75,6 +76,8 @@ def compile_all(tap, compiler, patches, commits, everything):
         elif not tap.test(what, compiler.check(commit)):
             continue
         now[name] = key
+        if write:
+            record(patches, before | now)
     return now
 
 
