@@ -10,6 +10,8 @@
 #define BOOT_PML4   0x10000
 #define STACKS      0x20000
 #define STACK_SIZE  0x4000
+#define USER_SIDE   0x1000      /* within a stack: where user mode comes back to */
+#define USER_STACK  0x201000
 #define CPUS        0x30000     /* how many have started */
 
     .section .text.start, "ax"
@@ -46,27 +48,75 @@ long_mode:
     lea 1(%rdi), %eax
     imul $STACK_SIZE, %eax
     lea STACKS(%rax), %rsp
+    mov %edi, %eax
+    shl $4, %eax
+    add $tss_0 - gdt, %eax
+    ltr %ax
     call run
 1:  hlt
     jmp 1b
 
-/* uint64_t probe(uint64_t address): the eight bytes there, or NO_PAGE. */
-    .globl probe
-probe:
-probe_load:
+/*
+ * uint64_t load(uint64_t address): the eight bytes there
+ * uint64_t store(uint64_t address, uint64_t value): 0
+ * uint64_t fetch(uint64_t address): what the code there gives
+ *
+ * Each gives NO_PAGE for a page fault.
+ */
+    .globl load, store, fetch
+load:
     mov (%rdi), %rax
     ret
-probe_fault:
+store:
+    mov %rsi, (%rdi)
+    xor %eax, %eax
+    ret
+fetch:
+    call *%rdi
+    ret
+no_page:
     mov $-1, %rax
     ret
 
-/* A page fault in probe() is an answer. */
+/* uint64_t user(uint64_t address, uint64_t value, uint64_t code): the same in user mode. */
+    .globl user
+user:
+    mov %rsp, %rcx
+    and $-STACK_SIZE, %rcx
+    mov %rsp, USER_SIDE(%rcx)
+    push $user_data - gdt + 3
+    push $USER_STACK
+    push $2
+    push $user_code - gdt + 3
+    push %rdx
+    iretq
+
+/* A page fault of these is an answer. Only fetch() faults where RDI points. */
 page_fault:
-    cmpq $probe_load, 8(%rsp)
+    testb $3, 16(%rsp)
+    jnz 2f
+    cmpq $load, 8(%rsp)
+    je 1f
+    cmpq $store, 8(%rsp)
+    je 1f
+    cmp %rdi, 8(%rsp)
     jne unexpected
-    movq $probe_fault, 8(%rsp)
+1:  movq $no_page, 8(%rsp)
     add $8, %rsp
     iretq
+2:  mov $-1, %rax
+    add $8, %rsp
+    jmp leave_user
+
+/* User mode ends with UD2. */
+invalid_opcode:
+    testb $3, 8(%rsp)
+    jz unexpected
+leave_user:
+    mov 40(%rsp), %rsp          /* behind the frame: USER_SIDE */
+    mov $16, %ecx
+    mov %ecx, %ss
+    ret
 
 /* Any other exception ends all, for the host to see: what is on the stack. */
 unexpected:
@@ -80,6 +130,13 @@ gdt:
     .quad 0
     .quad 0x00af9b000000ffff    /* 8: 64-bit code, accessed */
     .quad 0x00cf93000000ffff    /* 16: data, accessed */
+user_data:
+    .quad 0x00cff3000000ffff
+user_code:
+    .quad 0x00affb000000ffff
+tss_0:                          /* machine.rs fills them: 0x38000, 0x38080 */
+    .quad 0x0000890380000067, 0
+    .quad 0x0000890380800067, 0
 gdt_pointer:
     .word . - gdt - 1
     .long gdt
@@ -90,6 +147,8 @@ idt:
     .rept 32
     .if vector == 14
     .word page_fault - start
+    .elseif vector == 6
+    .word invalid_opcode - start
     .else
     .word unexpected - start
     .endif

@@ -151,16 +151,16 @@ impl Kernel {
                 smep: false,
             }),
             Step::Cr3(roots[0] | 1),
-            Step::Read(ADDRESS),
+            Step::read(ADDRESS),
             Step::Cr3(roots[1] | 2),
             write(after),
         ];
         steps.extend(self.flush);
         steps.extend([
             Step::Cr3(roots[0] | 1 | keep),
-            Step::Read(ADDRESS),
+            Step::read(ADDRESS),
             // Not reported again: it is the same use.
-            Step::Read(ADDRESS),
+            Step::read(ADDRESS),
         ]);
         steps
     }
@@ -179,6 +179,7 @@ impl Kernel {
         let pages = layout(0).pages();
         let stale = Stale {
             context: 1,
+            access: "load",
             address: ADDRESS,
             remembered: pages[0],
             now: self.becomes.map_or(NOTHING, |page| pages[page]),
@@ -221,7 +222,7 @@ fn global_everywhere(dir: &Dir) -> Result<()> {
         (1, None),
     ] {
         program.extend(flush.map(Step::Invpcid));
-        program.extend([Step::Cr3(root | pcid | Cr3::KEEP), Step::Read(ADDRESS)]);
+        program.extend([Step::Cr3(root | pcid | Cr3::KEEP), Step::read(ADDRESS)]);
         wanted.extend(kernel.stale().into_iter().map(|stale| Stale {
             context: pcid,
             ..stale

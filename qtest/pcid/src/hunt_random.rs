@@ -8,7 +8,7 @@ use annex_qtest::seed;
 use annex_qtest::trial::Family;
 use anyhow::{ensure, Context, Result};
 use tlb_model::testing::{Features, Observed, Program, Run, Step};
-use tlb_model::Cr3;
+use tlb_model::{Cr3, Kind};
 
 use crate::follow::before;
 use crate::machine::layout;
@@ -32,7 +32,7 @@ fn random(dir: &Dir, seed: u64) -> Result<()> {
     let found = reports(&vm)?;
     vm.quit()?;
     dir.log(format!("{} reports", found.len()));
-    // How many reports may belong to the reads so far: some reads may be reported, or not.
+    // How many reports may belong to the accesses so far: some may be reported, or not.
     let mut counts = BTreeSet::from([0]);
     for Use { number, stale, due } in uses(&program, &answers[0])? {
         let mut next = BTreeSet::new();
@@ -57,7 +57,7 @@ fn random(dir: &Dir, seed: u64) -> Result<()> {
     Ok(())
 }
 
-/// A read that came to what page tables no longer say.
+/// An access that came to what page tables no longer say.
 struct Use {
     /// The step.
     number: usize,
@@ -70,7 +70,7 @@ struct Use {
 fn uses(program: &[Step], answers: &[Observed]) -> Result<Vec<Use>> {
     let (mut run, mut forgetful) = (Run::new(layout(0)), Run::new(layout(0)));
     let mut answers = answers.iter();
-    let (mut kept, mut read_since_switch) = (false, Vec::new());
+    let (mut kept, mut made_since_switch) = (false, Vec::new());
     let mut uses = Vec::new();
     for (number, &step) in program.iter().enumerate() {
         let pcid = run.processor.pcid();
@@ -78,21 +78,26 @@ fn uses(program: &[Step], answers: &[Observed]) -> Result<Vec<Use>> {
         let allowed = forgetful.step(step)?;
         if let Step::Cr3(value) = step {
             forgetful.forget();
-            read_since_switch.clear();
+            made_since_switch.clear();
             kept = value & Cr3::KEEP != 0 && run.processor.pcid() != pcid;
         }
-        let (Step::Read(address), Some(allowed)) = (step, allowed) else {
+        let (Step::Access(address, access), Some(allowed)) = (step, allowed) else {
             continue;
         };
-        let answer = *answers.next().context("an answer for each read")?;
-        let first = !read_since_switch.contains(&address);
-        read_since_switch.push(address);
-        let now = run.walk(address);
+        let answer = *answers.next().context("an answer for each access")?;
+        let first = !made_since_switch.contains(&(address, access));
+        made_since_switch.push((address, access));
+        let now = run.walk(address, access);
         match answer {
             Some(remembered) if answer != now => uses.push(Use {
                 number,
                 stale: Stale {
                     context: pcid.into(),
+                    access: match access.kind {
+                        Kind::Load => "load",
+                        Kind::Store => "store",
+                        Kind::Fetch => "fetch",
+                    },
                     address,
                     remembered,
                     now: now.unwrap_or(NOTHING),

@@ -5,7 +5,9 @@
 //! ```text
 //! 0x1_0000    the firmware's page tables: the lower 4 GiB, as they are
 //! 0x2_0000    stacks
-//! 0x3_0000    CPUs started, CPUs wanted; from 0x3_0100 on what each does, 64 bytes
+//! 0x3_0000    CPUs started, CPUs wanted; from 0x3_0100 on what each does, 128 bytes
+//! 0x3_8000    a task-state segment for each CPU, 128 bytes
+//! 2 MiB       what user mode executes to make an access
 //! 4 MiB       what programs change: a tlb_model Layout for each CPU
 //! 32 MiB      each CPU's steps, and behind them its answers
 //! ```
@@ -21,24 +23,47 @@ use annex_qtest::files::{top, Dir};
 use annex_qtest::qemu::{Config, Vm};
 use annex_qtest::wait;
 use anyhow::{bail, ensure, Context, Result};
-use tlb_model::entry::{LARGE, PRESENT, WRITABLE};
+use serde_json::json;
+use tlb_model::entry::{LARGE, PRESENT, USER, WRITABLE};
 use tlb_model::testing::{Layout, Observed, Step};
+use tlb_model::Kind;
 
 const MIB: u64 = 1 << 20;
 
 const BOOT_TABLES: u64 = 0x1_0000;
-const CPUS_WANTED: u64 = 0x3_0004;
+/// How many CPUs have started, 32 bits, and how many are to.
+const CPUS: u64 = 0x3_0000;
 const WORK: u64 = 0x3_0100;
-const WORK_SIZE: u64 = 64;
+const WORK_SIZE: u64 = 128;
 /// Within a CPU's work.
-const DONE: u64 = 24;
+const DONE: u64 = 40;
+const STACKS: u64 = 0x2_0000;
+const STACK_SIZE: u64 = 0x4000;
+/// Within a stack, where user mode comes back to.
+const USER_SIDE: u64 = 0x1000;
+const TSS: u64 = 0x3_8000;
+const TSS_SIZE: u64 = 128;
+/// Within a task-state segment: the stack of supervisors.
+const RSP0: u64 = 4;
+const USER_CODE: u64 = 2 * MIB;
 const LAYOUTS: u64 = 4 * MIB;
 const STEPS: u64 = 32 * MIB;
 const STEP_SIZE: u64 = 32;
 const ANSWER_SIZE: u64 = 8;
 
-/// The answer of a read that made a page fault.
+/// The answer of an access that made a page fault.
 const NO_PAGE: u64 = u64::MAX;
+
+/// Within a page, the code that a supervisor's fetch executes.
+pub const SUPERVISORS_CODE: u64 = 16;
+
+/// For a load, a store and a fetch: MOV (RDI), RAX; MOV RSI, (RDI) and XOR EAX, EAX; JMP RDI. UD2
+/// ends each.
+const USER_ACCESSES: [&[u8]; 3] = [
+    &[0x48, 0x8b, 0x07, 0x0f, 0x0b],
+    &[0x48, 0x89, 0x37, 0x31, 0xc0, 0x0f, 0x0b],
+    &[0xff, 0xe7],
+];
 
 /// A million steps of two CPUs take some seconds on an idle host.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -70,7 +95,7 @@ impl Machine {
     }
 
     /// Runs a program on each CPU, all at the same time, and gives the machine
-    /// when they are done, with what each read came to.
+    /// when they are done, with what each access came to.
     pub fn run(&self, dir: &Dir, programs: &[Vec<Step>]) -> Result<(Vm, Vec<Vec<Observed>>)> {
         let running = self.start(dir, programs)?;
         let answers = running.wait()?;
@@ -111,7 +136,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Waits until the programs are done, and gives what each read came to.
+    /// Waits until the programs are done, and gives what each access came to.
     pub fn wait(&self) -> Result<Vec<Vec<Observed>>> {
         for cpu in 0..self.areas.len() {
             self.ram.wait(&self.vm, cpu)?;
@@ -123,27 +148,59 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Eight bytes of its memory.
+    pub fn read(&self, address: u64) -> Result<u64> {
+        self.ram.read(address)
+    }
+
+    /// Resets the machine, which does its programs once more.
+    pub fn again(&self) -> Result<()> {
+        self.vm.qmp.execute("stop", json!({}))?;
+        self.ram.write(CPUS, (self.areas.len() as u64) << 32)?;
+        for (cpu, area) in self.areas.iter().enumerate() {
+            self.ram.write(WORK + cpu as u64 * WORK_SIZE + DONE, 0)?;
+            let nothing = vec![0; (area.accesses * ANSWER_SIZE) as usize];
+            self.ram.0.write_all_at(&nothing, area.answers)?;
+            // What was stored tells where it went.
+            for page in layout(cpu).all_pages() {
+                self.ram.0.write_all_at(&content(page), page)?;
+            }
+        }
+        self.vm.qmp.execute("system_reset", json!({}))?;
+        self.vm.qmp.execute("cont", json!({}))?;
+        Ok(())
+    }
+}
+
 /// Where a CPU's steps and answers are.
 struct Area {
     steps: u64,
     answers: u64,
-    reads: u64,
+    accesses: u64,
+    /// All that they may come to, a list.
+    pages: u64,
 }
 
 impl Area {
     fn end(&self) -> u64 {
-        self.answers + self.reads * ANSWER_SIZE
+        self.pages + 4096
     }
 }
 
 fn areas(programs: &[Vec<Step>]) -> Vec<Area> {
     let mut next = STEPS;
     let mut place = |program: &Vec<Step>| {
-        let reads = program.iter().filter(|step| matches!(step, Step::Read(_)));
+        let accesses = program
+            .iter()
+            .filter(|step| matches!(step, Step::Access(..)));
+        let accesses = accesses.count() as u64;
+        let answers = next + program.len() as u64 * STEP_SIZE;
         let area = Area {
             steps: next,
-            answers: next + program.len() as u64 * STEP_SIZE,
-            reads: reads.count() as u64,
+            answers,
+            accesses,
+            pages: answers + accesses * ANSWER_SIZE,
         };
         next = area.end().next_multiple_of(4096);
         area
@@ -178,17 +235,23 @@ impl Ram {
     fn prepare(&self, programs: &[Vec<Step>], areas: &[Area]) -> Result<()> {
         // A PML4, a page-directory-pointer table, four page directories.
         let directory = |number: u64| BOOT_TABLES + (2 + number) * 0x1000;
-        let identity = (BOOT_TABLES + 0x1000) | PRESENT | WRITABLE;
+        // User mode has the 2 MiB of its code, and what programs give it.
+        let identity = (BOOT_TABLES + 0x1000) | PRESENT | WRITABLE | USER;
         self.write(BOOT_TABLES, identity)?;
         for number in 0..4 {
-            let entry = directory(number) | PRESENT | WRITABLE;
+            let entry = directory(number) | PRESENT | WRITABLE | USER;
             self.write(BOOT_TABLES + 0x1000 + 8 * number, entry)?;
             for page in 0..512 {
-                let entry = (number << 30 | page << 21) | PRESENT | WRITABLE | LARGE;
+                let address = number << 30 | page << 21;
+                let user = if address == USER_CODE { USER } else { 0 };
+                let entry = address | PRESENT | WRITABLE | LARGE | user;
                 self.write(directory(number) + 8 * page, entry)?;
             }
         }
-        self.write(CPUS_WANTED, programs.len() as u64)?;
+        for (code, at) in USER_ACCESSES.into_iter().zip((USER_CODE..).step_by(16)) {
+            self.0.write_all_at(code, at)?;
+        }
+        self.write(CPUS, (programs.len() as u64) << 32)?;
         for (cpu, (program, area)) in programs.iter().zip(areas).enumerate() {
             let layout = layout(cpu);
             for (address, value) in layout.memory() {
@@ -197,9 +260,12 @@ impl Ram {
             for root in layout.tables(4) {
                 self.write(root, identity)?;
             }
-            // What is read from a page is where it is.
-            for page in layout.all_pages() {
-                self.write(page, page)?;
+            let stack = STACKS + cpu as u64 * STACK_SIZE + USER_SIDE;
+            self.write(TSS + cpu as u64 * TSS_SIZE + RSP0, stack)?;
+            let pages = layout.all_pages();
+            for (&page, at) in pages.iter().zip((area.pages..).step_by(8)) {
+                self.0.write_all_at(&content(page), page)?;
+                self.write(at, page)?;
             }
             let steps: Vec<u8> = program
                 .iter()
@@ -208,7 +274,13 @@ impl Ram {
                 .collect();
             self.0.write_all_at(&steps, area.steps)?;
             let work = WORK + cpu as u64 * WORK_SIZE;
-            let fields = [area.steps, program.len() as u64, area.answers];
+            let fields = [
+                area.steps,
+                program.len() as u64,
+                area.answers,
+                area.pages,
+                pages.len() as u64,
+            ];
             for (field, at) in fields.into_iter().zip((work..).step_by(8)) {
                 self.write(at, field)?;
             }
@@ -235,7 +307,7 @@ impl Ram {
     }
 
     fn answers(&self, area: &Area) -> Result<Vec<Observed>> {
-        let mut bytes = vec![0; (area.reads * ANSWER_SIZE) as usize];
+        let mut bytes = vec![0; (area.accesses * ANSWER_SIZE) as usize];
         self.0.read_exact_at(&mut bytes, area.answers)?;
         let answers = bytes.chunks_exact(8);
         let number = |answer: &[u8]| {
@@ -261,8 +333,32 @@ fn encode(step: Step) -> [u64; 4] {
             let (kind, [pcid, address]) = what.encode();
             [4, kind, pcid, address]
         }
-        Step::Read(address) => [5, address, 0, 0],
+        Step::Access(address, access) => {
+            let kind = match access.kind {
+                Kind::Load => 0,
+                Kind::Store => 1,
+                Kind::Fetch => 2,
+            };
+            [5, address, kind, access.user.into()]
+        }
     }
+}
+
+/// What is in a page, as firmware/steps.c has it: where it is; a place for what is stored; code
+/// that gives where it is, for supervisors (MOV to RAX, RET), and for user mode (UD2).
+fn content(page: u64) -> Vec<u8> {
+    let address = page.to_le_bytes();
+    let mov = [&[0x48, 0xb8], &address[..]].concat();
+    let mut content = vec![0; 48];
+    content[..8].copy_from_slice(&address);
+    for (at, end) in [
+        (SUPERVISORS_CODE as usize, &[0xc3][..]),
+        (32, &[0x0f, 0x0b]),
+    ] {
+        let code = [&mov[..], end].concat();
+        content[at..at + code.len()].copy_from_slice(&code);
+    }
+    content
 }
 
 /// The firmware, compiled once in a run.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Random programs: whatever a read comes to, the architecture allows it. And
+//! Random programs: whatever an access comes to, the architecture allows it. And
 //! what must not be allowed is caught: a processor that doesn't do all that its
 //! program says.
 
@@ -54,6 +54,11 @@ fn max(contexts: u32) -> Machine {
     Machine::max(&format!("tlb-contexts={contexts}"))
 }
 
+/// Whether it is more than one.
+fn keeps(machine: &Machine) -> bool {
+    !machine.accel.ends_with("=0") && !machine.accel.ends_with("=1")
+}
+
 /// A program for each CPU.
 fn programs(seed: u64, features: Features, cpus: usize, count: usize) -> Vec<Vec<Step>> {
     let program = |cpu| Program::new(seed.wrapping_add(cpu as u64), layout(cpu), features);
@@ -68,12 +73,13 @@ fn run(dir: &Dir, machine: &Machine, programs: &[Vec<Step>]) -> Result<Seen> {
     vm.quit()?;
     let mut all = Seen::default();
     for (cpu, (program, answers)) in programs.iter().zip(&answers).enumerate() {
-        let seen = follow(layout(cpu), program, answers)?;
+        // QEMU's own TLB doesn't, and with fewer than two contexts it is as it was.
+        let seen = follow(layout(cpu), program, answers, keeps(machine))?;
         dir.log(format!("CPU {cpu}: {seen:?}"));
         all += seen;
     }
     ensure!(
-        all.reads > 2 * all.faults && all.faults > 0 && all.stale > 0,
+        all.accesses > 2 * all.faults && all.faults > 0 && all.stale > 0,
         "not what programs are made for: {all:?}"
     );
     Ok(all)
@@ -83,9 +89,8 @@ fn run(dir: &Dir, machine: &Machine, programs: &[Vec<Step>]) -> Result<Seen> {
 /// room for more than one context.
 fn remembers(dir: &Dir, machine: &Machine, seed: u64, cpus: usize, count: usize) -> Result<()> {
     let seen = run(dir, machine, &programs(seed, PCID, cpus, count))?;
-    let keeps = !machine.accel.ends_with("=0") && !machine.accel.ends_with("=1");
     ensure!(
-        keeps == (seen.remembered > 0),
+        keeps(machine) == (seen.remembered > 0),
         "with {}: {seen:?}",
         machine.accel
     );
@@ -154,7 +159,7 @@ const MISSED: [Missed; 6] = [
     },
 ];
 
-/// So many steps that each kind of flush matters to some read.
+/// So many steps that each kind of flush matters to some access.
 const MANY: usize = 60_000;
 
 fn caught(dir: &Dir, seed: u64, missed: Missed) -> Result<()> {
@@ -171,7 +176,7 @@ fn caught(dir: &Dir, seed: u64, missed: Missed) -> Result<()> {
         .collect();
     let (vm, answers) = max(16).run(dir, &[done])?;
     vm.quit()?;
-    match follow(layout(0), &program, &answers[0]) {
+    match follow(layout(0), &program, &answers[0], true) {
         Ok(seen) => bail!("nobody noticed: {seen:?}"),
         Err(error) => {
             dir.log(format!("as it should be: {error:#}"));

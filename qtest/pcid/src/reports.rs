@@ -24,6 +24,8 @@ pub fn hunter(mode: &str) -> Machine {
 pub struct Stale {
     /// The PCID that was current.
     pub context: u64,
+    /// "load", "store" or "fetch".
+    pub access: &'static str,
     /// The page that was used.
     pub address: u64,
     /// Where it was.
@@ -57,9 +59,15 @@ fn parse(line: &str) -> Result<Stale> {
             16,
         )?)
     };
+    let access = after("access")?;
+    let known = ["load", "store", "fetch"].into_iter();
     Ok(Stale {
         context: number("context")?,
-        address: number("vaddr")?,
+        access: known
+            .into_iter()
+            .find(|known| *known == access)
+            .with_context(|| format!("access {access}"))?,
+        address: number("vaddr")? & !0xfff,
         remembered: number("remembered")?,
         now: number("now")?,
     })

@@ -4,21 +4,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::entry::prefix;
+use crate::rights::{Access, Rights};
 
 /// A translation of one 4 KiB of an address space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Translation {
     /// The physical address of a 4 KiB page.
     pub page: u64,
+    /// What all entries on the way to it allow.
+    pub rights: Rights,
+    /// CR4.SMEP when it was cached.
+    pub smep: bool,
     /// Whether it serves all PCIDs.
     pub global: bool,
     /// Whether it is a fragment of a larger page.
     pub large: bool,
 }
 
+impl Translation {
+    /// Whether it allows an access.
+    pub fn allows(&self, access: Access) -> bool {
+        self.rights.allow(access, self.smep)
+    }
+}
+
+/// A table, and what the entries on the way to it allow.
+pub type Table = (u64, Rights);
+
 /// Paging-structure caches of one PCID: entries that refer to a table, by their level and the
 /// part of an address that they are for.
-type Tables = BTreeMap<(u8, u64), BTreeSet<u64>>;
+type Tables = BTreeMap<(u8, u64), BTreeSet<Table>>;
 
 /// TLBs of one PCID, by addresses without bits 11:0.
 type Tlb = BTreeMap<u64, BTreeSet<Translation>>;
@@ -46,7 +61,7 @@ pub enum Globals {
 }
 
 impl Caches {
-    pub fn add_table(&mut self, pcid: u16, level: u8, address: u64, table: u64) {
+    pub fn add_table(&mut self, pcid: u16, level: u8, address: u64, table: Table) {
         let context = self.contexts.entry(pcid).or_default();
         let tables = context.tables.entry((level, prefix(level, address)));
         tables.or_default().insert(table);
@@ -59,7 +74,7 @@ impl Caches {
     }
 
     /// The tables that entries of this level for an address may refer to.
-    pub fn tables(&self, pcid: u16, level: u8, address: u64) -> impl Iterator<Item = u64> + '_ {
+    pub fn tables(&self, pcid: u16, level: u8, address: u64) -> impl Iterator<Item = Table> + '_ {
         let context = self.contexts.get(&pcid);
         let tables =
             context.and_then(|context| context.tables.get(&(level, prefix(level, address))));

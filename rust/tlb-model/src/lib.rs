@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use std::collections::BTreeMap;
-//! use tlb_model::{entry, Processor};
+//! use tlb_model::{entry, Access, Processor};
 //!
 //! // Page tables at 0x1000, 0x2000, 0x3000 and 0x4000 that map address 0 to 0x5000.
 //! let mut memory = BTreeMap::new();
@@ -19,16 +19,19 @@
 //! let mut processor = Processor::new(&[0], 0x1000, tlb_model::Cr4::default(), &memory);
 //! memory.insert(0x4000, entry::PRESENT | 0x6000);
 //! processor.memory_changed(&memory);
-//! assert_eq!(processor.allowed(0, &memory).pages(), [0x5000, 0x6000]);
+//! let read = |processor: &Processor, memory| processor.allowed(0, Access::READ, memory).pages();
+//! assert_eq!(read(&processor, &memory), [0x5000, 0x6000]);
 //! processor.invlpg(0, &memory);
-//! assert_eq!(processor.allowed(0, &memory).pages(), [0x6000]);
+//! assert_eq!(read(&processor, &memory), [0x6000]);
 //! ```
 //!
 //! # What it knows
 //!
 //! Intel SDM volume 3, 4.10 ("Caching Translation Information"), in 4-level paging: TLBs, tagged
 //! with PCIDs; global pages; paging-structure caches, by which a changed entry of a higher table
-//! goes on to be used; large pages of which only fragments are cached. Invalidation by MOV to CR3
+//! goes on to be used, with the rights it gave; large pages of which only fragments are cached.
+//! Reads, writes and fetches of supervisors and of user mode (4.6), by rights that are cached with
+//! a translation, CR4.SMEP among them. Invalidation by MOV to CR3
 //! with bit 63 and without, MOV to CR4, INVLPG, the four types of INVPCID and page faults. AMD64
 //! APM volume 2, 5.5, has the same rules but for these, in which the model allows what either
 //! does: AMD drops all at SMEP 0 → 1, Intel what belongs to the current PCID; Intel's INVLPG drops
@@ -36,8 +39,9 @@
 //!
 //! # What it doesn't
 //!
-//! Rights (each access is a supervisor's read), accessed and dirty bits, memory types, reserved
-//! bits, protection keys, 5-level and 32-bit paging, nested paging and ASIDs, SMM.
+//! Accessed and dirty bits, which instructions a fault's error code tells apart, memory types,
+//! reserved bits, protection keys, SMAP, CR0.WP clear, 5-level and 32-bit paging, nested paging and
+//! ASIDs, SMM.
 //!
 //! # Rules that hold within
 //!
@@ -49,9 +53,11 @@ mod caches;
 mod controls;
 pub mod entry;
 mod processor;
+mod rights;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use controls::{Cr3, Cr4, GeneralProtection, Invpcid};
 pub use entry::Memory;
 pub use processor::{Allowed, Processor};
+pub use rights::{Access, Kind};

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::caches::{Caches, Globals, Translation};
+use crate::caches::{Caches, Globals, Table, Translation};
 use crate::controls::{Cr3, Cr4, GeneralProtection, Invpcid};
 use crate::entry::{prefix, read, Meaning, Memory};
+use crate::rights::{Access, Rights};
 
 /// A processor with 4-level paging on.
 #[derive(Clone, Debug)]
@@ -85,9 +86,9 @@ impl Processor {
     }
 
     /// The tables of this level that a walk for an address may look into.
-    fn tables(&self, level: u8, address: u64) -> Vec<u64> {
+    fn tables(&self, level: u8, address: u64) -> Vec<Table> {
         match level {
-            4 => vec![self.cr3.root()],
+            4 => vec![(self.cr3.root(), Rights::ALL)],
             _ => self
                 .caches
                 .tables(self.pcid(), level + 1, address)
@@ -95,48 +96,61 @@ impl Processor {
         }
     }
 
-    fn look_up(&mut self, memory: &impl Memory, level: u8, table: u64, address: u64) {
+    fn look_up(&mut self, memory: &impl Memory, level: u8, (table, above): Table, address: u64) {
         let pcid = self.pcid();
         match read(memory, level, table, address) {
             Meaning::Absent => {}
-            Meaning::Table(next) => self.caches.add_table(pcid, level, address, next),
+            Meaning::Table {
+                table: next,
+                rights,
+            } => {
+                let next = (next, above.and(rights));
+                self.caches.add_table(pcid, level, address, next);
+            }
             // Each fragment of a large page that is looked at.
             Meaning::Page { .. } => {
                 let same = |other: &&u64| prefix(level, **other) == prefix(level, address);
                 for &other in self.watched[3].iter().filter(same) {
                     if let Meaning::Page {
                         page,
+                        rights,
                         global,
                         large,
                     } = read(memory, level, table, other)
                     {
-                        let global = global && self.cr4.pge;
-                        self.caches.add(
-                            pcid,
-                            other,
-                            Translation {
-                                page,
-                                global,
-                                large,
-                            },
-                        );
+                        let translation = Translation {
+                            page,
+                            rights: above.and(rights),
+                            smep: self.cr4.smep,
+                            global: global && self.cr4.pge,
+                            large,
+                        };
+                        self.caches.add(pcid, other, translation);
                     }
                 }
             }
         }
     }
 
-    /// What a read of a watched address may come to.
-    pub fn allowed(&self, address: u64, memory: &impl Memory) -> Allowed {
-        let translations = self.caches.translations(self.pcid(), address);
-        let faults = |level| {
-            let absent = |table| read(memory, level, table, address) == Meaning::Absent;
+    /// What an access to a watched address may come to. A cached translation that refuses it makes
+    /// it a fault, whatever page tables say by now.
+    pub fn allowed(&self, address: u64, access: Access, memory: &impl Memory) -> Allowed {
+        let absent = |level| {
+            let absent = |(table, _)| read(memory, level, table, address) == Meaning::Absent;
             self.tables(level, address).into_iter().any(absent)
         };
-        Allowed {
-            pages: translations.map(|one| one.page).collect(),
-            fault: (1..=4).any(faults),
+        let mut allowed = Allowed {
+            pages: BTreeSet::new(),
+            fault: (1..=4).any(absent),
+        };
+        for one in self.caches.translations(self.pcid(), address) {
+            if one.allows(access) {
+                allowed.pages.insert(one.page);
+            } else {
+                allowed.fault = true;
+            }
         }
+        allowed
     }
 
     /// MOV to CR3. Without [`Cr3::KEEP`] the new PCID's translations are dropped but for global
@@ -214,23 +228,29 @@ impl Processor {
         self.memory_changed(memory);
     }
 
-    /// The page that the tables as they are have for an address, whatever is cached.
-    pub fn walk(&self, address: u64, memory: &impl Memory) -> Option<u64> {
-        self.leaf(address, memory).map(|(_, page)| page)
+    /// The page that the tables as they are have for an access, whatever is cached.
+    pub fn walk(&self, address: u64, access: Access, memory: &impl Memory) -> Option<u64> {
+        let (_, page, rights) = self.leaf(address, memory)?;
+        rights.allow(access, self.cr4.smep).then_some(page)
     }
 
     /// The level of the entry that maps an address to a large page, by the tables as they are.
     fn level_of_large_page(&self, address: u64, memory: &impl Memory) -> Option<u8> {
-        let (level, _) = self.leaf(address, memory)?;
+        let (level, ..) = self.leaf(address, memory)?;
         (level > 1).then_some(level)
     }
 
-    fn leaf(&self, address: u64, memory: &impl Memory) -> Option<(u8, u64)> {
-        let mut table = self.cr3.root();
+    fn leaf(&self, address: u64, memory: &impl Memory) -> Option<(u8, u64, Rights)> {
+        let (mut table, mut above) = (self.cr3.root(), Rights::ALL);
         for level in (1..=4).rev() {
             match read(memory, level, table, address) {
-                Meaning::Table(next) => table = next,
-                Meaning::Page { page, .. } => return Some((level, page)),
+                Meaning::Table {
+                    table: next,
+                    rights,
+                } => (table, above) = (next, above.and(rights)),
+                Meaning::Page { page, rights, .. } => {
+                    return Some((level, page, above.and(rights)))
+                }
                 Meaning::Absent => return None,
             }
         }

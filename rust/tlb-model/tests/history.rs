@@ -6,9 +6,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use tlb_model::testing::{Features, Layout, Program, Run, Step};
-use tlb_model::{Cr4, Invpcid};
+use tlb_model::{Access, Cr4, Invpcid, Kind};
 
 const LARGE: u64 = 1 << 7;
+
+/// Of an entry: bit 0 if instructions may be fetched, and those that let write and let users in.
+fn rights(entry: u64) -> u64 {
+    (!entry >> 63) | (entry & 6)
+}
+
+fn refuses(rights: u64, smep: bool, access: Access) -> bool {
+    access.user && rights & 4 == 0
+        || access.kind == Kind::Store && rights & 2 == 0
+        || access.kind == Kind::Fetch
+            && (rights & 1 == 0 || smep && !access.user && rights & 4 != 0)
+}
 
 /// What was so after a step.
 struct Moment {
@@ -44,7 +56,7 @@ impl Moment {
             if level == 2 && entry & LARGE != 0 {
                 return true;
             }
-            table = entry >> 12 << 12;
+            table = entry << 12 >> 24 << 12;
         }
         false
     }
@@ -117,11 +129,11 @@ impl History {
         (0..=now).map(move |then| (then, &self.0[then + 1..=now]))
     }
 
-    /// Tables of `level` that a walk at `now` may have come to.
-    fn tables(&self, level: u32, address: u64, now: usize) -> BTreeSet<u64> {
+    /// Tables of `level` that a walk at `now` may have come to, with the rights they were come to by.
+    fn tables(&self, level: u32, address: u64, now: usize) -> BTreeSet<(u64, u64)> {
         let pcid = self.0[now].pcid();
         if level == 4 {
-            return BTreeSet::from([self.0[now].cr3 >> 12 << 12]);
+            return BTreeSet::from([(self.0[now].cr3 >> 12 << 12, 7)]);
         }
         let mut found = BTreeSet::new();
         for (then, after) in self.since(now) {
@@ -132,23 +144,23 @@ impl History {
             if moment.pcid() != pcid || gone {
                 continue;
             }
-            for table in self.tables(level + 1, address, then) {
+            for (table, above) in self.tables(level + 1, address, then) {
                 let entry = moment.entry(level + 1, table, address);
                 if entry & 1 != 0 && !(level == 1 && entry & LARGE != 0) {
-                    found.insert(entry >> 12 << 12);
+                    found.insert((entry << 12 >> 24 << 12, above & rights(entry)));
                 }
             }
         }
         found
     }
 
-    fn allowed(&self, address: u64) -> (BTreeSet<u64>, bool) {
+    fn allowed(&self, address: u64, access: Access) -> (BTreeSet<u64>, bool) {
         let now = self.0.len() - 1;
-        let mut pages = BTreeSet::new();
+        let (mut pages, mut refused) = (BTreeSet::new(), false);
         for (then, after) in self.since(now) {
             let moment = &self.0[then];
             for level in [1, 2] {
-                for table in self.tables(level, address, then) {
+                for (table, above) in self.tables(level, address, then) {
                     let entry = moment.entry(level, table, address);
                     let large = level == 2;
                     if entry & 1 == 0 || large != (level == 2 && entry & LARGE != 0) {
@@ -159,10 +171,15 @@ impl History {
                     let gone = after
                         .iter()
                         .any(|one| one.drops(moment.pcid(), address, global, large));
-                    if serves && !gone {
-                        let fragment = if large { address & 0x1f_f000 } else { 0 };
-                        pages.insert((entry >> 12 << 12) + fragment);
+                    if !serves || gone {
+                        continue;
                     }
+                    if refuses(above & rights(entry), moment.cr4.smep, access) {
+                        refused = true;
+                        continue;
+                    }
+                    let fragment = if large { address & 0x1f_f000 } else { 0 };
+                    pages.insert((entry << 12 >> 24 << 12) + fragment);
                 }
             }
         }
@@ -170,9 +187,9 @@ impl History {
             let tables = self.tables(level, address, now);
             tables
                 .iter()
-                .any(|&table| self.0[now].entry(level, table, address) & 1 == 0)
+                .any(|&(table, _)| self.0[now].entry(level, table, address) & 1 == 0)
         });
-        (pages, faults)
+        (pages, refused || faults)
     }
 }
 
@@ -182,9 +199,9 @@ proptest! {
     #[test]
     fn looking_back_gives_the_same(seed: u64, pcid: bool, count in 2usize..14) {
         let layout = Layout::at(0x40_0000);
-        // Reads change nothing, so they would only make the history longer.
+        // Accesses change nothing, so they would only make the history longer.
         let steps = Program::new(seed, layout, Features { pcid, smep: true })
-            .filter(|step| !matches!(step, Step::Read(_)))
+            .filter(|step| !matches!(step, Step::Access(..)))
             .take(count);
         let mut run = Run::new(layout);
         let (mut cr3, mut old) = (layout.tables(4)[0], Cr4::default());
@@ -199,8 +216,11 @@ proptest! {
             old = cr4;
         }
         for &address in run.addresses() {
-            let allowed = run.processor.allowed(address, &run.memory);
-            prop_assert_eq!((allowed.pages, allowed.fault), history.allowed(address), "{:#x}", address);
+            for access in Access::ALL {
+                let allowed = run.processor.allowed(address, access, &run.memory);
+                let found = (allowed.pages, allowed.fault);
+                prop_assert_eq!(found, history.allowed(address, access), "{:#x}", address);
+            }
         }
     }
 }

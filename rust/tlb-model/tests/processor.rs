@@ -7,13 +7,42 @@ use proptest::prelude::*;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use tlb_model::testing::{Features, Layout, Observed, Program, Run, Step};
-use tlb_model::{Cr4, Invpcid};
+use tlb_model::{Access, Cr4, Invpcid, Kind};
 
 #[derive(Clone, Copy)]
 struct Entry {
     page: u64,
+    write: bool,
+    user: bool,
+    execute: bool,
     global: bool,
     large: bool,
+}
+
+impl Entry {
+    /// What a directory's or a table's entry gives, by the one above.
+    fn below(above: Self, entry: u64) -> Self {
+        Self {
+            page: entry & 0x000f_ffff_ffff_f000,
+            write: above.write && entry & 2 != 0,
+            user: above.user && entry & 4 != 0,
+            execute: above.execute && entry >> 63 == 0,
+            global: false,
+            large: false,
+        }
+    }
+
+    fn allows(&self, access: Access, smep: bool) -> bool {
+        if access.user && !self.user {
+            return false;
+        }
+        match access.kind {
+            Kind::Load => true,
+            Kind::Store => self.write,
+            Kind::Fetch if smep && !access.user => self.execute && !self.user,
+            Kind::Fetch => self.execute,
+        }
+    }
 }
 
 /// A TLB with one entry for each address and PCID, and a cache of page-directory entries.
@@ -21,7 +50,7 @@ struct Real {
     cr3: u64,
     cr4: Cr4,
     tlb: BTreeMap<(u64, u64), Entry>,
-    directories: BTreeMap<(u64, u64), u64>,
+    directories: BTreeMap<(u64, u64), Entry>,
 }
 
 impl Real {
@@ -43,42 +72,53 @@ impl Real {
         let table = match self.directories.get(&key) {
             Some(table) => *table,
             None => {
-                let mut table = self.cr3 >> 12 << 12;
+                let mut table = Entry {
+                    page: self.cr3 >> 12 << 12,
+                    write: true,
+                    user: true,
+                    execute: true,
+                    global: false,
+                    large: false,
+                };
                 for shift in [39, 30] {
-                    table = Self::entry(memory, table, shift, address)? >> 12 << 12;
+                    let entry = Self::entry(memory, table.page, shift, address)?;
+                    table = Entry::below(table, entry);
                 }
-                let entry = Self::entry(memory, table, 21, address)?;
+                let entry = Self::entry(memory, table.page, 21, address)?;
+                table = Entry::below(table, entry);
                 if entry & 0x80 != 0 {
-                    return Some(Entry {
-                        page: (entry >> 21 << 21) + (address & 0x1f_f000),
-                        global: self.cr4.pge && entry & 0x100 != 0,
-                        large: true,
-                    });
+                    table.page += address & 0x1f_f000;
+                    table.global = self.cr4.pge && entry & 0x100 != 0;
+                    table.large = true;
+                    return Some(table);
                 }
-                self.directories.insert(key, entry >> 12 << 12);
-                entry >> 12 << 12
+                self.directories.insert(key, table);
+                table
             }
         };
-        let entry = Self::entry(memory, table, 12, address)?;
+        let entry = Self::entry(memory, table.page, 12, address)?;
         Some(Entry {
-            page: entry >> 12 << 12,
             global: self.cr4.pge && entry & 0x100 != 0,
-            large: false,
+            ..Entry::below(table, entry)
         })
     }
 
-    fn read(&mut self, memory: &BTreeMap<u64, u64>, address: u64) -> Observed {
+    fn access(&mut self, memory: &BTreeMap<u64, u64>, address: u64, access: Access) -> Observed {
         let pcid = self.pcid();
         let cached = self
             .tlb
             .iter()
             .find(|((owner, page), entry)| *page == address && (*owner == pcid || entry.global));
-        if let Some((_, entry)) = cached {
-            return Some(entry.page);
-        }
-        let entry = self.walk(memory, address)?;
-        self.tlb.insert((pcid, address), entry);
-        Some(entry.page)
+        let entry = match cached {
+            Some((_, entry)) => *entry,
+            None => {
+                let entry = self.walk(memory, address)?;
+                self.tlb.insert((pcid, address), entry);
+                entry
+            }
+        };
+        // Any change of SMEP drops all, so what it was when the entry was made doesn't matter.
+        entry.allows(access, self.cr4.smep).then_some(entry.page)
     }
 
     fn drop_of(&mut self, pcid: u64) {
@@ -107,7 +147,7 @@ impl Real {
     fn step(&mut self, step: Step) {
         let pcid = self.pcid();
         match step {
-            Step::Write { .. } | Step::Read(_) => {}
+            Step::Write { .. } | Step::Access(..) => {}
             Step::Cr3(value) => {
                 self.cr3 = value & !(1 << 63);
                 if value >> 63 == 0 {
@@ -147,7 +187,7 @@ impl Real {
     }
 }
 
-/// What was seen to be wrong, or how many reads used what page tables no longer said.
+/// What was seen to be wrong, or how many accesses may have used what page tables no longer said.
 fn follow(seed: u64, count: usize, break_it: fn(&Step) -> bool) -> Result<usize, String> {
     let layout = Layout::at(0x40_0000);
     let features = Features {
@@ -165,7 +205,7 @@ fn follow(seed: u64, count: usize, break_it: fn(&Step) -> bool) -> Result<usize,
     let mut stale = 0;
     for (number, step) in Program::new(seed, layout, features).take(count).enumerate() {
         let allowed = run.step(step).map_err(|fault| fault.to_string())?;
-        let (Step::Read(address), Some(allowed)) = (step, allowed) else {
+        let (Step::Access(address, access), Some(allowed)) = (step, allowed) else {
             // A processor that misses what `break_it` says still knows its registers.
             if break_it(&step) {
                 let (tlb, directories) = (real.tlb.clone(), real.directories.clone());
@@ -176,10 +216,10 @@ fn follow(seed: u64, count: usize, break_it: fn(&Step) -> bool) -> Result<usize,
             }
             continue;
         };
-        let seen = real.read(&run.memory, address);
+        let seen = real.access(&run.memory, address, access);
         if !allowed.has(seen) {
             return Err(format!(
-                "step {number}: {address:#x} came to {seen:x?}, not {allowed:x?}"
+                "step {number}: {access:?} of {address:#x} came to {seen:x?}, not {allowed:x?}"
             ));
         }
         stale += usize::from(allowed.pages.len() > 1);

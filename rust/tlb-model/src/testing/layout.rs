@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::entry::{PRESENT, WRITABLE};
+use crate::entry::{PRESENT, USER, WRITABLE};
 
 const PAGE: u64 = 1 << 12;
 const LARGE_PAGE: u64 = 1 << 21;
@@ -76,7 +76,7 @@ impl Layout {
         }
     }
 
-    /// The addresses that programs read.
+    /// The addresses that programs access.
     pub fn addresses(self) -> Vec<u64> {
         let mut addresses = vec![0];
         for level in (1..=4).rev() {
@@ -102,7 +102,7 @@ impl Layout {
             for table in self.tables(level) {
                 for index in self.indices(level) {
                     let target = targets.next().unwrap_or_default();
-                    memory.insert(table + 8 * index, target | PRESENT | WRITABLE);
+                    memory.insert(table + 8 * index, target | PRESENT | WRITABLE | USER);
                 }
             }
         }

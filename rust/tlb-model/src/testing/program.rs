@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::entry::{GLOBAL, LARGE, PRESENT, WRITABLE};
-use crate::{Cr3, Cr4, Invpcid};
+use crate::entry::{GLOBAL, LARGE, NO_EXECUTE, PRESENT, USER, WRITABLE};
+use crate::{Access, Cr3, Cr4, Invpcid};
 
 use super::Layout;
 
-/// What a processor does. None of these makes a fault but a read.
+/// What a processor does. None of these makes a fault but an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Writes eight bytes to physical memory.
@@ -29,8 +29,15 @@ pub enum Step {
     Invlpg(u64),
     /// INVPCID.
     Invpcid(Invpcid),
-    /// Reads from a watched address.
-    Read(u64),
+    /// Reads from a watched address, writes to it or executes what is there.
+    Access(u64, Access),
+}
+
+impl Step {
+    /// A supervisor's read.
+    pub const fn read(address: u64) -> Self {
+        Self::Access(address, Access::READ)
+    }
 }
 
 /// What the processor has.
@@ -55,8 +62,8 @@ pub struct Program {
     cr4: Cr4,
     /// What comes next, whatever is drawn.
     queue: VecDeque<Step>,
-    /// The address and the PCID that were drawn last.
-    last: (u64, u16),
+    /// The address, the PCID and the access that were drawn last.
+    last: (u64, u16, Access),
 }
 
 impl Program {
@@ -70,7 +77,7 @@ impl Program {
             features,
             cr4: Cr4::default(),
             queue: VecDeque::from([Step::Cr3(cr3)]),
-            last: (layout.addresses()[0], 0),
+            last: (layout.addresses()[0], 0, Access::READ),
         }
     }
 
@@ -104,6 +111,17 @@ impl Program {
         self.last.1
     }
 
+    /// Often the last one, too: what allows one kind of access says little of another.
+    fn access(&mut self) -> Access {
+        if !self.in_hundred(60) {
+            self.last.2 = match self.in_hundred(40) {
+                true => Access::READ,
+                false => self.one_of(&Access::ALL),
+            };
+        }
+        self.last.2
+    }
+
     /// After an invalidation: goes back to where it should have had an effect, keeping the rest.
     fn come_back(&mut self) {
         if self.cr4.pcide && self.in_hundred(60) {
@@ -111,7 +129,7 @@ impl Program {
             self.cr3 = root | u64::from(self.last.1);
             self.queue.push_back(Step::Cr3(self.cr3 | Cr3::KEEP));
         }
-        self.queue.push_back(Step::Read(self.last.0));
+        self.queue.push_back(Step::Access(self.last.0, self.last.2));
     }
 
     fn write(&mut self) -> Step {
@@ -128,8 +146,20 @@ impl Program {
             _ if large => self.one_of(&self.layout.large_pages()) | LARGE,
             _ => self.one_of(&self.layout.tables(level - 1)),
         };
-        let global = (level == 1 || large) && self.in_hundred(30);
-        let value = target | PRESENT | WRITABLE | if global { GLOBAL } else { 0 };
+        let maps = level == 1 || large;
+        // Each of three or four levels takes away, so higher ones seldom do.
+        let [refused, seldom] = if maps { [25, 15] } else { [5, 3] };
+        let mut value = target | PRESENT;
+        for (bit, percent) in [
+            (GLOBAL, if maps { 30 } else { 0 }),
+            (WRITABLE, 100 - refused),
+            (USER, 100 - refused),
+            (NO_EXECUTE, seldom),
+        ] {
+            if self.in_hundred(percent) {
+                value |= bit;
+            }
+        }
         Step::Write { address, value }
     }
 
@@ -184,7 +214,7 @@ impl Iterator for Program {
             return Some(step);
         }
         Some(match self.below(100) {
-            0..=44 => Step::Read(self.address()),
+            0..=44 => Step::Access(self.address(), self.access()),
             45..=64 => self.write(),
             65..=84 => self.cr3(),
             85..=90 => Step::Invlpg(self.address()),

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Allowed, Cr4, GeneralProtection, Processor};
+use crate::{Access, Allowed, Cr4, GeneralProtection, Processor};
 
 use super::{Layout, Step};
 
-/// What a read was seen to come to: a page's physical address, or a page fault.
+/// What an access was seen to come to: a page's physical address, or a page fault.
 pub type Observed = Option<u64>;
 
 /// A processor that does a program's steps, in memory of its own.
@@ -31,7 +31,7 @@ impl Run {
         }
     }
 
-    /// Takes a step; for a read, what it may come to.
+    /// Takes a step; for an access, what it may come to.
     pub fn step(&mut self, step: Step) -> Result<Option<Allowed>, GeneralProtection> {
         let (processor, memory) = (&mut self.processor, &mut self.memory);
         match step {
@@ -43,12 +43,14 @@ impl Run {
             Step::Cr4(cr4) => processor.load_cr4(cr4, memory)?,
             Step::Invlpg(address) => processor.invlpg(address, memory),
             Step::Invpcid(what) => processor.invpcid(what, memory),
-            Step::Read(address) => return Ok(Some(processor.allowed(address, memory))),
+            Step::Access(address, access) => {
+                return Ok(Some(processor.allowed(address, access, memory)))
+            }
         }
         Ok(None)
     }
 
-    /// A read of this address was seen to fault.
+    /// An access to this address was seen to fault.
     pub fn faulted(&mut self, address: u64) {
         self.processor.page_fault(address, &self.memory);
     }
@@ -58,12 +60,12 @@ impl Run {
         self.processor.forget(&self.memory);
     }
 
-    /// What the page tables say of an address as they are.
-    pub fn walk(&self, address: u64) -> Observed {
-        self.processor.walk(address, &self.memory)
+    /// What the page tables say of an access as they are.
+    pub fn walk(&self, address: u64, access: Access) -> Observed {
+        self.processor.walk(address, access, &self.memory)
     }
 
-    /// The addresses that the program reads.
+    /// The addresses that the program accesses.
     pub fn addresses(&self) -> &[u64] {
         &self.addresses
     }
