@@ -11,26 +11,29 @@ use cpuid_data::{fields_of, leaf_1, leaf_7, Field, Register, Registers};
 use serde_json::json;
 
 inventory::submit! { Family(|add| {
-    for (cpu, pcid, invpcid) in [
-        ("max", true, true),
-        ("max,-invpcid", true, false),
-        ("qemu64", false, false),
-        ("qemu64,+pcid,+invpcid", true, true),
-        // Models that have the flags in their definition keep from them in machines of 10.2.
-        ("Haswell", false, false),
-        ("Haswell,+pcid,+invpcid", true, true),
-        ("EPYC-Milan", false, false),
+    for (machine, cpu, pcid, invpcid) in [
+        ("pc", "max", true, true),
+        ("pc", "max,-invpcid", true, false),
+        ("pc", "qemu64", false, false),
+        ("pc", "qemu64,+pcid,+invpcid", true, true),
+        // Models that have the flags in their definition keep from them in machines up to 10.2.
+        ("pc", "Haswell", false, false),
+        ("pc", "Haswell,+pcid,+invpcid", true, true),
+        ("pc", "EPYC-Milan", false, false),
+        ("pc-i440fx-9.0", "Haswell", false, false),
+        ("pc-q35-8.2", "EPYC-Milan", false, false),
+        ("pc-q35-8.2", "Haswell,+pcid,+invpcid", true, true),
     ] {
-        let name = cpu.replace([',', '+'], "-").replace("--", "-");
-        add(format!("pcid/cpus/{}", name.to_lowercase()), Box::new(move |dir| {
-            offers(dir, cpu, pcid, invpcid)
+        let cpu_name = cpu.replace([',', '+'], "-").replace("--", "-").to_lowercase();
+        add(format!("pcid/cpus/{machine}/{cpu_name}"), Box::new(move |dir| {
+            offers(dir, machine, cpu, pcid, invpcid)
         }));
     }
 }) }
 
-fn offers(dir: &Dir, cpu: &str, pcid: bool, invpcid: bool) -> Result<()> {
+fn offers(dir: &Dir, machine: &str, cpu: &str, pcid: bool, invpcid: bool) -> Result<()> {
     let vm = Config::new(64)?
-        .with(["-S", "-cpu", cpu])
+        .with(["-S", "-machine", machine, "-cpu", cpu])
         .start("vm", dir)?;
     let answers = answers(&vm)?;
     vm.quit()?;

@@ -4,10 +4,12 @@
 
 mod cpus;
 mod follow;
+mod gdb;
 mod hunt;
 mod hunt_random;
 mod linux;
 mod machine;
+mod outside;
 mod random;
 mod reports;
 
