@@ -215,7 +215,12 @@ static void run(FILE *port, const char *command)
         fprintf(port, "error run: %s\n", strerror(errno));
         return;
     }
-    child = fork();
+    /*
+     * fork() would make our pages read-only for a moment, in which the other
+     * threads go on to write by what the TLB has: nobody's fault, but reported
+     * by a TLB that looks for missing flushes.
+     */
+    child = vfork();
     if (child == 0) {
         int null = open("/dev/null", O_RDONLY);
 

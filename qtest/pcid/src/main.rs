@@ -9,6 +9,7 @@ mod hunt;
 mod hunt_random;
 mod linux;
 mod machine;
+mod missed;
 mod outside;
 mod random;
 mod reports;
