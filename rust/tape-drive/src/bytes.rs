@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Numbers in CDBs and parameter lists, and reading a saved state: big-endian
-//! numbers and counted bytes, in the order in which they were written. Whoever
-//! sent it may be hostile, so everything can be missing.
+//! Numbers in CDBs and parameter data: big-endian.
 
 /// A big-endian number of up to 8 bytes.
 pub(crate) fn number(bytes: &[u8], at: usize, len: usize) -> u64 {
@@ -16,54 +14,10 @@ pub(crate) fn signed(bytes: &[u8], at: usize, len: usize) -> i64 {
     (number(bytes, at, len) << unused) as i64 >> unused
 }
 
-/// What is left to read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
-    }
-
-    /// `count` bytes; `None`: there are fewer.
-    pub(crate) fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (bytes, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.bytes(N)?.try_into().ok()
-    }
-
-    pub(crate) fn u8(&mut self) -> Option<u8> {
-        self.array().map(u8::from_be_bytes)
-    }
-
-    pub(crate) fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_be_bytes)
-    }
-
-    pub(crate) fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    pub(crate) fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_be_bytes)
-    }
-
-    /// 0 or 1.
-    pub(crate) fn flag(&mut self) -> Option<bool> {
-        match self.u8()? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
+/// Has the field of `size` bytes at `at` say how many bytes follow it.
+pub(crate) fn set_length(data: &mut [u8], at: usize, size: usize) {
+    let length = (data.len() - at - size) as u64;
+    data[at..at + size].copy_from_slice(&length.to_be_bytes()[8 - size..]);
 }
 
 #[cfg(test)]
@@ -78,16 +32,11 @@ mod tests {
     }
 
     #[test]
-    fn numbers_flags_and_the_end() {
-        let bytes = [1, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4, 1, 2];
-        let mut reader = Reader::new(&bytes);
-        assert_eq!(reader.u8(), Some(1));
-        assert_eq!(reader.u16(), Some(2));
-        assert_eq!(reader.u32(), Some(3));
-        assert_eq!(reader.u64(), Some(4));
-        assert_eq!(reader.flag(), Some(true));
-        assert_eq!(reader.u16(), None, "one byte is left, and stays");
-        assert_eq!(reader.flag(), None, "2 is neither");
-        assert!(reader.is_empty());
+    fn lengths_count_what_follows_them() {
+        let mut data = [9; 300];
+        set_length(&mut data, 2, 2);
+        assert_eq!(data[..5], [9, 9, 1, 40, 9]);
+        set_length(&mut data, 1, 4);
+        assert_eq!(data[..6], [9, 0, 0, 1, 39, 9]);
     }
 }

@@ -207,7 +207,7 @@ impl Slot {
                 Key::NotReady,
                 asc::INITIALIZING_COMMAND_REQUIRED,
             )),
-            Standing::Unloaded => Err(Sense::new(Key::NotReady, asc::MEDIUM_NOT_PRESENT)),
+            Standing::Unloaded => Err(Sense::NO_MEDIUM),
         }
     }
 

@@ -4,7 +4,7 @@
 use tape_image::{Error, Operation, Outcome};
 
 use crate::alert;
-use crate::bytes::Reader;
+use crate::state::State;
 
 /// Data moved, and not moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,8 @@ pub(crate) struct Transfers {
 }
 
 impl Transfers {
-    fn fields(&mut self) -> [&mut u64; 8] {
+    /// All counters; the last two aren't in the first version of the saved state.
+    fn fields(&mut self) -> [&mut u64; 10] {
         [
             &mut self.from_host,
             &mut self.to_host,
@@ -39,19 +40,13 @@ impl Transfers {
             &mut self.records_read,
             &mut self.write_errors,
             &mut self.read_errors,
+            &mut self.beginning_passes,
+            &mut self.middle_passes,
         ]
-    }
-
-    /// The counters that the first version of the saved state doesn't have.
-    fn passes(&mut self) -> [&mut u64; 2] {
-        [&mut self.beginning_passes, &mut self.middle_passes]
     }
 
     fn add(&mut self, mut other: Self) {
         for (field, more) in self.fields().into_iter().zip(other.fields()) {
-            *field = field.saturating_add(*more);
-        }
-        for (field, more) in self.passes().into_iter().zip(other.passes()) {
             *field = field.saturating_add(*more);
         }
     }
@@ -155,34 +150,22 @@ impl Counters {
         }
     }
 
-    /// Appends the state for migration.
-    pub(crate) fn save(&self, bytes: &mut Vec<u8>) {
-        let mut copy = self.clone();
-        for field in copy.fields() {
-            bytes.extend(field.to_be_bytes());
+    /// Their state for migration, but for the passes.
+    pub(crate) fn state(&mut self, state: &mut State<'_>) -> Option<()> {
+        for transfers in [&mut self.total, &mut self.mount] {
+            for field in &mut transfers.fields()[..8] {
+                **field = state.u64(**field)?;
+            }
         }
-    }
-
-    /// Reads a saved state; `None`: there isn't all of it.
-    pub(crate) fn restore(reader: &mut Reader<'_>) -> Option<Self> {
-        let mut new = Self::default();
-        for field in new.fields() {
-            *field = reader.u64()?;
-        }
-        Some(new)
+        self.alerts = state.u64(self.alerts)?;
+        Some(())
     }
 
     /// The passes, which have a place of their own in the state for migration:
     /// of the total, then of the mount.
-    pub(crate) fn passes(&mut self) -> impl Iterator<Item = &mut u64> {
-        self.total.passes().into_iter().chain(self.mount.passes())
-    }
-
-    fn fields(&mut self) -> impl Iterator<Item = &mut u64> {
-        self.total
-            .fields()
-            .into_iter()
-            .chain(self.mount.fields())
-            .chain([&mut self.alerts])
+    pub(crate) fn passes(&mut self) -> [&mut u64; 4] {
+        let [.., total, total_middle] = self.total.fields();
+        let [.., mount, mount_middle] = self.mount.fields();
+        [total, total_middle, mount, mount_middle]
     }
 }

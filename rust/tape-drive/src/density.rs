@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Densities, and REPORT DENSITY SUPPORT (SSC-3 7.8).
 
+use crate::bytes::set_length;
 use crate::config::Config;
-use crate::sense::Reply;
-use crate::sense::{asc, Key, Sense};
+use crate::sense::{Reply, Sense};
 use crate::view::{Tape, View};
 
 /// What is known of a density code. The numbers are the LTO format's.
@@ -125,7 +125,7 @@ pub(crate) fn early_warning_in(config: &Config, partition: u64) -> u64 {
 pub(crate) fn report(config: &Config, view: View<'_>, cdb: &[u8]) -> Reply {
     let (media, medium_type) = (cdb[1] & 1 != 0, cdb[1] & 2 != 0);
     if media && view.is_none() {
-        return Err(Sense::new(Key::NotReady, asc::MEDIUM_NOT_PRESENT));
+        return Err(Sense::NO_MEDIUM);
     }
     let tape = view.filter(|_| media);
     let descriptor = if medium_type {
@@ -135,9 +135,7 @@ pub(crate) fn report(config: &Config, view: View<'_>, cdb: &[u8]) -> Reply {
     };
     let mut reply = vec![0; 4];
     reply.extend(descriptor);
-    // AVAILABLE DENSITY SUPPORT LENGTH: the bytes that follow it.
-    let length = reply.len() as u16 - 2;
-    reply[..2].copy_from_slice(&length.to_be_bytes());
+    set_length(&mut reply, 0, 2);
     Ok(reply)
 }
 
@@ -180,6 +178,7 @@ pub(crate) fn padded(bytes: &mut Vec<u8>, text: &str, length: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sense::Key;
     use proptest::prelude::*;
 
     fn ask(config: &Config, view: View<'_>, bits: u8) -> Reply {

@@ -68,6 +68,7 @@ mod save;
 mod sense;
 mod spc;
 mod ssc;
+mod state;
 mod table;
 mod view;
 

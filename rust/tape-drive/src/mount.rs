@@ -13,7 +13,7 @@ impl Core {
     /// was, or at the beginning.
     pub(crate) async fn ready(&mut self) -> Result<(), Sense> {
         let Some(slot) = &self.slot else {
-            return Err(Sense::new(Key::NotReady, asc::MEDIUM_NOT_PRESENT));
+            return Err(Sense::NO_MEDIUM);
         };
         slot.present()?;
         if slot.loaded {

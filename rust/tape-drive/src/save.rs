@@ -18,15 +18,11 @@
 
 use tape_image::container::PARTITIONS_MAX;
 
-use crate::bytes::Reader;
 use crate::cartridge::{Place, Slot, Standing};
 use crate::core::Core;
-use crate::counters::Counters;
 use crate::drive::Drive;
 use crate::sense::{Key, Sense};
-use crate::spc::diagnostic::Buffers;
-use crate::spc::reserve::Reservations;
-use crate::spc::timestamp::Timestamp;
+use crate::state::State;
 
 const MAGIC: &[u8; 4] = b"TAPE";
 const VERSION: u8 = 2;
@@ -53,40 +49,19 @@ impl Drive {
     ///
     /// # Panics
     /// While a command or task is under way.
-    pub fn save(&self) -> Vec<u8> {
-        let core = self.idle();
+    pub fn save(&mut self) -> Vec<u8> {
+        let core = self.idle_mut();
+        let more = core.partly != 0 || core.counters.passes().iter().any(|passes| **passes != 0);
+        let version = if more { VERSION } else { VERSION_1 };
         let mut bytes = MAGIC.to_vec();
-        let mut counters = core.counters.clone();
-        let passes: Vec<u64> = counters.passes().map(|passes| *passes).collect();
-        let more = core.partly != 0 || passes.iter().any(|&passes| passes != 0);
-        bytes.push(if more { VERSION } else { VERSION_1 });
-        // Or where it was in the drive before this one, which hasn't got it yet.
-        let place = core.slot.as_ref().map(Slot::place).or(core.restored);
-        bytes.push(place.map_or(0, |place| place.standing as u8 + 1));
-        let (partition, object) = place.map_or((0, 0), |place| place.resume);
-        bytes.push(partition as u8);
-        bytes.extend(object.to_be_bytes());
-        bytes.push(core.prevented.into());
-        if core.prevented {
-            bytes.extend(0u32.to_be_bytes());
+        bytes.push(version);
+        let mut state = State::Saving(bytes);
+        let whole = fields(core, version, &mut state);
+        debug_assert_eq!(whole, Ok(()), "what is so can be");
+        match state {
+            State::Saving(bytes) => bytes,
+            State::Restoring(_) => unreachable!("it was written"),
         }
-        bytes.push(core.deferred.is_some().into());
-        if let Some(sense) = core.deferred {
-            bytes.push(sense.key as u8);
-            bytes.extend(sense.asc.to_be_bytes());
-            bytes.push(sense.eom.into());
-            bytes.extend(sense.information.unwrap_or(0).to_be_bytes());
-        }
-        core.modes.save(&mut bytes);
-        core.reservations.save(&mut bytes);
-        core.counters.save(&mut bytes);
-        core.buffers.save(&mut bytes);
-        core.timestamp.save(&mut bytes);
-        if more {
-            bytes.extend(core.partly.to_be_bytes());
-            bytes.extend(passes.into_iter().flat_map(u64::to_be_bytes));
-        }
-        bytes
     }
 
     /// Takes over what another drive saved. The cartridge is inserted before or
@@ -99,7 +74,13 @@ impl Drive {
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         let core = self.idle_mut();
         let mut new = Core::new(core.config.clone(), core.port.clone());
-        read(&mut new, bytes)?;
+        match bytes.strip_prefix(MAGIC).ok_or(RestoreError::Foreign)? {
+            [version @ VERSION_1..=VERSION, rest @ ..] => {
+                fields(&mut new, *version, &mut State::Restoring(rest))?;
+            }
+            [version, ..] => return Err(RestoreError::Version(*version)),
+            [] => return Err(RestoreError::Damaged("it ends early")),
+        }
         new.slot = core.slot.take();
         new.stand_as_restored();
         *core = new;
@@ -107,81 +88,82 @@ impl Drive {
     }
 }
 
-/// Reads a saved state into a new drive's core.
-fn read(core: &mut Core, bytes: &[u8]) -> Result<(), RestoreError> {
-    let rest = bytes.strip_prefix(MAGIC).ok_or(RestoreError::Foreign)?;
-    let reader = &mut Reader::new(rest);
+/// Goes over the state of a core.
+fn fields(core: &mut Core, version: u8, state: &mut State<'_>) -> Result<(), RestoreError> {
     let damaged = RestoreError::Damaged;
-    let version = match reader.u8() {
-        Some(version @ VERSION_1..=VERSION) => version,
-        Some(other) => return Err(RestoreError::Version(other)),
-        None => return Err(damaged("it ends early")),
-    };
-    core.restored = place(reader).ok_or(damaged("cartridge"))?;
-    core.prevented = prevented(reader).ok_or(damaged("prevention"))?;
-    core.deferred = deferred(reader).ok_or(damaged("deferred error"))?;
-    parameters(core, reader).ok_or(damaged("parameters"))?;
+    place(core, state).ok_or(damaged("cartridge"))?;
+    prevented(core, state).ok_or(damaged("prevention"))?;
+    deferred(core, state).ok_or(damaged("deferred error"))?;
+    parameters(core, state).ok_or(damaged("parameters"))?;
     if version > VERSION_1 {
-        core.partly = reader.u32().ok_or(damaged("it ends early"))?;
-        for passes in core.counters.passes() {
-            *passes = reader.u64().ok_or(damaged("it ends early"))?;
-        }
+        second_version(core, state).ok_or(damaged("it ends early"))?;
     }
-    match reader.is_empty() {
-        true => Ok(()),
-        false => Err(damaged("something follows it")),
+    match state {
+        State::Restoring([_, ..]) => Err(damaged("something follows it")),
+        _ => Ok(()),
     }
 }
 
-fn parameters(core: &mut Core, reader: &mut Reader) -> Option<()> {
-    core.modes.restore(reader)?;
-    core.reservations = Reservations::restore(reader)?;
-    core.counters = Counters::restore(reader)?;
-    core.buffers = Buffers::restore(reader)?;
-    core.timestamp = Timestamp::restore(reader)?;
+/// Where the cartridge is, or was in the drive before this one, which hasn't got
+/// it yet.
+fn place(core: &mut Core, state: &mut State<'_>) -> Option<()> {
+    use Standing::{Held, Loaded, Parked, Unloaded};
+    let here = core.slot.as_ref().map(Slot::place);
+    let place = here.or(core.restored);
+    let standing = state.u8(place.map_or(0, |place| place.standing as u8 + 1))?;
+    let (partition, object) = place.map_or((0, 0), |place| place.resume);
+    let resume = (state.u8(partition as u8)?.into(), state.u64(object)?);
+    let place = match standing.checked_sub(1) {
+        None => None,
+        Some(number) => Some(Place {
+            standing: *[Loaded, Held, Unloaded, Parked].get(usize::from(number))?,
+            resume,
+        }),
+    };
+    if here.is_none() {
+        core.restored = place;
+    }
+    (place.is_none() || resume.0 < PARTITIONS_MAX).then_some(())
+}
+
+/// Who prevents removal: once, that was a list.
+fn prevented(core: &mut Core, state: &mut State<'_>) -> Option<()> {
+    let nexuses = state.u8(core.prevented.into())?;
+    core.prevented = nexuses != 0;
+    (0..nexuses).try_for_each(|_| state.u32(0).map(drop))
+}
+
+fn deferred(core: &mut Core, state: &mut State<'_>) -> Option<()> {
+    if !state.flag(core.deferred.is_some())? {
+        return Some(());
+    }
+    let sense = core.deferred.unwrap_or(Sense::NOTHING);
+    let key = state.u8(sense.key as u8)?;
+    let keys = [Key::MediumError, Key::HardwareError, Key::VolumeOverflow];
+    let key = keys.into_iter().find(|known| *known as u8 == key)?;
+    core.deferred = Some(Sense {
+        deferred: true,
+        ..Sense::new(key, state.u16(sense.asc)?)
+    });
+    let deferred = core.deferred.as_mut()?;
+    deferred.eom = state.flag(sense.eom)?;
+    let information = sense.information.unwrap_or(0);
+    deferred.information = Some(state.u64(information as u64)? as i64);
     Some(())
 }
 
-fn place(reader: &mut Reader) -> Option<Option<Place>> {
-    let standing = reader.u8()?;
-    let resume = (reader.u8()?, reader.u64()?);
-    let standing = match standing {
-        0 => return Some(None),
-        1 => Standing::Loaded,
-        2 => Standing::Held,
-        3 => Standing::Unloaded,
-        4 => Standing::Parked,
-        _ => return None,
-    };
-    (usize::from(resume.0) < PARTITIONS_MAX).then_some(Some(Place {
-        standing,
-        resume: (resume.0.into(), resume.1),
-    }))
+fn parameters(core: &mut Core, state: &mut State<'_>) -> Option<()> {
+    core.modes.state(state)?;
+    core.reservations.state(state)?;
+    core.counters.state(state)?;
+    core.buffers.state(state)?;
+    core.timestamp.state(state)
 }
 
-fn prevented(reader: &mut Reader) -> Option<bool> {
-    let initiators = reader.u8()?;
-    for _ in 0..initiators {
-        reader.u32()?;
+fn second_version(core: &mut Core, state: &mut State<'_>) -> Option<()> {
+    core.partly = state.u32(core.partly)?;
+    for passes in core.counters.passes() {
+        *passes = state.u64(*passes)?;
     }
-    Some(initiators != 0)
-}
-
-fn deferred(reader: &mut Reader) -> Option<Option<Sense>> {
-    if !reader.flag()? {
-        return Some(None);
-    }
-    let key = match reader.u8()? {
-        0x3 => Key::MediumError,
-        0x4 => Key::HardwareError,
-        0xd => Key::VolumeOverflow,
-        _ => return None,
-    };
-    let sense = Sense::new(key, reader.u16()?);
-    Some(Some(Sense {
-        eom: reader.flag()?,
-        information: Some(reader.u64()? as i64),
-        deferred: true,
-        ..sense
-    }))
+    Some(())
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Sense data: SPC-4 4.5, and SSC-3 4.2.24's use of it.
 
+use crate::bytes::set_length;
+
 /// Sense keys, SPC-4 table 48.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -110,6 +112,12 @@ impl Sense {
     /// What there is to say when there's nothing.
     pub(crate) const NOTHING: Self = Self::new(Key::NoSense, asc::NO_ADDITIONAL_SENSE);
 
+    /// NOT READY, MEDIUM NOT PRESENT.
+    pub(crate) const NO_MEDIUM: Self = Self::new(Key::NotReady, asc::MEDIUM_NOT_PRESENT);
+    /// ILLEGAL REQUEST, PARAMETER LIST LENGTH ERROR: of what was received.
+    pub(crate) const TRUNCATED_LIST: Self =
+        Self::new(Key::IllegalRequest, asc::PARAMETER_LIST_LENGTH);
+
     /// Key and code, nothing else.
     pub const fn new(key: Key, asc: u16) -> Self {
         Self {
@@ -188,7 +196,7 @@ impl Sense {
         if self.stream_bits() != 0 {
             bytes.extend([0x04, 0x02, 0, self.stream_bits()]);
         }
-        bytes[7] = (bytes.len() - 8) as u8;
+        set_length(&mut bytes, 7, 1);
         bytes
     }
 

@@ -5,15 +5,13 @@
 //! with, and the echo buffer. Microcode is none of the initiator's.
 
 use crate::bytes::number;
-use crate::bytes::Reader;
-use crate::sense::Reply;
-use crate::sense::{asc, Key, Sense};
+use crate::sense::{asc, Key, Reply, Sense};
+use crate::state::State;
 
 /// SEND DIAGNOSTIC, with what was received of its list.
 pub(crate) fn send(cdb: &[u8], data: &[u8]) -> Result<(), Sense> {
     const SELF_TEST: u8 = 0x04;
     const PAGE_FORMAT: u8 = 0x10;
-    const TRUNCATED: Sense = Sense::new(Key::IllegalRequest, asc::PARAMETER_LIST_LENGTH);
     let length = number(cdb, 3, 2) as usize;
     // SELF-TEST CODE: short and extended tests.
     if cdb[1] & 0xe0 != 0 {
@@ -28,10 +26,10 @@ pub(crate) fn send(cdb: &[u8], data: &[u8]) -> Result<(), Sense> {
     if cdb[1] & PAGE_FORMAT == 0 {
         return Err(Sense::cdb_field(1, Some(4)));
     }
-    match data.get(..length).ok_or(TRUNCATED)? {
+    match data.get(..length).ok_or(Sense::TRUNCATED_LIST)? {
         // Supported diagnostic pages.
         [0, _, 0, 0] => Ok(()),
-        [0, _, 0, 0, ..] | [] | [_] | [_, _] | [_, _, _] => Err(TRUNCATED),
+        [0, _, 0, 0, ..] | [] | [_] | [_, _] | [_, _, _] => Err(Sense::TRUNCATED_LIST),
         [0, ..] => Err(Sense::list_field(2, None)),
         _ => Err(Sense::list_field(0, Some(7))),
     }
@@ -110,28 +108,21 @@ impl Buffers {
         }
     }
 
-    /// Appends the state for migration.
-    pub(crate) fn save(&self, bytes: &mut Vec<u8>) {
-        bytes.push(u8::from(self.echo.is_some()));
-        for buffer in [&self.data, self.echo.as_ref().unwrap_or(&Vec::new())] {
-            bytes.extend((buffer.len() as u16).to_be_bytes());
-            bytes.extend(buffer);
+    /// Their state for migration.
+    pub(crate) fn state(&mut self, state: &mut State<'_>) -> Option<()> {
+        let echoed = state.flag(self.echo.is_some())?;
+        let mut echo = self.echo.take().unwrap_or_default();
+        for buffer in [&mut self.data, &mut echo] {
+            let length = usize::from(state.u16(buffer.len() as u16)?);
+            if length > CAPACITY {
+                return None;
+            }
+            buffer.resize(length, 0);
+            state.bytes(buffer)?;
         }
-    }
-
-    /// Reads a saved state; `None`: it isn't one.
-    pub(crate) fn restore(reader: &mut Reader<'_>) -> Option<Self> {
-        let echoed = reader.flag()?;
-        let mut buffer = || {
-            let length = usize::from(reader.u16()?);
-            (length <= CAPACITY).then_some(())?;
-            reader.bytes(length).map(<[u8]>::to_vec)
-        };
-        let (data, echo) = (buffer()?, buffer()?);
-        (echoed || echo.is_empty()).then_some(Self {
-            data,
-            echo: echoed.then_some(echo),
-        })
+        let sound = echoed || echo.is_empty();
+        self.echo = echoed.then_some(echo);
+        sound.then_some(())
     }
 }
 
@@ -150,6 +141,7 @@ fn data_offset(cdb: &[u8]) -> Result<usize, Sense> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::part;
     use proptest::prelude::*;
 
     #[test]
@@ -199,11 +191,11 @@ mod tests {
         assert_eq!(read(&buffers, DATA, 4092).unwrap(), b"data");
         assert_eq!(read(&buffers, DATA, 4096).unwrap(), b"");
         assert_eq!(read(&buffers, ECHO, 0).unwrap(), b"echo");
-        let mut state = Vec::new();
-        buffers.save(&mut state);
-        assert_eq!(Buffers::restore(&mut Reader::new(&state)), Some(buffers));
+        let state = part::save(&buffers, Buffers::state);
+        let restore = |state: &[u8]| part::restore(Buffers::default(), Buffers::state, state);
+        assert_eq!(restore(&state), Some(buffers));
         for length in 0..state.len() {
-            assert_eq!(Buffers::restore(&mut Reader::new(&state[..length])), None);
+            assert_eq!(restore(&state[..length]), None);
         }
     }
 
@@ -248,7 +240,7 @@ mod tests {
                 let _ = buffers.write(&cdb, &data);
                 let _ = buffers.read(&cdb);
             }
-            let _ = Buffers::restore(&mut Reader::new(&data));
+            let _ = part::restore(Buffers::default(), Buffers::state, &data);
         }
     }
 }

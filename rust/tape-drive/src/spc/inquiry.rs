@@ -3,10 +3,10 @@
 //! (SPC-4 7.8, SSC-3 8.5).
 
 use crate::alert;
+use crate::bytes::set_length;
 use crate::config::Config;
 use crate::density::padded;
-use crate::sense::Reply;
-use crate::sense::Sense;
+use crate::sense::{Reply, Sense};
 
 /// Peripheral qualifier 0, peripheral device type 01h: sequential access.
 const DEVICE_TYPE: u8 = 0x01;
@@ -42,9 +42,8 @@ pub(crate) fn inquiry(config: &Config, cdb: &[u8]) -> Reply {
 }
 
 fn page(code: u8, contents: &[u8]) -> Vec<u8> {
-    let [high, low] = (contents.len() as u16).to_be_bytes();
-    let mut bytes = vec![DEVICE_TYPE, code, high, low];
-    bytes.extend(contents);
+    let mut bytes = [&[DEVICE_TYPE, code, 0, 0], contents].concat();
+    set_length(&mut bytes, 2, 2);
     bytes
 }
 

@@ -5,11 +5,12 @@
 use tape_image::container::Operation as Change;
 use tape_image::{Operation, Outcome};
 
+use crate::bytes::set_length;
 use crate::command::{
     commands, Call, Length::InField, Length::OutField, CHANGES, LOADS, LOADS_ALL,
 };
 use crate::core::Core;
-use crate::sense::{asc, Answer, Key, Sense};
+use crate::sense::{Answer, Sense};
 use crate::spc::attribute::{life, Memory};
 
 commands! {
@@ -27,12 +28,12 @@ commands! {
 /// none if nobody has written one.
 fn media_serial_number(core: &mut Core, _: &Call, _: &[u8]) -> Answer {
     if core.view().is_none() {
-        return Err(Sense::new(Key::NotReady, asc::MEDIUM_NOT_PRESENT).into());
+        return Err(Sense::NO_MEDIUM.into());
     }
-    let mut number = life::barcode(core.slot().cartridge.attributes(0)).into_bytes();
-    number.resize(number.len().next_multiple_of(4), 0);
-    let mut reply = (number.len() as u32).to_be_bytes().to_vec();
-    reply.extend(number);
+    let mut reply = vec![0; 4];
+    reply.extend(life::barcode(core.slot().cartridge.attributes(0)).bytes());
+    reply.resize(reply.len().next_multiple_of(4), 0);
+    set_length(&mut reply, 0, 4);
     Ok(reply)
 }
 

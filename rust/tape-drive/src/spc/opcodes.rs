@@ -2,7 +2,7 @@
 //! What the drive says of its commands: REPORT SUPPORTED OPERATION CODES (SPC-4
 //! 6.35), REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS (6.36).
 
-use crate::bytes::number;
+use crate::bytes::{number, set_length};
 use crate::command::{commands, Entry, Length::InField, Table};
 use crate::sense::{Reply, Sense};
 
@@ -61,8 +61,7 @@ fn all(table: Table, timeouts: bool) -> Vec<u8> {
             bytes.extend(TIMEOUTS);
         }
     }
-    let length = bytes.len() as u32 - 4;
-    bytes[..4].copy_from_slice(&length.to_be_bytes());
+    set_length(&mut bytes, 0, 4);
     bytes
 }
 

@@ -7,8 +7,9 @@
 //! whose commands a reservation could refuse: what is left is what that one can
 //! see of its own. Reservations aren't kept over a loss of power (APTPL).
 
-use crate::bytes::{number, Reader};
+use crate::bytes::{number, set_length};
 use crate::sense::{asc, Key, Refusal, Reply, Sense};
+use crate::state::State;
 
 /// Bytes of PERSISTENT RESERVE OUT's parameter list.
 const LIST_LENGTH: usize = 24;
@@ -91,9 +92,8 @@ impl Reservations {
     /// PRGENERATION, ADDITIONAL LENGTH, and what is listed.
     fn listing<T: AsRef<[u8]>>(&self, item: Option<T>) -> Vec<u8> {
         let item = item.as_ref().map_or(&[][..], AsRef::as_ref);
-        let mut bytes = self.generation.to_be_bytes().to_vec();
-        bytes.extend((item.len() as u32).to_be_bytes());
-        bytes.extend(item);
+        let mut bytes = [&self.generation.to_be_bytes(), &[0; 4], item].concat();
+        set_length(&mut bytes, 4, 4);
         bytes
     }
 
@@ -129,7 +129,7 @@ impl Reservations {
     /// PERSISTENT RESERVE OUT, with what was received of its list.
     pub(crate) fn persistent_out(&mut self, cdb: &[u8], data: &[u8]) -> Result<(), Refusal> {
         if number(cdb, 5, 4) != LIST_LENGTH as u64 || data.len() < LIST_LENGTH {
-            return Err(Sense::new(Key::IllegalRequest, asc::PARAMETER_LIST_LENGTH).into());
+            return Err(Sense::TRUNCATED_LIST.into());
         }
         let wrong = data[20] & 0x0d;
         if wrong != 0 {
@@ -200,47 +200,26 @@ impl Reservations {
         }
     }
 
-    /// Appends the state for migration, in a form that has room for more nexuses.
-    pub(crate) fn save(&self, bytes: &mut Vec<u8>) {
-        for flag in [self.unit, self.held.is_some()] {
-            bytes.push(flag.into());
-            bytes.extend(NEXUS.to_be_bytes());
-        }
-        bytes.push(self.held.map_or(0, |held| held.0));
-        bytes.extend(self.generation.to_be_bytes());
-        let registered = self.key != 0;
-        bytes.extend(u16::from(registered).to_be_bytes());
-        if registered {
-            bytes.extend(NEXUS.to_be_bytes());
-            bytes.extend(self.key.to_be_bytes());
-        }
-    }
-
-    /// Reads a saved state; `None`: it isn't one.
-    pub(crate) fn restore(reader: &mut Reader<'_>) -> Option<Self> {
-        let mut flagged = || {
-            let flag = reader.flag()?;
-            (reader.u32()? == NEXUS).then_some(flag)
-        };
-        let (unit, held) = (flagged()?, flagged()?);
-        let kind = reader.u8()?;
-        let generation = reader.u32()?;
-        let key = match reader.u16()? {
-            0 => 0,
-            1 if reader.u32()? == NEXUS => reader.u64().filter(|&key| key != 0)?,
-            _ => return None,
-        };
-        let held = match held {
+    /// Their state for migration, in a form that has room for more nexuses.
+    pub(crate) fn state(&mut self, state: &mut State<'_>) -> Option<()> {
+        let nexus = |state: &mut State<'_>| state.u32(NEXUS).filter(|&other| other == NEXUS);
+        self.unit = state.flag(self.unit)?;
+        nexus(state)?;
+        let held = state.flag(self.held.is_some())?;
+        nexus(state)?;
+        let kind = state.u8(self.held.map_or(0, |held| held.0))?;
+        self.held = match held {
             true => Some(Type::from_code(kind)?),
             false => None,
         };
-        let whole = key != 0 || held.is_none();
-        (whole && !(unit && key != 0)).then_some(Self {
-            unit,
-            generation,
-            key,
-            held,
-        })
+        self.generation = state.u32(self.generation)?;
+        match state.u16((self.key != 0).into())? {
+            0 => return self.held.is_none().then_some(()),
+            1 => nexus(state)?,
+            _ => return None,
+        };
+        self.key = state.u64(self.key)?;
+        (self.key != 0 && !self.unit).then_some(())
     }
 }
 
@@ -255,6 +234,7 @@ fn kind(cdb: &[u8]) -> Result<Type, Sense> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::part;
     use proptest::prelude::*;
 
     fn list(key: u64, action_key: u64) -> Vec<u8> {
@@ -284,6 +264,10 @@ mod tests {
         let mut drive = Reservations::default();
         assert_eq!(out(&mut drive, 0, 0, 0, 7), Ok(()));
         drive
+    }
+
+    fn restored(state: &[u8]) -> Option<Reservations> {
+        part::restore(Reservations::default(), Reservations::state, state)
     }
 
     fn refused(sense: Sense) -> Result<(), Refusal> {
@@ -443,17 +427,15 @@ mod tests {
 
     #[test]
     fn a_state_of_other_nexuses_is_none() {
-        let mut state = Vec::new();
         let mut drive = registered();
         out(&mut drive, 1, 5, 7, 0).unwrap();
-        drive.save(&mut state);
-        let restore = |state: &[u8]| Reservations::restore(&mut Reader::new(state));
-        assert_eq!(restore(&state), Some(drive));
+        let state = part::save(&drive, Reservations::state);
+        assert_eq!(restored(&state), Some(drive));
         // Who holds it, who is registered, how many are.
         for byte in [9, 20, 16] {
             let mut other = state.clone();
             other[byte] += 1;
-            assert_eq!(restore(&other), None, "{byte}");
+            assert_eq!(restored(&other), None, "{byte}");
         }
     }
 
@@ -474,13 +456,9 @@ mod tests {
                 prop_assert!(done.is_ok() || drive.generation == generation);
                 prop_assert!(drive.held.is_none() || drive.key != 0);
                 prop_assert!(!drive.unit || drive.key == 0);
-                let mut state = Vec::new();
-                drive.save(&mut state);
-                let reader = &mut Reader::new(&state);
-                prop_assert_eq!(Reservations::restore(reader), Some(drive.clone()));
-                prop_assert!(reader.is_empty());
-                let short = &mut Reader::new(&state[..state.len() - 1]);
-                prop_assert_eq!(Reservations::restore(short), None);
+                let state = part::save(&drive, Reservations::state);
+                prop_assert_eq!(restored(&state), Some(drive.clone()));
+                prop_assert_eq!(restored(&state[..state.len() - 1]), None);
             }
         }
 
@@ -492,7 +470,7 @@ mod tests {
             let mut drive = registered();
             let _ = drive.persistent_out(&cdb, &data);
             let _ = drive.persistent_in(&cdb);
-            let _ = Reservations::restore(&mut Reader::new(&data));
+            let _ = restored(&data);
         }
     }
 }

@@ -4,8 +4,7 @@
 //! that one has nothing to send.
 
 use crate::bytes::number;
-use crate::sense::Reply;
-use crate::sense::Sense;
+use crate::sense::{Reply, Sense};
 
 /// SECURITY PROTOCOL IN.
 pub(crate) fn protocol_in(cdb: &[u8]) -> Reply {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! MAINTENANCE IN and OUT's timestamp: REPORT and SET TIMESTAMP (SPC-4 6.37, 6.42).
 
-use crate::bytes::{number, Reader};
-use crate::sense::{asc, Key, Reply, Sense};
+use crate::bytes::number;
+use crate::sense::{Reply, Sense};
+use crate::state::State;
 
 /// The timestamp. A drive without I/O has no clock either: it stands still at
 /// what SET TIMESTAMP set it to.
@@ -38,29 +39,23 @@ impl Timestamp {
                 self.set = Some(time);
                 Ok(())
             }
-            _ => Err(Sense::new(Key::IllegalRequest, asc::PARAMETER_LIST_LENGTH)),
+            _ => Err(Sense::TRUNCATED_LIST),
         }
     }
 
-    /// Appends the state for migration.
-    pub(crate) fn save(self, bytes: &mut Vec<u8>) {
-        bytes.push(u8::from(self.set.is_some()));
-        bytes.extend(self.set.unwrap_or_default());
-    }
-
-    /// Reads a saved state; `None`: it isn't one.
-    pub(crate) fn restore(reader: &mut Reader<'_>) -> Option<Self> {
-        let flag = reader.flag()?;
-        let time = reader.bytes(6)?.try_into().ok()?;
-        Some(Self {
-            set: flag.then_some(time),
-        })
+    /// Its state for migration.
+    pub(crate) fn state(&mut self, state: &mut State<'_>) -> Option<()> {
+        let is_set = state.flag(self.set.is_some())?;
+        let time = state.array(self.set.unwrap_or_default())?;
+        self.set = is_set.then_some(time);
+        Some(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::part;
     use proptest::prelude::*;
 
     #[test]
@@ -81,13 +76,10 @@ mod tests {
             timestamp.report().unwrap(),
             [0, 10, 2, 0, 1, 2, 3, 4, 5, 6, 0, 0]
         );
-        let mut bytes = Vec::new();
-        timestamp.save(&mut bytes);
-        assert_eq!(
-            Timestamp::restore(&mut Reader::new(&bytes)),
-            Some(timestamp)
-        );
-        assert_eq!(Timestamp::restore(&mut Reader::new(&bytes[..6])), None);
+        let bytes = part::save(&timestamp, Timestamp::state);
+        let restore = |bytes: &[u8]| part::restore(Timestamp::default(), Timestamp::state, bytes);
+        assert_eq!(restore(&bytes), Some(timestamp));
+        assert_eq!(restore(&bytes[..6]), None);
     }
 
     proptest! {
@@ -97,7 +89,7 @@ mod tests {
             data in prop::collection::vec(any::<u8>(), 0..20),
         ) {
             let _ = Timestamp::default().change(&cdb, &data);
-            let _ = Timestamp::restore(&mut Reader::new(&data));
+            let _ = part::restore(Timestamp::default(), Timestamp::state, &data);
         }
     }
 }

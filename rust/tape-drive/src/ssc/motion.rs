@@ -127,7 +127,7 @@ async fn load_unload(core: &mut Core, call: &Call) -> Result<(), Sense> {
         return Err(Sense::cdb_field(4, Some(2)));
     }
     let Some(standing) = core.standing() else {
-        return Err(Sense::new(Key::NotReady, asc::MEDIUM_NOT_PRESENT));
+        return Err(Sense::NO_MEDIUM);
     };
     if load && !hold {
         core.stand(Standing::Loaded);

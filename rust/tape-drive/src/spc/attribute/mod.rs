@@ -17,11 +17,10 @@ mod standard;
 #[cfg(test)]
 mod tests;
 
-use crate::bytes::number;
+use crate::bytes::{number, set_length};
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::sense::Reply;
-use crate::sense::{asc, Key, Sense};
+use crate::sense::{asc, Key, Reply, Sense};
 use crate::view::{Tape, View};
 
 pub(crate) use tape_image::container::Attribute;
@@ -58,8 +57,7 @@ impl<'a> Memory<'a> {
     /// Of LOGICAL VOLUME NUMBER and PARTITION NUMBER: the tape, and the
     /// partition.
     fn partition(&self, cdb: &[u8]) -> Result<(&'a Tape, usize), Sense> {
-        let not_ready = Sense::new(Key::NotReady, asc::MEDIUM_NOT_PRESENT);
-        let tape = self.view.ok_or(not_ready)?;
+        let tape = self.view.ok_or(Sense::NO_MEDIUM)?;
         let partition = usize::from(cdb[7]);
         if cdb[5] != 0 {
             return Err(Sense::cdb_field(5, Some(7)));
@@ -138,14 +136,13 @@ impl<'a> Memory<'a> {
     /// be kept with the partition (CDB byte 7) from now on, ascending. They
     /// always go to the medium at once (WTC). All of them, or none.
     pub(crate) fn write(&self, cdb: &[u8], data: &[u8]) -> Result<Vec<Attribute>, Sense> {
-        let truncated = Sense::new(Key::IllegalRequest, asc::PARAMETER_LIST_LENGTH);
         let (tape, partition) = self.partition(cdb)?;
         let mut kept = self.kept(partition).to_vec();
         let length = number(cdb, 10, 4) as usize;
         if length == 0 {
             return Ok(kept);
         }
-        let list = data.get(..length).ok_or(truncated)?;
+        let list = data.get(..length).ok_or(Sense::TRUNCATED_LIST)?;
         if !tape.attributes_writable {
             return Err(Sense::new(Key::DataProtect, asc::WRITE_PROTECTED));
         }
@@ -153,13 +150,13 @@ impl<'a> Memory<'a> {
         let mut at = 4;
         let mut last = None;
         while at < list.len() || at == 4 {
-            let header = list.get(at..at + HEADER).ok_or(truncated)?;
+            let header = list.get(at..at + HEADER).ok_or(Sense::TRUNCATED_LIST)?;
             let length = number(header, 3, 2) as usize;
             let value = list.get(at + HEADER..).and_then(|rest| rest.get(..length));
             let attribute = Attribute {
                 id: number(header, 0, 2) as u16,
                 format: header[2] & 0x03,
-                value: value.ok_or(truncated)?.to_vec(),
+                value: value.ok_or(Sense::TRUNCATED_LIST)?.to_vec(),
             };
             // Ascending, and each once.
             if last >= Some(attribute.id) {
@@ -229,7 +226,6 @@ fn size<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> usize {
 fn available(bytes: impl Iterator<Item = u8>) -> Vec<u8> {
     let mut reply = vec![0; 4];
     reply.extend(bytes);
-    let length = reply.len() as u32 - 4;
-    reply[..4].copy_from_slice(&length.to_be_bytes());
+    set_length(&mut reply, 0, 4);
     reply
 }

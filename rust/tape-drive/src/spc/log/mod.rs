@@ -15,11 +15,10 @@ mod tests;
 use tape_image::container::Attribute;
 
 use crate::alert;
-use crate::bytes::number;
+use crate::bytes::{number, set_length};
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::sense::Reply;
-use crate::sense::Sense;
+use crate::sense::{Reply, Sense};
 use crate::view::View;
 use pages::{Parameter, PAGES};
 
@@ -64,8 +63,7 @@ impl Counters {
                 self.clear_alert(parameter.code as u8);
             }
         }
-        let length = reply.len() as u16 - 4;
-        reply[2..4].copy_from_slice(&length.to_be_bytes());
+        set_length(&mut reply, 2, 2);
         Ok(reply)
     }
 
@@ -128,7 +126,6 @@ fn supported(subpage: u8, pointer: u16) -> Reply {
     if pointer != 0 {
         return Err(Sense::cdb_field(5, None));
     }
-    let length = reply.len() as u16 - 4;
-    reply[2..4].copy_from_slice(&length.to_be_bytes());
+    set_length(&mut reply, 2, 2);
     Ok(reply)
 }

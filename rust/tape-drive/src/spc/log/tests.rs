@@ -2,9 +2,9 @@
 //! LOG SENSE and LOG SELECT as an initiator sees them.
 
 use super::*;
-use crate::bytes::Reader;
 use crate::counters::Transfers;
 use crate::spc::attribute::life;
+use crate::state::part;
 use crate::view::{Partition, Tape};
 use proptest::prelude::*;
 
@@ -267,12 +267,10 @@ fn log_select_resets() {
 fn state_is_saved_and_restored() {
     let mut counters = busy();
     counters.raise(alert::NO_REMOVAL);
-    let mut bytes = Vec::new();
-    counters.save(&mut bytes);
-    let mut reader = Reader::new(&bytes);
-    assert_eq!(Counters::restore(&mut reader), Some(counters));
-    assert!(reader.is_empty());
-    assert_eq!(Counters::restore(&mut Reader::new(&bytes[1..])), None);
+    let bytes = part::save(&counters, Counters::state);
+    let restore = |bytes: &[u8]| part::restore(Counters::default(), Counters::state, bytes);
+    assert_eq!(restore(&bytes), Some(counters));
+    assert_eq!(restore(&bytes[1..]), None);
 }
 
 proptest! {
@@ -282,7 +280,7 @@ proptest! {
         state in prop::collection::vec(any::<u8>(), 136),
         loaded in any::<bool>(),
     ) {
-        let mut counters = Counters::restore(&mut Reader::new(&state)).unwrap();
+        let mut counters = part::restore(Counters::default(), Counters::state, &state).unwrap();
         let tape = tape();
         let view = loaded.then_some(&tape);
         let _ = sense(&mut counters, view, &cdb);

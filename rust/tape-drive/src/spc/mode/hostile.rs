@@ -3,6 +3,7 @@
 
 use super::tests::{drive, list, page, select10, tape};
 use super::*;
+use crate::state::part;
 use proptest::prelude::*;
 
 #[test]
@@ -13,21 +14,18 @@ fn state_is_saved_and_restored() {
     pages
         .select(None, &[0x55, 0x11, 0, 0, 0, 0, 0, 0, 40, 0], &list(&bytes))
         .unwrap();
-    let mut state = Vec::new();
-    pages.save(&mut state);
-    let mut other = drive();
-    let mut reader = Reader::new(&state);
-    assert_eq!(other.restore(&mut reader), Some(()));
-    assert!(reader.is_empty());
+    let restore = |state: &[u8]| part::restore(drive(), ModePages::state, state);
+    let mut state = part::save(&pages, ModePages::state);
+    let mut other = restore(&state).unwrap();
     assert_eq!(other.early_warning_size(), 9_000_000);
     other.reset();
     assert_eq!(other.early_warning_size(), 9_000_000);
     for length in 0..state.len() {
-        assert_eq!(drive().restore(&mut Reader::new(&state[..length])), None);
+        assert!(restore(&state[..length]).is_none());
     }
     // Capabilities aren't state.
     state[5] ^= 1;
-    assert_eq!(drive().restore(&mut Reader::new(&state)), None);
+    assert!(restore(&state).is_none());
 }
 
 proptest! {
@@ -44,7 +42,7 @@ proptest! {
         let _ = pages.sense(Some(&tape), &cdb);
         let _ = pages.select(Some(&tape), &cdb, &data);
         let _ = pages.partition_plan(1000);
-        let _ = pages.restore(&mut Reader::new(&data));
+        let pages = part::restore(pages.clone(), ModePages::state, &data).unwrap_or(pages);
         let _ = pages.sense(Some(&tape), &[0x1a, 0, 0x3f, 0xff, 0, 0]);
     }
 

@@ -22,12 +22,11 @@ mod select;
 #[cfg(test)]
 mod tests;
 
-use crate::bytes::number;
-use crate::bytes::Reader;
+use crate::bytes::{number, set_length};
 use crate::config::Config;
 use crate::density::medium_type;
-use crate::sense::Reply;
-use crate::sense::{asc, Key, Sense};
+use crate::sense::{Reply, Sense};
+use crate::state::State;
 use crate::view::View;
 use page::Page;
 use pages::{live, Field};
@@ -219,18 +218,12 @@ impl ModePages {
         }
         self.append_pages(view, cdb[2], cdb[3], &mut reply)?;
 
-        // MODE DATA LENGTH doesn't count itself.
-        match header.kind {
-            Kind::Six => {
-                // More than it can say: MODE SENSE(10) is for that.
-                let length = u8::try_from(reply.len() - 1);
-                reply[0] = length.map_err(|_| Sense::cdb_field(2, Some(5)))?;
-            }
-            Kind::Ten => {
-                let length = reply.len() as u16 - 2;
-                reply[..2].copy_from_slice(&length.to_be_bytes());
-            }
+        let size = header.kind.medium_type();
+        if header.kind == Kind::Six && reply.len() > 0x100 {
+            // More than MODE DATA LENGTH can say: MODE SENSE(10) is for that.
+            return Err(Sense::cdb_field(2, Some(5)));
         }
+        set_length(&mut reply, 0, size);
         Ok(reply)
     }
 
@@ -288,9 +281,7 @@ impl ModePages {
             Kind::Six => number(cdb, 4, 1),
             Kind::Ten => number(cdb, 7, 2),
         } as usize;
-        let list = data
-            .get(..length)
-            .ok_or(Sense::new(Key::IllegalRequest, asc::PARAMETER_LIST_LENGTH))?;
+        let list = data.get(..length).ok_or(Sense::TRUNCATED_LIST)?;
         if !list.is_empty() {
             let format = cdb[1] & 0x10 != 0;
             let changes = select::parse(&self.pages, header, view, format, list)?;
@@ -326,42 +317,23 @@ impl ModePages {
         }
     }
 
-    /// Appends the state for migration.
-    pub(crate) fn save(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.block_length.to_be_bytes());
-        bytes.push(self.buffered);
-        for page in self
-            .pages
-            .iter()
-            .filter(|page| page.code != partition::CODE)
-        {
-            bytes.extend(&page.current[page.header()..]);
-            bytes.extend(&page.saved[page.header()..]);
-        }
-        self.plan.save(bytes);
-    }
-
-    /// Takes up a saved state; `None`: it isn't one of a drive that is
-    /// configured so, and nothing was changed.
-    pub(crate) fn restore(&mut self, reader: &mut Reader<'_>) -> Option<()> {
-        let mut new = self.clone();
-        new.block_length = reader.u32().filter(|&length| length < 1 << 24)?;
-        new.buffered = reader.u8().filter(|&mode| mode <= 2)?;
-        let pages = new.pages.iter_mut();
+    /// Their state for migration, of a drive that is configured so.
+    pub(crate) fn state(&mut self, state: &mut State<'_>) -> Option<()> {
+        self.block_length = state.u32(self.block_length)?;
+        self.buffered = state.u8(self.buffered)?;
+        let pages = self.pages.iter_mut();
         for page in pages.filter(|page| page.code != partition::CODE) {
             let header = page.header();
             for values in [&mut page.current, &mut page.saved] {
-                let bytes = reader.bytes(values.len() - header)?;
-                for (at, &byte) in (header..).zip(bytes) {
-                    if (byte ^ page.default[at]) & !page.changeable[at] != 0 {
-                        return None;
-                    }
-                    values[at] = byte;
+                state.bytes(&mut values[header..])?;
+                let fixed = page.default.iter().zip(&page.changeable);
+                let mut fixed = values.iter().zip(fixed).skip(header);
+                if fixed.any(|(value, (default, mask))| (value ^ default) & !mask != 0) {
+                    return None;
                 }
             }
         }
-        new.plan = Plan::restore(reader)?;
-        *self = new;
-        Some(())
+        self.plan.state(state)?;
+        (self.block_length < 1 << 24 && self.buffered <= 2).then_some(())
     }
 }

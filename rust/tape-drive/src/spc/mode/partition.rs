@@ -13,8 +13,8 @@ use super::page::{from_default, Page};
 pub(super) use tape_image::container::PARTITIONS_MAX;
 
 use crate::bytes::number;
-use crate::bytes::Reader;
 use crate::sense::{asc, Key, Sense};
+use crate::state::State;
 use crate::view::Partition;
 
 pub(super) const CODE: u8 = 0x11;
@@ -187,38 +187,34 @@ impl Plan {
         }
     }
 
-    pub(super) fn save(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Plan::Single => bytes.push(0),
-            Plan::Equal(partitions) => bytes.extend([1, *partitions as u8]),
-            Plan::Sizes(sizes) => {
-                bytes.extend([2, sizes.len() as u8]);
-                for size in sizes {
-                    // No size is 0.
-                    bytes.extend(size.unwrap_or(0).to_be_bytes());
-                }
+    /// Its state for migration. A size of 0 stands for the rest.
+    pub(super) fn state(&mut self, state: &mut State<'_>) -> Option<()> {
+        let (kind, mut sizes) = match self {
+            Plan::Single => (0, Vec::new()),
+            Plan::Equal(partitions) => (1, vec![None; *partitions]),
+            Plan::Sizes(sizes) => (2, sizes.clone()),
+        };
+        let kind = state.u8(kind)?;
+        if kind != 0 {
+            let partitions = usize::from(state.u8(sizes.len() as u8)?);
+            if !(1..=PARTITIONS_MAX).contains(&partitions) {
+                return None;
+            }
+            sizes.resize(partitions, None);
+        }
+        if kind == 2 {
+            for size in &mut sizes {
+                *size = Some(state.u64(size.unwrap_or(0))?).filter(|&size| size != 0);
             }
         }
-    }
-
-    pub(super) fn restore(reader: &mut Reader<'_>) -> Option<Self> {
-        let kind = reader.u8()?;
-        if kind == 0 {
-            return Some(Plan::Single);
-        }
-        let partitions = usize::from(reader.u8()?);
-        if !(1..=PARTITIONS_MAX).contains(&partitions) {
-            return None;
-        }
-        if kind == 1 {
-            return Some(Plan::Equal(partitions));
-        }
-        let mut sizes = Vec::with_capacity(partitions);
-        for _ in 0..partitions {
-            sizes.push(Some(reader.u64()?).filter(|&size| size != 0));
-        }
         let rests = sizes.iter().filter(|size| size.is_none()).count();
-        (kind == 2 && rests <= 1).then_some(Plan::Sizes(sizes))
+        *self = match kind {
+            0 => Plan::Single,
+            1 => Plan::Equal(sizes.len()),
+            2 if rests <= 1 => Plan::Sizes(sizes),
+            _ => return None,
+        };
+        Some(())
     }
 }
 
@@ -227,6 +223,7 @@ const INVALID: Sense = Sense::new(Key::IllegalRequest, asc::PARAMETER_VALUE_INVA
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::part;
 
     fn partition(capacity: u64) -> Partition {
         Partition { capacity, used: 0 }
@@ -327,9 +324,8 @@ mod tests {
             Plan::Equal(16),
             Plan::Sizes(vec![Some(1), None, Some(u64::MAX)]),
         ] {
-            let mut bytes = Vec::new();
-            plan.save(&mut bytes);
-            assert_eq!(Plan::restore(&mut Reader::new(&bytes)), Some(plan));
+            let bytes = part::save(&plan, Plan::state);
+            assert_eq!(part::restore(Plan::Single, Plan::state, &bytes), Some(plan));
         }
         for hostile in [
             &[1, 0][..],
@@ -337,7 +333,7 @@ mod tests {
             &[3, 1, 0, 0, 0, 0, 0, 0, 0, 1],
             &[2, 2],
         ] {
-            assert_eq!(Plan::restore(&mut Reader::new(hostile)), None);
+            assert_eq!(part::restore(Plan::Single, Plan::state, hostile), None);
         }
     }
 }

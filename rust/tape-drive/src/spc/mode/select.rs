@@ -7,7 +7,7 @@ use super::pages::live;
 use super::partition::{self, Plan};
 use super::Header;
 use crate::bytes::number;
-use crate::sense::{asc, Key, Sense};
+use crate::sense::Sense;
 use crate::view::View;
 
 /// What a list changes; nothing has been changed yet.
@@ -20,8 +20,6 @@ pub(super) struct Changes {
     pub(super) pages: Vec<(usize, Vec<u8>)>,
     pub(super) plan: Option<Plan>,
 }
-
-const TRUNCATED: Sense = Sense::new(Key::IllegalRequest, asc::PARAMETER_LIST_LENGTH);
 
 /// Checks `list`. The pages are compared with what MODE SENSE would return for
 /// `view`. `page_format` is PF: without it, pages are another standard's.
@@ -58,7 +56,7 @@ pub(super) fn parse(
 fn check_header(header: Header, list: &[u8]) -> Result<bool, Sense> {
     let kind = header.kind;
     if list.len() < kind.length() {
-        return Err(TRUNCATED);
+        return Err(Sense::TRUNCATED_LIST);
     }
     let medium_type = list[kind.medium_type()];
     if medium_type != 0 && medium_type != header.medium_type {
@@ -81,7 +79,7 @@ fn check_header(header: Header, list: &[u8]) -> Result<bool, Sense> {
     let (at, bytes) = kind.descriptor_length();
     match number(list, at, bytes) {
         0 => Ok(false),
-        8 if list.len() < kind.length() + 8 => Err(TRUNCATED),
+        8 if list.len() < kind.length() + 8 => Err(Sense::TRUNCATED_LIST),
         8 => Ok(true),
         _ => Err(Sense::list_field(at, None)),
     }
@@ -118,10 +116,10 @@ fn check_page(
     // SPF: the long header.
     let (subpage, header) = match rest[0] & 0x40 != 0 {
         false => (0, 2),
-        true => (*rest.get(1).ok_or(TRUNCATED)?, 4),
+        true => (*rest.get(1).ok_or(Sense::TRUNCATED_LIST)?, 4),
     };
     if rest.len() < header {
-        return Err(TRUNCATED);
+        return Err(Sense::TRUNCATED_LIST);
     }
     if !pages.iter().any(|page| page.code == code) {
         return Err(Sense::list_field(at, Some(5)));
@@ -143,7 +141,7 @@ fn check_page(
     if !allowed.contains(&length) || (partitions && length % 2 != 0) {
         return Err(Sense::list_field(at + length_at, None));
     }
-    let new = rest.get(..length).ok_or(TRUNCATED)?;
+    let new = rest.get(..length).ok_or(Sense::TRUNCATED_LIST)?;
     let mask = match partitions {
         true => partition::changeable(length),
         false => page.changeable.clone(),

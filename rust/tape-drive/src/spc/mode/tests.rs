@@ -2,6 +2,7 @@
 //! MODE SENSE and MODE SELECT as an initiator sees them.
 
 use super::*;
+use crate::sense::{asc, Key};
 use crate::view::{Partition, Tape};
 
 pub(super) fn tape(partitions: usize) -> Tape {
