@@ -40,6 +40,12 @@ const fn lto(
     }
 }
 
+impl Density {
+    fn bytes(&self) -> u64 {
+        u64::from(self.megabytes) * 1_000_000
+    }
+}
+
 /// Media width in tenths of a millimetre: half an inch.
 pub(crate) const WIDTH: u16 = 127;
 
@@ -58,14 +64,8 @@ static DENSITIES: [Density; 9] = [
 
 /// A code that the table doesn't have.
 static OTHER: Density = Density {
-    code: 0,
-    bits_per_mm: 0,
-    tracks: 0,
-    megabytes: u32::MAX,
     organisation: "",
-    name: "",
-    description: "",
-    medium_types: [0; 2],
+    ..lto(0, [0, 0, u32::MAX], "", "", [0; 2])
 };
 
 fn find(code: u8) -> &'static Density {
@@ -97,8 +97,8 @@ pub(crate) fn megabytes(config: &Config) -> u32 {
 
 /// Bytes of a cartridge of this density; `None` if the table doesn't have it.
 pub fn nominal_capacity(code: u8) -> Option<u64> {
-    let megabytes = find(code).megabytes;
-    (megabytes != OTHER.megabytes).then_some(u64::from(megabytes) * 1_000_000)
+    let known = DENSITIES.iter().find(|density| density.code == code);
+    known.map(Density::bytes)
 }
 
 /// Bytes of a cartridge for those who reckon with shares of it: the configured
@@ -106,7 +106,7 @@ pub fn nominal_capacity(code: u8) -> Option<u64> {
 /// density, the most that REPORT DENSITY SUPPORT can tell.
 pub(crate) fn usual_capacity(config: &Config) -> u64 {
     match config.capacity {
-        u64::MAX => u64::from(find(config.density).megabytes) * 1_000_000,
+        u64::MAX => find(config.density).bytes(),
         bytes => bytes,
     }
 }

@@ -86,43 +86,32 @@ fn buffered(state: &TapeState, bytes_max: u64) -> (u8, [u8; 3], u64) {
 }
 
 fn short(state: &TapeState, place: u8) -> Vec<u8> {
-    let mut data = vec![0; 20];
     let (flags, count, bytes) = buffered(state, u32::MAX.into());
-    data[0] = place | flags;
-    data[1] = state.partition as u8;
-    let last = state.position.object - state.unsynced.0;
-    match (u32::try_from(state.position.object), u32::try_from(last)) {
-        (Ok(first), Ok(last)) => {
-            data[4..8].copy_from_slice(&first.to_be_bytes());
-            data[8..12].copy_from_slice(&last.to_be_bytes());
-        }
-        _ => data[0] |= PERR,
-    }
-    data[13..16].copy_from_slice(&count);
-    data[16..20].copy_from_slice(&(bytes as u32).to_be_bytes());
-    data
+    let first = u32::try_from(state.position.object);
+    let last = u32::try_from(state.position.object - state.unsynced.0);
+    let (addresses, error) = match (first, last) {
+        (Ok(first), Ok(last)) => ([first, last], 0),
+        _ => ([0; 2], PERR),
+    };
+    let [first, last] = addresses.map(u32::to_be_bytes);
+    let head = [place | flags | error, state.partition as u8, 0, 0];
+    let bytes = (bytes as u32).to_be_bytes();
+    [&head[..], &first, &last, &[0], &count, &bytes].concat()
 }
 
 fn long(state: &TapeState, place: u8) -> Vec<u8> {
-    let mut data = vec![0; 32];
     // MPU and LONU stay 0: marks and objects are known.
-    data[0] = place;
-    data[4..8].copy_from_slice(&(state.partition as u32).to_be_bytes());
-    data[8..16].copy_from_slice(&state.position.object.to_be_bytes());
-    data[16..24].copy_from_slice(&state.position.marks.to_be_bytes());
-    data
+    let partition = (state.partition as u32).to_be_bytes();
+    let object = state.position.object.to_be_bytes();
+    let marks = state.position.marks.to_be_bytes();
+    [&[place, 0, 0, 0][..], &partition, &object, &marks, &[0; 8]].concat()
 }
 
 fn extended(state: &TapeState, place: u8) -> Vec<u8> {
-    let mut data = vec![0; 32];
     let (flags, count, bytes) = buffered(state, u64::MAX);
     let first = state.position.object;
-    data[0] = place | flags;
-    data[1] = state.partition as u8;
-    data[2..4].copy_from_slice(&28u16.to_be_bytes());
-    data[5..8].copy_from_slice(&count);
-    data[8..16].copy_from_slice(&first.to_be_bytes());
-    data[16..24].copy_from_slice(&(first - state.unsynced.0).to_be_bytes());
-    data[24..32].copy_from_slice(&bytes.to_be_bytes());
-    data
+    let last = first - state.unsynced.0;
+    let head = [place | flags, state.partition as u8, 0, 28, 0];
+    let [first, last, bytes] = [first, last, bytes].map(u64::to_be_bytes);
+    [&head[..], &count, &first, &last, &bytes].concat()
 }

@@ -3,7 +3,7 @@
 //! change: SPC-4 7.4.2.2 and 7.4.2.3. What isn't known isn't there.
 
 use super::life::{self, CHANGE_REFERENCE, INITIALIZATIONS};
-use super::standard::{ASCII, BINARY};
+use super::standard::{binary, ASCII};
 use super::{Attribute, Memory, CAPACITY};
 use crate::density::{organisation, padded, WIDTH};
 use crate::view::Tape;
@@ -61,14 +61,6 @@ pub(super) fn attributes(memory: &Memory<'_>, tape: &Tape, partition: usize) -> 
         all.extend(kept.cloned());
     }
     all
-}
-
-fn binary(id: u16, value: impl Into<Vec<u8>>) -> Attribute {
-    Attribute {
-        id,
-        format: BINARY,
-        value: value.into(),
-    }
 }
 
 fn text(id: u16, text: &str, length: usize) -> Attribute {

@@ -3,7 +3,7 @@
 //! 0: how often it was loaded and formatted, how much of it was written and
 //! read, and a number that changes when the tape does.
 
-use super::standard::BINARY;
+use super::standard::{binary, BARCODE};
 use super::Attribute;
 use crate::bytes::number;
 use crate::counters::Transfers;
@@ -38,7 +38,7 @@ pub(crate) fn of(kept: &[Attribute]) -> Life {
 
 /// The barcode that a host wrote, at most 32 characters; empty if none did.
 pub(crate) fn barcode(kept: &[Attribute]) -> String {
-    let barcode = kept.iter().find(|attribute| attribute.id == 0x0806);
+    let barcode = kept.iter().find(|attribute| attribute.id == BARCODE);
     let value = barcode.map_or(&[][..], |attribute| &attribute.value);
     let text = value.iter().map(|&byte| match byte {
         0x20..=0x7e => char::from(byte),
@@ -67,11 +67,7 @@ pub(crate) fn note(kept: &[Attribute], event: Event) -> Vec<Attribute> {
         let limit = u64::MAX >> (64 - 8 * size);
         let value = get(&kept, id).saturating_add(more).min(limit);
         kept.retain(|attribute| attribute.id != id);
-        kept.push(Attribute {
-            id,
-            format: BINARY,
-            value: value.to_be_bytes()[8 - size as usize..].to_vec(),
-        });
+        kept.push(binary(id, &value.to_be_bytes()[8 - size as usize..]));
     };
     match event {
         Event::Change => add(CHANGE_REFERENCE, 4, 1),

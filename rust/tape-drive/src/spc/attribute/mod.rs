@@ -79,20 +79,21 @@ impl<'a> Memory<'a> {
         match cdb[1] & 0x1f {
             VALUES => {
                 let attributes = self.from(tape, partition, cdb)?;
-                Ok(available(attributes.iter().flat_map(Readable::to_bytes)))
+                Ok(available(attributes.iter().flat_map(to_bytes)))
             }
             LIST => {
                 let attributes = self.from(tape, partition, cdb)?;
-                let ids = attributes.iter().map(|readable| readable.attribute.id);
-                Ok(available(ids.flat_map(u16::to_be_bytes)))
+                Ok(available(
+                    attributes.iter().flat_map(|a| a.id.to_be_bytes()),
+                ))
             }
             // The first, and how many.
             VOLUMES => Ok(vec![0, 2, 0, 1]),
             PARTITIONS => Ok(vec![0, 2, 0, tape.partitions.len() as u8]),
             SUPPORTED => {
-                let all = self.all(tape, partition);
-                let mut ids: Vec<u16> = all.iter().map(|readable| readable.attribute.id).collect();
-                ids.extend(standard::HOST.iter().map(|entry| entry.id));
+                let all = self.all(tape, partition).into_iter();
+                let mut ids: Vec<u16> = all.map(|attribute| attribute.id).collect();
+                ids.extend(standard::HOST.map(|entry| entry.0));
                 ids.extend(life::KEPT);
                 ids.sort_unstable();
                 ids.dedup();
@@ -103,32 +104,23 @@ impl<'a> Memory<'a> {
     }
 
     /// From FIRST ATTRIBUTE IDENTIFIER on, which has to be there.
-    fn from(&self, tape: &Tape, partition: usize, cdb: &[u8]) -> Result<Vec<Readable>, Sense> {
+    fn from(&self, tape: &Tape, partition: usize, cdb: &[u8]) -> Result<Vec<Attribute>, Sense> {
         let first = number(cdb, 8, 2) as u16;
         let mut attributes = self.all(tape, partition);
-        attributes.retain(|readable| readable.attribute.id >= first);
+        attributes.retain(|attribute| attribute.id >= first);
         match attributes.first() {
-            Some(readable) if readable.attribute.id == first => Ok(attributes),
+            Some(attribute) if attribute.id == first => Ok(attributes),
             _ => Err(Sense::cdb_field(8, None)),
         }
     }
 
     /// All that there are, ascending.
-    fn all(&self, tape: &Tape, partition: usize) -> Vec<Readable> {
-        let own = device::attributes(self, tape, partition).into_iter();
-        let own = own.map(|attribute| Readable {
-            read_only: true,
-            attribute,
-        });
+    fn all(&self, tape: &Tape, partition: usize) -> Vec<Attribute> {
+        let mut all = device::attributes(self, tape, partition);
         // What the drive keeps for itself is among its own.
         let kept = self.kept(partition).iter();
-        let kept = kept.filter(|attribute| !life::KEPT.contains(&attribute.id));
-        let kept = kept.map(|attribute| Readable {
-            read_only: false,
-            attribute: attribute.clone(),
-        });
-        let mut all: Vec<_> = own.chain(kept).collect();
-        all.sort_by_key(|readable| readable.attribute.id);
+        all.extend(kept.filter(|kept| !life::KEPT.contains(&kept.id)).cloned());
+        all.sort_by_key(|attribute| attribute.id);
         all
     }
 
@@ -179,22 +171,15 @@ impl<'a> Memory<'a> {
     }
 }
 
-/// An attribute that can be read.
-#[derive(Debug)]
-struct Readable {
-    read_only: bool,
-    attribute: Attribute,
-}
-
-impl Readable {
-    fn to_bytes(&self) -> Vec<u8> {
-        let Attribute { id, format, value } = &self.attribute;
-        let mut bytes = id.to_be_bytes().to_vec();
-        bytes.push(u8::from(self.read_only) << 7 | format & 0x03);
-        bytes.extend((value.len() as u16).to_be_bytes());
-        bytes.extend(value);
-        bytes
-    }
+/// As it is in parameter data. READ ONLY is what no host may write.
+fn to_bytes(attribute: &Attribute) -> Vec<u8> {
+    let Attribute { id, format, value } = attribute;
+    let read_only = standard::allowed(*id).is_none();
+    let mut bytes = id.to_be_bytes().to_vec();
+    bytes.extend([u8::from(read_only) << 7 | format & 0x03, 0, 0]);
+    bytes.extend(value);
+    set_length(&mut bytes, 3, 2);
+    bytes
 }
 
 /// Checks an attribute that is to be written, at `at` in the list. READ ONLY
@@ -207,10 +192,10 @@ fn check(attribute: &Attribute, bits: u8, at: usize) -> Result<(), Sense> {
     }
     let length = attribute.value.len();
     // Without a value, it is deleted: of whatever format.
-    if length != 0 && !allowed.has_format(attribute.format) {
+    if length != 0 && !allowed.formats.contains(&attribute.format) {
         return Err(Sense::list_field(at + 2, Some(1)));
     }
-    if length != 0 && !allowed.has_length(length) {
+    if length != 0 && !allowed.lengths.contains(&length) {
         return Err(Sense::list_field(at + 3, None));
     }
     Ok(())

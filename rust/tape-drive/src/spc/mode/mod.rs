@@ -32,60 +32,40 @@ use page::Page;
 use pages::{live, Field};
 use partition::Plan;
 
-/// Which of the two forms of the commands, and of the header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Six,
-    Ten,
+/// One of the two forms of the commands: where their fields are.
+#[derive(Debug)]
+struct Form {
+    /// PARAMETER LIST LENGTH in the CDB, and its bytes.
+    list_length: (usize, usize),
+    /// Bytes of the header, which begins with MODE DATA LENGTH.
+    header: usize,
+    medium_type: usize,
+    device_specific: usize,
+    /// BLOCK DESCRIPTOR LENGTH and its bytes. What is between the device-specific
+    /// parameter and this is reserved, or LONGLBA: there are no long descriptors.
+    descriptor_length: (usize, usize),
 }
 
-impl Kind {
-    fn of(cdb: &[u8]) -> Self {
-        match cdb[0] {
-            0x15 | 0x1a => Kind::Six,
-            _ => Kind::Ten,
-        }
-    }
+static SIX: Form = Form {
+    list_length: (4, 1),
+    header: 4,
+    medium_type: 1,
+    device_specific: 2,
+    descriptor_length: (3, 1),
+};
 
-    /// Bytes of the header.
-    fn length(self) -> usize {
-        match self {
-            Kind::Six => 4,
-            Kind::Ten => 8,
-        }
-    }
-
-    /// Where MEDIUM TYPE is, behind MODE DATA LENGTH.
-    fn medium_type(self) -> usize {
-        match self {
-            Kind::Six => 1,
-            Kind::Ten => 2,
-        }
-    }
-
-    fn device_specific(self) -> usize {
-        self.medium_type() + 1
-    }
-
-    /// LONGLBA's byte, which has no other bit (there are no long block
-    /// descriptors), and the next.
-    fn reserved(self, byte: usize) -> bool {
-        self == Kind::Ten && (4..6).contains(&byte)
-    }
-
-    /// Where BLOCK DESCRIPTOR LENGTH is, and its bytes.
-    fn descriptor_length(self) -> (usize, usize) {
-        match self {
-            Kind::Six => (3, 1),
-            Kind::Ten => (6, 2),
-        }
-    }
-}
+static TEN: Form = Form {
+    list_length: (7, 2),
+    header: 8,
+    medium_type: 2,
+    device_specific: 3,
+    descriptor_length: (6, 2),
+};
 
 /// What a MODE SELECT has to agree with.
 #[derive(Clone, Copy, Debug)]
 struct Header {
-    kind: Kind,
+    form: &'static Form,
     /// Of the cartridge; or, if there is none, of those that the drive takes:
     /// hosts change a page between an unload and a load.
     medium_type: u8,
@@ -194,7 +174,11 @@ impl ModePages {
 
     fn header(&self, view: View<'_>, cdb: &[u8]) -> Header {
         Header {
-            kind: Kind::of(cdb),
+            form: if matches!(cdb[0], 0x15 | 0x1a) {
+                &SIX
+            } else {
+                &TEN
+            },
             medium_type: medium_type(self.density, view.map_or(self.worm, |tape| tape.worm)),
             density: self.density,
         }
@@ -207,23 +191,24 @@ impl ModePages {
         let protected =
             view.is_some_and(|tape| tape.write_protected) || self.software_write_protected();
 
-        let mut reply = vec![0; header.kind.length()];
-        reply[header.kind.medium_type()] = view.map_or(0, |_| header.medium_type);
-        reply[header.kind.device_specific()] = u8::from(protected) << 7 | self.buffered << 4;
+        let form = header.form;
+        let mut reply = vec![0; form.header];
+        reply[form.medium_type] = view.map_or(0, |_| header.medium_type);
+        reply[form.device_specific] = u8::from(protected) << 7 | self.buffered << 4;
         if descriptor {
-            reply[header.kind.length() - 1] = 8;
+            reply[form.header - 1] = 8;
             let [_, block_length @ ..] = self.block_length.to_be_bytes();
             reply.extend([self.density, 0, 0, 0, 0]);
             reply.extend(block_length);
         }
         self.append_pages(view, cdb[2], cdb[3], &mut reply)?;
 
-        let size = header.kind.medium_type();
-        if header.kind == Kind::Six && reply.len() > 0x100 {
-            // More than MODE DATA LENGTH can say: MODE SENSE(10) is for that.
+        // MODE DATA LENGTH is what is before the medium type.
+        if reply.len() >> (8 * form.medium_type) != 0 {
+            // More than it can say: MODE SENSE(10) is for that.
             return Err(Sense::cdb_field(2, Some(5)));
         }
-        set_length(&mut reply, 0, size);
+        set_length(&mut reply, 0, form.medium_type);
         Ok(reply)
     }
 
@@ -277,10 +262,8 @@ impl ModePages {
     /// PARAMETERS CHANGED.
     pub(crate) fn select(&mut self, view: View<'_>, cdb: &[u8], data: &[u8]) -> Result<(), Sense> {
         let header = self.header(view, cdb);
-        let length = match header.kind {
-            Kind::Six => number(cdb, 4, 1),
-            Kind::Ten => number(cdb, 7, 2),
-        } as usize;
+        let (at, bytes) = header.form.list_length;
+        let length = number(cdb, at, bytes) as usize;
         let list = data.get(..length).ok_or(Sense::TRUNCATED_LIST)?;
         if !list.is_empty() {
             let format = cdb[1] & 0x10 != 0;

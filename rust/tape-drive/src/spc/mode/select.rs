@@ -32,12 +32,12 @@ pub(super) fn parse(
 ) -> Result<Changes, Sense> {
     let descriptor = check_header(header, list)?;
     let mut changes = Changes {
-        buffered: list[header.kind.device_specific()] >> 4 & 0x07,
+        buffered: list[header.form.device_specific] >> 4 & 0x07,
         block_length: None,
         pages: Vec::new(),
         plan: None,
     };
-    let mut at = header.kind.length();
+    let mut at = header.form.header;
     if descriptor {
         changes.block_length = Some(check_descriptor(header, list, at)?);
         at += 8;
@@ -54,34 +54,33 @@ pub(super) fn parse(
 /// Whether a block descriptor follows. MODE DATA LENGTH and WP are reserved
 /// here, and left alone: hosts send back what they got.
 fn check_header(header: Header, list: &[u8]) -> Result<bool, Sense> {
-    let kind = header.kind;
-    if list.len() < kind.length() {
+    let form = header.form;
+    if list.len() < form.header {
         return Err(Sense::TRUNCATED_LIST);
     }
-    let medium_type = list[kind.medium_type()];
+    let medium_type = list[form.medium_type];
     if medium_type != 0 && medium_type != header.medium_type {
-        return Err(Sense::list_field(kind.medium_type(), Some(7)));
+        return Err(Sense::list_field(form.medium_type, Some(7)));
     }
-    let device_specific = list[kind.device_specific()];
+    let device_specific = list[form.device_specific];
     if device_specific >> 4 & 0x07 > 2 {
-        return Err(Sense::list_field(kind.device_specific(), Some(6)));
+        return Err(Sense::list_field(form.device_specific, Some(6)));
     }
     // SPEED: there is only the default.
     if device_specific & 0x0f != 0 {
-        return Err(Sense::list_field(kind.device_specific(), Some(3)));
+        return Err(Sense::list_field(form.device_specific, Some(3)));
     }
-    // LONGLBA and reserved bytes of the long header.
-    for (at, &value) in list[..kind.length()].iter().enumerate() {
-        if kind.reserved(at) && value != 0 {
-            return Err(Sense::list_field(at, Some(value.ilog2() as u8)));
+    let (descriptor, bytes) = form.descriptor_length;
+    for at in form.device_specific + 1..descriptor {
+        if list[at] != 0 {
+            return Err(Sense::list_field(at, Some(list[at].ilog2() as u8)));
         }
     }
-    let (at, bytes) = kind.descriptor_length();
-    match number(list, at, bytes) {
+    match number(list, descriptor, bytes) {
         0 => Ok(false),
-        8 if list.len() < kind.length() + 8 => Err(Sense::TRUNCATED_LIST),
+        8 if list.len() < form.header + 8 => Err(Sense::TRUNCATED_LIST),
         8 => Ok(true),
-        _ => Err(Sense::list_field(at, None)),
+        _ => Err(Sense::list_field(descriptor, None)),
     }
 }
 
