@@ -175,7 +175,7 @@ impl Core {
     async fn cartridge(&mut self, change: Change) -> Result<(), Error> {
         let slot = self.slot.as_mut().ok_or(Error::NotLoaded)?;
         slot.note_length();
-        let changed = slot.cartridge.run(&self.port, change).await;
+        let changed = slot.cartridge.operate(&self.port, change).await;
         self.failure = changed.err().or(self.failure);
         changed
     }

@@ -64,16 +64,10 @@ impl Operate for CartridgeCore {
     type Operation = Operation;
     type Outcome = ();
 
-    fn admits(&self, operation: &Operation) -> Result<(), Error> {
-        match self.loaded || *operation == Operation::Load {
-            true => Ok(()),
-            false => Err(Error::NotLoaded),
-        }
-    }
-
     async fn operate(&mut self, port: &Port, operation: Operation) -> Result<(), Error> {
         match operation {
             Operation::Load => self.load(port).await,
+            _ if !self.loaded => Err(Error::NotLoaded),
             _ if self.config.read_only => Err(Error::ReadOnly),
             _ if !self.may_have_header() => Err(Error::FormatReadOnly),
             Operation::Format { partitions } => self.format(port, &partitions).await,

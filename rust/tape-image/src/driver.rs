@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A [`Tape`] or [`Cartridge`] over a medium that answers at once: for tests, benches and
+//! A [`Tape`] or [`Cartridge`](crate::container::Cartridge) over a medium that answers at once: for tests, benches and
 //! fuzzing, and for whoever wants no more than a file.
 
 use std::fs::File;
@@ -9,7 +9,6 @@ use std::vec::Vec;
 
 use rustix::io::{preadv, pwritev};
 
-use crate::container::{self, Cartridge};
 use crate::{Completion, Error, IoError, Machine, Operate, Operation, Outcome, Request, Tape};
 
 /// What a tape is kept on.
@@ -163,15 +162,6 @@ pub fn run<T: Operate>(
             return outcome;
         }
     }
-}
-
-/// Carries a cartridge's operation out, from start to outcome.
-pub fn run_cartridge(
-    cartridge: &mut Cartridge,
-    medium: &mut impl Medium,
-    operation: container::Operation,
-) -> Result<(), Error> {
-    run(cartridge, medium, operation, Data::None)
 }
 
 /// Carries one request out.

@@ -6,7 +6,7 @@ use std::vec;
 use std::vec::Vec;
 
 use crate::container::{self, Attribute, Cartridge, Partition, HEADER_LEN};
-use crate::driver::{run_cartridge, Drive};
+use crate::driver::{run, Data, Drive};
 use crate::header::{empty_slot, seal};
 use crate::{Config, Error, Format, Operation, Outcome, Truncation};
 
@@ -172,7 +172,7 @@ pub fn header(input: &[u8]) {
         partition: count - 1,
         attributes: attributes.clone(),
     };
-    let full = match run_cartridge(&mut cartridge, &mut medium, set) {
+    let full = match run(&mut cartridge, &mut medium, set, Data::None) {
         Ok(()) => false,
         Err(Error::AttributesFull { .. }) => true,
         Err(error) => panic!("{error}"),
@@ -190,6 +190,11 @@ pub fn header(input: &[u8]) {
 
 fn load(medium: &mut Vec<u8>) -> Result<Cartridge, Error> {
     let mut cartridge = Cartridge::new(Config::new(medium.len() as u64));
-    run_cartridge(&mut cartridge, medium, container::Operation::Load)?;
+    run(
+        &mut cartridge,
+        medium,
+        container::Operation::Load,
+        Data::None,
+    )?;
     Ok(cartridge)
 }

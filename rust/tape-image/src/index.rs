@@ -50,6 +50,20 @@ pub struct Totals {
     pub offset: u64,
 }
 
+impl Totals {
+    /// The place behind a step that begins here.
+    #[inline]
+    fn behind(self, step: Step, format: Format) -> Self {
+        let Step { kind, len, count } = step;
+        let count_if = |counts: bool| if counts { count } else { 0 };
+        Self {
+            objects: self.objects + count_if(kind != Kind::Skip),
+            marks: self.marks + count_if(kind == Kind::Mark),
+            offset: self.offset + extent(format, kind, len) * count,
+        }
+    }
+}
+
 /// An object that was looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -144,19 +158,20 @@ impl Index {
 
     /// Adds a step at the end.
     pub fn append(&mut self, kind: Kind, len: u32) {
+        let step = Step {
+            kind,
+            len,
+            count: 1,
+        };
         match &mut self.open {
             Some(open) if open.kind == kind && open.len == len => open.count += 1,
             _ => {
                 self.close();
                 self.open_at = self.end;
-                self.open = Some(Step {
-                    kind,
-                    len,
-                    count: 1,
-                });
+                self.open = Some(step);
             }
         }
-        advance(&mut self.end, kind, extent(self.format, kind, len), 1);
+        self.end = self.end.behind(step, self.format);
     }
 
     fn close(&mut self) {
@@ -249,13 +264,7 @@ impl Index {
         for number in 0.. {
             let first = byte;
             let step = decode(&self.bytes, &mut byte).expect("own encoding");
-            let mut after = at;
-            advance(
-                &mut after,
-                step.kind,
-                extent(self.format, step.kind, step.len),
-                step.count,
-            );
+            let after = at.behind(step, self.format);
             if key(&after) > wanted {
                 return (step, at, first, number);
             }
@@ -286,13 +295,7 @@ impl Index {
         };
         self.open_at = at;
         self.open = Some(step);
-        self.end = at;
-        advance(
-            &mut self.end,
-            step.kind,
-            extent(self.format, step.kind, step.len),
-            step.count,
-        );
+        self.end = at.behind(step, self.format);
     }
 
     /// The steps, to be kept.
@@ -323,21 +326,9 @@ impl Index {
             index.close();
             index.open_at = index.end;
             index.open = Some(step);
-            advance(&mut index.end, step.kind, size, step.count);
+            index.end = index.end.behind(step, format);
         }
         (index.end == end).then_some(index)
-    }
-}
-
-fn advance(totals: &mut Totals, kind: Kind, extent: u64, count: u64) {
-    totals.offset += extent * count;
-    match kind {
-        Kind::Skip => {}
-        Kind::Mark => {
-            totals.objects += count;
-            totals.marks += count;
-        }
-        Kind::Record | Kind::Bad => totals.objects += count,
     }
 }
 

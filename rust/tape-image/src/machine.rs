@@ -74,27 +74,12 @@ pub trait Operate: fmt::Debug + Send + Sized + 'static {
     /// What comes of that.
     type Outcome: Send + 'static;
 
-    /// Whether the operation may be started at all.
-    fn admits(&self, operation: &Self::Operation) -> Result<(), Error>;
-
     /// Carries an operation out, over the port.
     fn operate(
         &mut self,
         port: &Port,
         operation: Self::Operation,
     ) -> impl Future<Output = Result<Self::Outcome, Error>> + Send;
-
-    /// Carries an operation out, if it may be started, over the port.
-    fn run(
-        &mut self,
-        port: &Port,
-        operation: Self::Operation,
-    ) -> impl Future<Output = Result<Self::Outcome, Error>> + Send {
-        async {
-            self.admits(&operation)?;
-            self.operate(port, operation).await
-        }
-    }
 }
 
 type Ends<T> = Box<(T, Port)>;
@@ -157,10 +142,6 @@ impl<T: Operate> Machine<T> {
             return Err(Error::Busy);
         }
         let core = self.core.take().ok_or(Error::Busy)?;
-        if let Err(refused) = core.0.admits(&operation) {
-            self.core = Some(core);
-            return Err(refused);
-        }
         if core::mem::take(&mut self.interrupted) {
             self.port.resume();
         }

@@ -3,50 +3,51 @@
 
 use crate::error::Reason;
 use crate::index::Kind;
-use crate::word::{classify, Word};
+use crate::word::{self, EXTENDED_MAX, WORD_LEN};
 
 /// Bytes of an AWS header.
 pub(crate) const AWS_HEADER: u64 = 6;
 /// Data of one AWS segment, at most.
 pub(crate) const AWS_SEGMENT_MAX: u64 = 0xffff;
 
+/// A record of which the header has been read: a SIMH or E11 record, good, bad or
+/// (`Kind::Skip`) neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PendingRecord {
+    pub(crate) kind: Kind,
+    pub(crate) word: u32,
+    pub(crate) len: u32,
+}
+
 /// What an object's first bytes announce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Header {
     /// A mark.
     Mark,
-    /// A SIMH or E11 record, good, bad or (`Kind::Skip`) neither.
-    Framed { kind: Kind, word: u32, len: u32 },
-    /// Bytes to skip.
+    /// Data between two words.
+    Framed(PendingRecord),
+    /// Bytes to skip: gaps and private markers.
     Skip(u32),
-    /// The tape's end.
+    /// Nothing behind this is on the tape.
     End,
     /// No object.
     Invalid(Reason),
 }
 
 /// Reads a SIMH or E11 word.
+#[inline]
 pub(crate) fn framed(word: u32) -> Header {
-    match classify(word) {
-        Word::Mark => Header::Mark,
-        Word::Record { len, bad: false } => Header::Framed {
-            kind: Kind::Record,
-            word,
-            len,
-        },
-        Word::Record { len, bad: true } => Header::Framed {
-            kind: Kind::Bad,
-            word,
-            len,
-        },
-        Word::Other { len } => Header::Framed {
-            kind: Kind::Skip,
-            word,
-            len,
-        },
-        Word::Skip(bytes) => Header::Skip(bytes as u32),
-        Word::End => Header::End,
-        Word::Reserved => Header::Invalid(Reason::ReservedMarker(word)),
+    let len = word & EXTENDED_MAX;
+    let record = |kind| Header::Framed(PendingRecord { kind, word, len });
+    match (word, word >> 28) {
+        (word::MARK, _) => Header::Mark,
+        (word::END | word::SCSI2PI_END, _) => Header::End,
+        (word::HALF_GAP, _) => Header::Skip(WORD_LEN as u32 / 2),
+        (word::GAP, _) | (_, 7) => Header::Skip(WORD_LEN as u32),
+        (_, 0) => record(Kind::Record),
+        (_, 8) => record(Kind::Bad),
+        (_, 0xf) => Header::Invalid(Reason::ReservedMarker(word)),
+        _ => record(Kind::Skip),
     }
 }
 
@@ -107,6 +108,41 @@ impl AwsHeader {
             })
         } else {
             Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_is_told_apart() {
+        let record = |kind, word, len| Header::Framed(PendingRecord { kind, word, len });
+        let good = |word| record(Kind::Record, word, word);
+        let bad = |word| record(Kind::Bad, word, word & 0xf);
+        let other = |word| record(Kind::Skip, word, word & 0xf);
+        let reserved = |word| Header::Invalid(Reason::ReservedMarker(word));
+        for (word, expected) in [
+            (0x0000_0000, Header::Mark),
+            (0x0000_0001, good(1)),
+            (0x0fff_ffff, good(EXTENDED_MAX)),
+            (0x1000_0000, other(0x1000_0000)),
+            (0x6000_0002, other(0x6000_0002)),
+            (0x7000_0000, Header::Skip(4)),
+            (0x7353_3250, Header::End),
+            (0x8000_0000, bad(0x8000_0000)),
+            (0x8000_0005, bad(0x8000_0005)),
+            (0x9000_0001, other(0x9000_0001)),
+            (0xd000_0001, other(0xd000_0001)),
+            (0xe000_0009, other(0xe000_0009)),
+            (0xf000_0000, reserved(0xf000_0000)),
+            (0xffff_0000, reserved(0xffff_0000)),
+            (0xfffe_ffff, Header::Skip(2)),
+            (0xffff_fffe, Header::Skip(4)),
+            (0xffff_ffff, Header::End),
+        ] {
+            assert_eq!(framed(word), expected, "{word:#010x}");
         }
     }
 }

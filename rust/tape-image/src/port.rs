@@ -16,16 +16,18 @@
 //! ```
 //!
 //! A port has two ends, clones of each other, in one owner that uses one at a
-//! time: the cell they share is never borrowed when either comes.
+//! time: the cell they share is never borrowed when either comes. A flag that is
+//! only looked at is beside that cell, since borrowing costs more.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::{poll_fn, Future};
 use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use core::task::Poll;
 
-use atomic_refcell::AtomicRefCell;
+use atomic_refcell::{AtomicRefCell, AtomicRefMut};
 
 /// Names a request until its completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,40 +154,30 @@ pub(crate) struct Loss {
     pub(crate) from: u64,
 }
 
-/// Who a request that is out was made by.
-#[derive(Clone, Copy, Debug)]
-enum Maker {
-    /// The operation under way, which waits for it.
-    Waiting,
-    /// A write of objects, the first of these bytes to this offset.
-    Behind(u64),
-    /// Nobody who is still there.
-    Gone,
-}
-
 #[derive(Debug, Default)]
 struct Exchange {
     /// Requests made and not taken.
     requests: VecDeque<Request>,
-    /// Requests made and not completed.
-    out: Vec<(RequestId, Maker)>,
     next_id: u64,
+    /// The request that the operation under way waits for.
+    waiting: Option<RequestId>,
     answer: Option<Completion>,
     put: Option<Put>,
+    /// Writes that nobody waits for, made and not completed: what is behind which
+    /// offset they bring. `None`: whoever made it is no longer there.
+    behind: Vec<(RequestId, Option<u64>)>,
     loss: Option<Loss>,
-    interrupted: bool,
-    dirty: bool,
     /// A written buffer, to be used again.
     spare: Vec<u8>,
 }
 
 impl Exchange {
     #[inline]
-    fn make(&mut self, maker: Maker, request: impl FnOnce(RequestId) -> Request) {
+    fn make(&mut self, request: impl FnOnce(RequestId) -> Request) -> RequestId {
         let id = RequestId(self.next_id);
         self.next_id += 1;
-        self.out.push((id, maker));
         self.requests.push_back(request(id));
+        id
     }
 
     fn lose(&mut self, error: IoError, from: u64) {
@@ -200,26 +192,40 @@ impl Exchange {
     }
 }
 
+#[derive(Debug, Default)]
+struct Shared {
+    exchange: AtomicRefCell<Exchange>,
+    interrupted: AtomicBool,
+    dirty: AtomicBool,
+}
+
 /// See the module's documentation.
 #[derive(Clone, Debug, Default)]
-pub struct Port(Arc<AtomicRefCell<Exchange>>);
+pub struct Port(Arc<Shared>);
+
+impl Port {
+    #[inline]
+    fn exchange(&self) -> AtomicRefMut<'_, Exchange> {
+        self.0.exchange.borrow_mut()
+    }
+}
 
 /// The driver's end.
 impl Port {
     /// The next request to carry out. `None` until the operation is polled again.
     pub fn poll_request(&self) -> Option<Request> {
-        self.0.borrow_mut().requests.pop_front()
+        self.exchange().requests.pop_front()
     }
 
     /// What is to be put into the data now. It is given back with
     /// [`end_put`](Self::end_put) before the operation is polled again.
     pub fn poll_put(&self) -> Option<Put> {
-        self.0.borrow_mut().put.take()
+        self.exchange().put.take()
     }
 
     /// The bytes of a put are where they are to be.
     pub fn end_put(&self, put: Put) {
-        self.0.borrow_mut().answer = Some(Completion {
+        self.exchange().answer = Some(Completion {
             id: RequestId(u64::MAX),
             result: Ok(put.len),
             buf: put.buf,
@@ -232,36 +238,38 @@ impl Port {
     /// # Panics
     /// If the completion's request isn't out.
     pub fn handle(&self, completion: Completion) {
-        let mut port = self.0.borrow_mut();
-        let at = port.out.iter().position(|(id, _)| *id == completion.id);
-        let (_, maker) = port.out.swap_remove(at.expect("a request that is out"));
-        match (maker, completion.result) {
-            (Maker::Waiting, _) => port.answer = Some(completion),
-            (Maker::Behind(_), Ok(_)) => port.recycle(completion.buf),
-            (Maker::Behind(offset), Err(error)) => port.lose(error, offset),
-            (Maker::Gone, _) => {}
+        let mut port = self.exchange();
+        if port.waiting == Some(completion.id) {
+            port.waiting = None;
+            port.answer = Some(completion);
+            return;
+        }
+        let at = port.behind.iter().position(|(id, _)| *id == completion.id);
+        let (_, from) = port.behind.swap_remove(at.expect("a request that is out"));
+        match (from, completion.result) {
+            (Some(_), Ok(_)) => port.recycle(completion.buf),
+            (Some(from), Err(error)) => port.lose(error, from),
+            (None, _) => {}
         }
     }
 
     /// Asks the operation under way to end early, if it is one that does.
     pub fn interrupt(&self) {
-        self.0.borrow_mut().interrupted = true;
+        self.0.interrupted.store(true, Relaxed);
     }
 
     /// Whoever made the requests that are out is no longer there, nor is what
     /// failed of them.
     pub fn forget(&self) {
-        let mut port = self.0.borrow_mut();
-        port.out
-            .iter_mut()
-            .for_each(|(_, maker)| *maker = Maker::Gone);
+        let mut port = self.exchange();
+        port.behind.iter_mut().for_each(|(_, from)| *from = None);
         port.loss = None;
-        port.dirty = false;
+        self.set_dirty(false);
     }
 
     /// Something was written that no sync has confirmed.
     pub fn is_dirty(&self) -> bool {
-        self.0.borrow().dirty
+        self.0.dirty.load(Relaxed)
     }
 }
 
@@ -269,35 +277,45 @@ impl Port {
 impl Port {
     /// Takes an earlier [`interrupt`](Self::interrupt) back.
     pub fn resume(&self) {
-        self.0.borrow_mut().interrupted = false;
+        self.0.interrupted.store(false, Relaxed);
     }
 
     /// From now on there is something that no sync has confirmed, or nothing.
     pub(crate) fn set_dirty(&self, dirty: bool) {
-        self.0.borrow_mut().dirty = dirty;
+        self.0.dirty.store(dirty, Relaxed);
     }
 
     /// The operation has been asked to end early.
     pub fn is_interrupted(&self) -> bool {
-        self.0.borrow().interrupted
+        self.0.interrupted.load(Relaxed)
+    }
+
+    /// Begins something, and waits for what comes of it.
+    #[inline]
+    fn wait<'a>(
+        &'a self,
+        begin: impl FnOnce(&mut Exchange) + 'a,
+    ) -> impl Future<Output = Completion> + 'a {
+        let mut begin = Some(begin);
+        poll_fn(move |_| {
+            let mut port = self.exchange();
+            match begin.take() {
+                Some(begin) => {
+                    begin(&mut port);
+                    Poll::Pending
+                }
+                None => port.answer.take().map_or(Poll::Pending, Poll::Ready),
+            }
+        })
     }
 
     /// Makes a request and waits for it.
     #[inline]
-    fn ask(
-        &self,
-        request: impl FnOnce(RequestId) -> Request,
-    ) -> impl Future<Output = Completion> + '_ {
-        self.0.borrow_mut().make(Maker::Waiting, request);
-        self.answer()
-    }
-
-    #[inline]
-    fn answer(&self) -> impl Future<Output = Completion> + '_ {
-        poll_fn(|_| match self.0.borrow_mut().answer.take() {
-            Some(completion) => Poll::Ready(completion),
-            None => Poll::Pending,
-        })
+    fn ask<'a>(
+        &'a self,
+        request: impl FnOnce(RequestId) -> Request + 'a,
+    ) -> impl Future<Output = Completion> + 'a {
+        self.wait(|port| port.waiting = Some(port.make(request)))
     }
 
     /// Reads from `offset` into `data`, then into `buf[skip..]`. How many bytes
@@ -334,20 +352,21 @@ impl Port {
             data,
         };
         let Completion { result, buf, .. } = self.ask(make).await;
-        self.0.borrow_mut().recycle(buf);
+        self.exchange().recycle(buf);
         result.map(drop)
     }
 
     /// Writes objects and doesn't wait: a failure is a [`loss`](Self::loss).
     pub(crate) fn write_behind(&self, offset: u64, head: Vec<u8>) {
-        self.0
-            .borrow_mut()
-            .make(Maker::Behind(offset), |id| Request::Write {
-                id,
-                offset,
-                head,
-                data: 0..0,
-            });
+        let mut port = self.exchange();
+        let data = 0..0;
+        let id = port.make(|id| Request::Write {
+            id,
+            offset,
+            head,
+            data,
+        });
+        port.behind.push((id, Some(offset)));
     }
 
     /// Everything completed so far is on stable storage.
@@ -370,15 +389,14 @@ impl Port {
 
     /// Puts bytes into the caller's data, and gives their buffer back.
     pub async fn put(&self, put: Put) -> Vec<u8> {
-        self.0.borrow_mut().put = Some(put);
-        self.answer().await.buf
+        self.wait(|port| port.put = Some(put)).await.buf
     }
 
     /// Waits until at most `most` requests are out, or a write behind has failed.
     pub(crate) async fn room(&self, most: usize) {
         poll_fn(|_| {
-            let port = self.0.borrow();
-            match port.out.len() <= most || port.loss.is_some() {
+            let port = self.exchange();
+            match port.behind.len() <= most || port.loss.is_some() {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
             }
@@ -388,42 +406,41 @@ impl Port {
 
     /// A write has failed that was to bring what is behind `from`.
     pub(crate) fn lose(&self, error: IoError, from: u64) {
-        self.0.borrow_mut().lose(error, from);
+        self.exchange().lose(error, from);
     }
 
     /// A write behind has failed.
     pub(crate) fn has_loss(&self) -> bool {
-        self.0.borrow_mut().loss.is_some()
+        self.exchange().loss.is_some()
     }
 
-    /// Takes back what nobody has begun to carry out, waits for the rest, and
-    /// says what is lost.
-    pub(crate) async fn settle(&self) -> Option<Loss> {
-        {
-            let Exchange {
-                requests,
-                out,
-                loss,
-                ..
-            } = &mut *self.0.borrow_mut();
-            for request in requests.drain(..) {
-                let at = out.iter().position(|(id, _)| *id == request.id());
-                let maker = at.map(|at| out.swap_remove(at).1);
-                if let (Some(Maker::Behind(offset)), Some(loss)) = (maker, loss.as_mut()) {
-                    loss.from = loss.from.min(offset);
-                }
+    /// Takes back what nobody has begun to carry out.
+    fn take_back(&self) {
+        let port = &mut *self.exchange();
+        for request in port.requests.drain(..) {
+            let at = port.behind.iter().position(|(id, _)| *id == request.id());
+            let from = at.and_then(|at| port.behind.swap_remove(at).1);
+            if let (Some(from), Some(loss)) = (from, &mut port.loss) {
+                loss.from = loss.from.min(from);
             }
         }
-        poll_fn(|_| match self.0.borrow().out.is_empty() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+    }
+
+    /// Waits for all that nobody waits for, and says what is lost.
+    pub(crate) async fn settle(&self) -> Option<Loss> {
+        self.take_back();
+        poll_fn(|_| {
+            let mut port = self.exchange();
+            match port.behind.is_empty() {
+                true => Poll::Ready(port.loss.take()),
+                false => Poll::Pending,
+            }
         })
-        .await;
-        self.0.borrow_mut().loss.take()
+        .await
     }
 
     /// A written buffer, to be used again.
     pub(crate) fn spare(&self) -> Vec<u8> {
-        core::mem::take(&mut self.0.borrow_mut().spare)
+        core::mem::take(&mut self.exchange().spare)
     }
 }

@@ -22,13 +22,6 @@ impl Operate for TapeCore {
     type Operation = Operation;
     type Outcome = Outcome;
 
-    fn admits(&self, operation: &Operation) -> Result<(), Error> {
-        match self.loaded || *operation == Operation::Load {
-            true => Ok(()),
-            false => Err(Error::NotLoaded),
-        }
-    }
-
     #[inline]
     fn operate(
         &mut self,
@@ -47,7 +40,9 @@ impl TapeCore {
         operation: Operation,
         data: usize,
     ) -> Result<Outcome, Error> {
-        self.admits(&operation)?;
+        if !self.loaded && operation != Operation::Load {
+            return Err(Error::NotLoaded);
+        }
         self.buffered = Buffered::Window { offset: 0, len: 0 };
         if self.commit.is_some() && port.has_loss() {
             return Err(self.retreat(port).await);

@@ -15,11 +15,11 @@
 //! In reverse, the index knows where the object begins. Half-gaps, which look
 //! different from behind, need no decoding.
 
-use super::scan::{Next, PendingRecord};
+use super::scan::Next;
 use crate::config::Format;
 use crate::error::{Error, Reason};
 use crate::index::{extent, Found, Kind};
-use crate::object::{AwsHeader, AWS_HEADER, AWS_SEGMENT_MAX};
+use crate::object::{AwsHeader, PendingRecord, AWS_HEADER, AWS_SEGMENT_MAX};
 use crate::operation::Outcome;
 use crate::port::{IoError, Port};
 use crate::stage::DIRECT_MIN;

@@ -5,18 +5,10 @@
 use crate::config::Format;
 use crate::error::{Error, Reason};
 use crate::index::{extent, Kind};
-use crate::object::{framed, AwsHeader, Header, AWS_HEADER};
+use crate::object::{framed, AwsHeader, Header, PendingRecord, AWS_HEADER};
 use crate::port::Port;
 use crate::tape::{Go, Halt, TapeCore};
 use crate::word::{self, EXTENDED_MAX, WORD_LEN};
-
-/// A record whose header has been read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PendingRecord {
-    pub(super) kind: Kind,
-    pub(super) word: u32,
-    pub(super) len: u32,
-}
 
 /// What comes next on unknown tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +26,7 @@ impl TapeCore {
         let word = self.window.word(at)?;
         match framed(word) {
             Header::Mark => Some((Kind::Mark, 0)),
-            Header::Framed { kind, len, .. } => {
+            Header::Framed(PendingRecord { kind, len, .. }) => {
                 let told = kind != Kind::Skip && !(self.undecided && len & 1 == 1);
                 let trailer = at + extent(self.index.format(), kind, len) - WORD_LEN;
                 (told && self.window.word(trailer)? == word).then_some((kind, len))
@@ -123,7 +115,7 @@ impl TapeCore {
             let word = self.word(port, at).await?;
             let record = match word.map_or(Header::End, framed) {
                 Header::Mark => return Ok(Next::Mark),
-                Header::Framed { kind, word, len } => PendingRecord { kind, word, len },
+                Header::Framed(record) => record,
                 Header::Skip(bytes) => {
                     self.index.append(Kind::Skip, bytes);
                     continue;

@@ -5,7 +5,7 @@ use std::io;
 
 use crate::support::{read_all, Object};
 use tape_image::container::{Attribute, Cartridge, Operation, HEADER_LEN, PARTITIONS_MAX, WHOLE};
-use tape_image::driver::{run_cartridge, Drive, Medium};
+use tape_image::driver::{self, Data, Drive, Medium};
 use tape_image::{Config, Error, Format, IoError, Outcome, Truncation};
 
 const NO_LIMIT: u64 = u64::MAX;
@@ -21,7 +21,7 @@ fn run(
     medium: &mut impl Medium,
     operation: Operation,
 ) -> Result<(), Error> {
-    run_cartridge(cartridge, medium, operation)
+    driver::run(cartridge, medium, operation, Data::None)
 }
 
 fn format(partitions: &[u64]) -> Operation {

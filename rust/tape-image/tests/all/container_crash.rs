@@ -5,7 +5,7 @@
 use crate::support::power::{crashed, Coin};
 use crate::support::{read_all, Logged, Object};
 use tape_image::container::{Attribute, Cartridge, Operation, Partition};
-use tape_image::driver::{run_cartridge, Drive};
+use tape_image::driver::{run, Data, Drive};
 use tape_image::{Config, Outcome, Truncation};
 
 /// A fixed medium holds all of the layouts below.
@@ -31,7 +31,7 @@ fn state(mut medium: Vec<u8>, truncation: Truncation) -> State {
         medium.resize(medium.len().next_multiple_of(512), 0);
     }
     let mut cartridge = Cartridge::new(config(medium.len(), truncation));
-    run_cartridge(&mut cartridge, &mut medium, Operation::Load).expect("one slot is good");
+    run(&mut cartridge, &mut medium, Operation::Load, Data::None).expect("one slot is good");
     let tapes = (0..cartridge.partitions().len()).map(|partition| {
         let config = cartridge.tape_config(partition);
         let mut drive = Drive::load(medium.clone(), config).expect("a tape");
@@ -63,7 +63,7 @@ fn format(partitions: &[u64]) -> Operation {
 /// Writes a record to each tape of a cartridge.
 fn fill(mut medium: Vec<u8>, truncation: Truncation) -> Vec<u8> {
     let mut cartridge = Cartridge::new(config(medium.len(), truncation));
-    run_cartridge(&mut cartridge, &mut medium, Operation::Load).expect("a cartridge");
+    run(&mut cartridge, &mut medium, Operation::Load, Data::None).expect("a cartridge");
     for partition in 0..cartridge.partitions().len() {
         let config = cartridge.tape_config(partition);
         let mut drive = Drive::load(medium, config).expect("a tape");
@@ -81,9 +81,9 @@ fn check(before: &[u8], operation: Operation, truncation: Truncation) -> Vec<u8>
         log: Vec::new(),
     };
     let mut cartridge = Cartridge::new(config(before.len(), truncation));
-    run_cartridge(&mut cartridge, &mut medium, Operation::Load).expect("a cartridge");
+    run(&mut cartridge, &mut medium, Operation::Load, Data::None).expect("a cartridge");
     let formats = matches!(operation, Operation::Format { .. });
-    run_cartridge(&mut cartridge, &mut medium, operation.clone()).expect("room");
+    run(&mut cartridge, &mut medium, operation.clone(), Data::None).expect("room");
     let old = state(before.to_vec(), truncation);
     let new = state(medium.bytes.clone(), truncation);
     assert_eq!(new.partitions, cartridge.partitions());

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use tape_image::container::{Cartridge, Operation, Partition};
-use tape_image::driver::{run_cartridge, Drive};
+use tape_image::driver::{run, Data, Drive};
 use tape_image::{Config, Error, HeaderReason, Truncation};
 
 const WORD: u32 = 0x1000_7ff8;
@@ -70,7 +70,7 @@ fn load(image: &mut Vec<u8>, truncation: Truncation) -> Result<Cartridge, Error>
         truncation,
         ..Config::new(image.len() as u64)
     });
-    run_cartridge(&mut cartridge, image, Operation::Load).map(|()| cartridge)
+    run(&mut cartridge, image, Operation::Load, Data::None).map(|()| cartridge)
 }
 
 fn load_body(body: &Body) -> Result<Cartridge, Error> {
@@ -84,7 +84,7 @@ fn what_is_written_is_what_is_documented() {
     let mut cartridge = load(&mut image, Truncation::Exact).expect("blank");
     let partitions = vec![1000, u64::MAX];
     let format = Operation::Format { partitions };
-    run_cartridge(&mut cartridge, &mut image, format).expect("room");
+    run(&mut cartridge, &mut image, format, Data::None).expect("room");
     // 1000 + 1000 / 256 + 65536, rounded up to 4096.
     let mut body = Body::new(&[
         [65_536, 69_632, 1000],
@@ -106,7 +106,7 @@ fn what_is_written_is_what_is_documented() {
         partition: 1,
         attributes,
     };
-    run_cartridge(&mut cartridge, &mut image, set).expect("room");
+    run(&mut cartridge, &mut image, set, Data::None).expect("room");
     body.sequence = 2;
     body.attribute_count = 1;
     body.attributes = vec![(0x806, 1, 7, b"barcode".to_vec())];
@@ -135,7 +135,7 @@ fn the_newer_slot_counts_across_the_end_of_numbers() {
         assert_eq!(cartridge.proportion(), newer, "{first}, {second}");
         // And the next change is newer than both.
         let change = Operation::SetProportion(9);
-        run_cartridge(&mut cartridge, &mut image, change).expect("room");
+        run(&mut cartridge, &mut image, change, Data::None).expect("room");
         let cartridge = load(&mut image, Truncation::Exact).expect("good");
         assert_eq!(cartridge.proportion(), 9, "{first}, {second}");
     }
