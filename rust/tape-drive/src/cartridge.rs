@@ -255,7 +255,6 @@ impl Slot {
             partitions: (0..self.partitions()).map(partition).collect(),
             partition: self.partition,
             position: self.tape().map_or(0, TapeCore::used),
-            attributes_writable: writable,
         })
     }
 }

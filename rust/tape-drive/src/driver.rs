@@ -68,12 +68,25 @@ impl<M: Bytes> Runner<M> {
     /// # Panics
     /// If it doesn't come to one.
     pub fn finish(&mut self, buffer: &mut [u8]) -> Done {
+        self.finish_interrupted(buffer, 0)
+    }
+
+    /// As [`finish`](Self::finish), and asks it to end early at its `stop`th request.
+    ///
+    /// # Panics
+    /// If it doesn't come to an end.
+    pub fn finish_interrupted(&mut self, buffer: &mut [u8], stop: u64) -> Done {
+        let mut requests = 0;
         while let Some(action) = self.drive.poll() {
             match action {
                 Action::Put { at, bytes } => {
                     buffer[at..at + bytes.len()].copy_from_slice(bytes);
                 }
                 Action::Io(request) => {
+                    requests += 1;
+                    if requests == stop {
+                        self.drive.interrupt();
+                    }
                     let mut data = match request {
                         Request::Read { .. } => Data::In(buffer),
                         _ => Data::Out(buffer),

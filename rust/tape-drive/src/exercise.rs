@@ -4,13 +4,14 @@
 
 use std::io;
 
-use tape_image::driver::{carry_out, Data, Medium as Bytes};
+use tape_image::driver::Medium as Bytes;
 use tape_image::Truncation;
 
 use crate::cartridge::{Place, Slot};
+use crate::driver::Runner;
 use crate::spc::opcodes::ascending;
 use crate::table::TABLE;
-use crate::{Action, Config, Done, Drive, Medium, Request, Status, Task, Transfer};
+use crate::{Config, Drive, Medium, Status, Task, Transfer};
 
 /// Larger buffers take time and show nothing new.
 const BUFFER_MAX: usize = 256 << 10;
@@ -49,22 +50,28 @@ pub fn exercise(input: &[u8]) {
     };
     let mut drive = Drive::new(config.clone()).expect("a good configuration");
     drive.insert(medium);
-    let mut image = Faulty {
-        bytes: image.to_vec(),
-        fails_in: None,
+    let mut runner = Runner {
+        drive,
+        medium: Faulty {
+            bytes: image.to_vec(),
+            fails_in: None,
+        },
     };
     for bytes in commands {
-        step(&mut drive, &mut image, bytes, &config);
+        step(&mut runner, bytes, &config);
     }
-    image.fails_in = None;
-    while drive.start_and_finish(&mut image, Task::Unload).status != Status::Good {
+    runner.medium.fails_in = None;
+    while runner.task(Task::Unload).status != Status::Good {
         // The first may report what an earlier failure has lost.
-        assert!(!drive.is_dirty(), "clean after a failure was reported");
+        assert!(
+            !runner.drive.is_dirty(),
+            "clean after a failure was reported"
+        );
     }
 }
 
 /// One command; the last four bytes say how it goes.
-fn step(drive: &mut Drive, image: &mut Faulty, bytes: &[u8], config: &Config) {
+fn step(runner: &mut Runner<Faulty>, bytes: &[u8], config: &Config) {
     let (cdb, how) = bytes.split_at(16);
     let mut cdb = cdb.to_vec();
     if how[0] & 1 != 0 {
@@ -83,7 +90,8 @@ fn step(drive: &mut Drive, image: &mut Faulty, bytes: &[u8], config: &Config) {
         0x80 => cdb[12] = 0,
         _ => {}
     }
-    image.fails_in = (how[1] >= 0xf0).then_some(u32::from(how[1] & 0x0f));
+    runner.medium.fails_in = (how[1] >= 0xf0).then_some(u32::from(how[1] & 0x0f));
+    let drive = &mut runner.drive;
     let length = drive.buffer_length(&cdb);
     if length > BUFFER_MAX {
         return;
@@ -93,7 +101,8 @@ fn step(drive: &mut Drive, image: &mut Faulty, bytes: &[u8], config: &Config) {
     let room = announced.min(length) - usize::from(how[0] >> 4).min(announced.min(length));
     let before = place(drive);
     drive.start(&cdb, room);
-    let done = finish(drive, image, &mut buffer, how[3]);
+    let done = runner.finish_interrupted(&mut buffer, how[3].into());
+    let drive = &mut runner.drive;
     assert!(done.data_in <= room || matches!(drive.transfer(&cdb), Transfer::Out(_)));
     let told = done.status == Status::CheckCondition;
     assert_eq!(told, !done.sense.is_empty(), "{done:?}");
@@ -107,7 +116,7 @@ fn step(drive: &mut Drive, image: &mut Faulty, bytes: &[u8], config: &Config) {
         again.restore(&saved).expect("what a drive saved");
         if place(drive).is_some() {
             again.insert(Medium {
-                length: image.bytes.len() as u64,
+                length: runner.medium.bytes.len() as u64,
                 truncation: Truncation::Exact,
                 read_only: false,
             });
@@ -141,38 +150,6 @@ fn clamp_cdb(cdb: &mut [u8]) {
             cdb[12] = 0;
         }
         _ => {}
-    }
-}
-
-/// Takes a command to its end, and interrupts it at its `stop`th request.
-fn finish(drive: &mut Drive, image: &mut Faulty, buffer: &mut [u8], stop: u8) -> Done {
-    let mut requests = 0_u64;
-    while let Some(action) = drive.poll() {
-        match action {
-            Action::Put { at, bytes } => {
-                buffer[at..at + bytes.len()].copy_from_slice(bytes);
-            }
-            Action::Io(request) => {
-                requests += 1;
-                if requests == u64::from(stop) {
-                    drive.interrupt();
-                }
-                let mut data = match request {
-                    Request::Read { .. } => Data::In(buffer),
-                    _ => Data::Out(buffer),
-                };
-                let completion = carry_out(request, image, &mut data);
-                drive.handle(completion);
-            }
-        }
-    }
-    drive.poll_done().expect("the end, with no request out")
-}
-
-impl Drive {
-    fn start_and_finish(&mut self, image: &mut Faulty, task: Task) -> Done {
-        self.start_task(task);
-        finish(self, image, &mut [], 0)
     }
 }
 

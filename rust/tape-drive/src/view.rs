@@ -14,6 +14,7 @@ pub(crate) struct Partition {
 /// The tape that is loaded.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tape {
+    /// Neither blocks nor attributes can be written.
     pub(crate) write_protected: bool,
     pub(crate) worm: bool,
     /// At least one, at most 16.
@@ -22,8 +23,6 @@ pub(crate) struct Tape {
     pub(crate) partition: usize,
     /// Bytes from the partition's beginning to the position.
     pub(crate) position: u64,
-    /// Whether attributes can be written.
-    pub(crate) attributes_writable: bool,
 }
 
 /// `None`: no cartridge, or it isn't loaded.

@@ -98,7 +98,12 @@ async fn records(core: &mut Core, call: &Call, mode: ReadMode) -> Result<(), Sen
         } else {
             data
         };
-        let length = one(core, blocks, mode, (done, at)).await?;
+        let limit = blocks.length;
+        let operation = match mode {
+            ReadMode::Reverse { .. } => Operation::ReadReverse { limit },
+            _ => Operation::Read { limit },
+        };
+        let length = record(core, operation, (blocks.residue(done), at), mode).await?;
         if let ReadMode::Verify { compared: true } = mode {
             let known = length.min(blocks.length);
             compare(core, blocks.residue(done), data, at, known).await?;
@@ -154,22 +159,6 @@ async fn joined(core: &mut Core, call: &Call, blocks: Blocks) -> Result<(), Sens
     }
     core.progress.partly = Some(skip as u32);
     Ok(())
-}
-
-/// Reads one record to `at` in the data buffer. Its length, which may be more
-/// than a block's.
-async fn one(
-    core: &mut Core,
-    blocks: Blocks,
-    mode: ReadMode,
-    (done, at): (u64, usize),
-) -> Result<usize, Sense> {
-    let limit = blocks.length;
-    let operation = match mode {
-        ReadMode::Reverse { .. } => Operation::ReadReverse { limit },
-        _ => Operation::Read { limit },
-    };
-    record(core, operation, (blocks.residue(done), at), mode).await
 }
 
 /// Has the tape read a record to `at` in the data buffer. Its length.

@@ -2,9 +2,9 @@
 //! WRITE and WRITE FILEMARKS: SSC-3 5.9, 5.10, 6.15, 6.16. ERASE, which also
 //! has to be allowed.
 
-use tape_image::{Error, Operation, Outcome};
+use tape_image::{Operation, Outcome};
 
-use super::blocks::{blocks, stopped};
+use super::blocks::{blocks, stopped, Blocks};
 use super::motion::go_to_address;
 use crate::cartridge::TapeState;
 use crate::command::{commands, Call, Length, CHANGES, UNPARKS, WRITES};
@@ -34,19 +34,19 @@ async fn write(core: &mut Core, call: &Call) -> Result<(), Sense> {
     let blocks = blocks(core, call)?;
     prepare(core, call, blocks.count > 0).await?;
     let before = core.tape_state();
-    let residue = |written| blocks.residue(written);
     for done in 0..blocks.count {
         let length = blocks.length;
         let outcome = core
             .tape_at(Operation::Write { length }, done as usize * length)
             .await;
-        let outcome = outcome.map_err(|error| written(&error, done, residue))?;
+        let outcome =
+            outcome.map_err(|error| written(&error, done, |done| blocks.residue(done)))?;
         if let Outcome::Full { .. } = outcome {
             return Err(full(blocks.residue(done)));
         }
     }
     let on_medium = !core.modes.buffered();
-    end(core, (blocks.count, residue), before, on_medium).await
+    end(core, blocks, before, on_medium).await
 }
 
 /// WRITE FILEMARKS(6) and (16).
@@ -55,17 +55,21 @@ async fn filemarks(core: &mut Core, call: &Call) -> Result<(), Sense> {
     let count = call.number(if call.is_long() { 12 } else { 2 }, 3) as u32;
     prepare(core, call, count > 0).await?;
     let before = core.tape_state();
-    let residue = |written: u64| i64::from(count) - written as i64;
+    let blocks = Blocks {
+        fixed: true,
+        count: count.into(),
+        length: 0,
+    };
     if count > 0 {
         let outcome = core.tape_at(Operation::WriteMarks(count), 0).await;
-        let outcome = outcome.map_err(|error| written(&error, 0, residue))?;
+        let outcome = outcome.map_err(|error| written(&error, 0, |done| blocks.residue(done)))?;
         if let Outcome::Full { left } = outcome {
-            sync(core, (count - left).into(), residue).await?;
+            sync(core, (count - left).into(), blocks).await?;
             return Err(full(left.into()));
         }
     }
     let immediate = call.flag(1) && core.modes.buffered();
-    end(core, (count.into(), residue), before, !immediate).await
+    end(core, blocks, before, !immediate).await
 }
 
 /// ERASE(6) and (16), short and long: the tape ends here.
@@ -137,11 +141,11 @@ pub(super) async fn may_write(
     allowed.then_some(()).ok_or(refused)
 }
 
-/// Ends a command that has written all its `objects`, before which the tape was
+/// Ends a command that has written all its blocks or marks, before which the tape was
 /// as in `before`.
 async fn end(
     core: &mut Core,
-    (objects, residue): (u64, impl Fn(u64) -> i64),
+    blocks: Blocks,
     before: TapeState,
     on_medium: bool,
 ) -> Result<(), Sense> {
@@ -150,9 +154,9 @@ async fn end(
     let late = after.past_early_warning();
     // SEW: at early warning, what is buffered is written.
     if on_medium || (late && !before.past_early_warning()) {
-        sync(core, objects, residue).await?;
+        sync(core, blocks.count, blocks).await?;
     }
-    let met = if objects == 0 {
+    let met = if blocks.count == 0 {
         return Ok(());
     } else if late {
         asc::END_OF_PARTITION
@@ -167,11 +171,11 @@ async fn end(
     })
 }
 
-async fn sync(core: &mut Core, accepted: u64, residue: impl Fn(u64) -> i64) -> Result<(), Sense> {
-    let result: Result<Outcome, Error> = core.tape_at(Operation::Sync, 0).await;
-    result
-        .map(drop)
-        .map_err(|error| written(&error, accepted, residue))
+/// Has `accepted` of a command's blocks or marks on the medium.
+async fn sync(core: &mut Core, accepted: u64, blocks: Blocks) -> Result<(), Sense> {
+    let synced = core.tape_at(Operation::Sync, 0).await;
+    let sense = |error| written(&error, accepted, |done| blocks.residue(done));
+    synced.map(drop).map_err(sense)
 }
 
 /// The partition is full.

@@ -135,7 +135,7 @@ impl<'a> Memory<'a> {
             return Ok(kept);
         }
         let list = data.get(..length).ok_or(Sense::TRUNCATED_LIST)?;
-        if !tape.attributes_writable {
+        if tape.write_protected {
             return Err(Sense::new(Key::DataProtect, asc::WRITE_PROTECTED));
         }
         // PARAMETER DATA LENGTH is ignored, as the standard says.

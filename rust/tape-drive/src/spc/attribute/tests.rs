@@ -28,7 +28,6 @@ impl Bench {
             },
             tape: Tape {
                 partitions: vec![partition; 2],
-                attributes_writable: true,
                 ..Tape::default()
             },
             counters: Counters::default(),
@@ -196,7 +195,7 @@ fn what_is_refused_changes_nothing() {
     }
     let mut bench = Bench::new();
     assert_eq!(bench.write(0, &[]), Err(truncated));
-    bench.tape.attributes_writable = false;
+    bench.tape.write_protected = true;
     let protected = Sense::new(Key::DataProtect, asc::WRITE_PROTECTED);
     assert_eq!(bench.write(0, &good), Err(protected));
 }

@@ -55,33 +55,19 @@ pub(super) const PAGES: [(u8, Contents); 8] = [
     (0x31, capacity),
 ];
 
+fn parameter(code: u16, kind: Kind, value: impl Into<Vec<u8>>) -> Parameter {
+    let value = value.into();
+    Parameter { code, kind, value }
+}
+
 /// A counter of `size` bytes, which stays at its highest value.
 fn counter(code: u16, value: u64, size: usize) -> Parameter {
-    let value = match size {
-        8 => value,
-        _ => value.min((1 << (8 * size)) - 1),
-    };
-    Parameter {
-        code,
-        kind: Kind::Counter,
-        value: value.to_be_bytes()[8 - size..].to_vec(),
-    }
+    let value = value.min(u64::MAX >> (64 - 8 * size)).to_be_bytes();
+    parameter(code, Kind::Counter, &value[8 - size..])
 }
 
 fn binary(code: u16, value: impl Into<Vec<u8>>) -> Parameter {
-    Parameter {
-        code,
-        kind: Kind::Binary,
-        value: value.into(),
-    }
-}
-
-fn text(code: u16, value: &str) -> Parameter {
-    Parameter {
-        code,
-        kind: Kind::Text,
-        value: value.into(),
-    }
+    parameter(code, Kind::Binary, value)
 }
 
 /// SPC-4 7.3.5: bytes processed and errors; nothing is corrected here.
@@ -168,16 +154,21 @@ fn volume(context: &Context<'_>, counters: &Counters) -> Vec<Parameter> {
         return vec![binary(0x0000, [0])];
     };
     let (mount, life) = (counters.mount(), life::of(context.attributes));
+    // This mount included.
+    let loads = life.loads + 1;
     let megabytes_of = |bytes: u64| bytes / 1_000_000;
     // The cartridge counts in 2^20 bytes.
     let in_life =
         |mebi: u64, bytes| megabytes_of(mebi.saturating_mul(1 << 20).saturating_add(bytes));
     let barcode = life::barcode(context.attributes);
     let config = context.config;
+    let before_early_warning = |partition: &Partition| match remaining(partition) {
+        u64::MAX => u64::MAX,
+        bytes => bytes.saturating_sub(early_warning_in(config, partition.capacity)),
+    };
     vec![
         binary(0x0000, [1]),
-        // This mount included.
-        counter(0x0001, life.loads + 1, 4),
+        counter(0x0001, loads, 4),
         counter(0x0002, mount.records_written, 8),
         counter(0x0003, 0, 4),
         counter(0x0004, mount.write_errors, 2),
@@ -192,25 +183,15 @@ fn volume(context: &Context<'_>, counters: &Counters) -> Vec<Parameter> {
         counter(0x0011, in_life(life.read, mount.to_host), 8),
         binary(0x0016, megabytes(config).to_be_bytes()),
         binary(0x0017, mega(used(tape))),
-        text(0x0042, &format!("{barcode:32}")),
+        parameter(0x0042, Kind::Text, format!("{barcode:32}")),
         binary(0x0080, [u8::from(tape.write_protected)]),
         binary(0x0081, [u8::from(tape.worm)]),
         // Of earlier mounts it is known that each began there.
-        counter(
-            0x0101,
-            (life.loads + 1).saturating_add(mount.beginning_passes),
-            4,
-        ),
+        counter(0x0101, loads.saturating_add(mount.beginning_passes), 4),
         counter(0x0102, mount.middle_passes, 4),
         binary(0x0202, records(tape, |partition| partition.capacity)),
         binary(0x0203, records(tape, |partition| partition.used)),
-        binary(
-            0x0204,
-            records(tape, |partition| match remaining(partition) {
-                u64::MAX => u64::MAX,
-                bytes => bytes.saturating_sub(early_warning_in(config, partition.capacity)),
-            }),
-        ),
+        binary(0x0204, records(tape, before_early_warning)),
     ]
 }
 
