@@ -57,7 +57,7 @@ pub(crate) struct Progress {
 }
 
 /// See the module's documentation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Core {
     pub(crate) config: Arc<Config>,
     pub(crate) port: Port,
@@ -90,18 +90,7 @@ impl Core {
             modes: ModePages::new(&config),
             config,
             port,
-            reservations: Reservations::default(),
-            counters: Counters::default(),
-            buffers: Buffers::default(),
-            timestamp: Timestamp::default(),
-            slot: None,
-            restored: None,
-            prevented: false,
-            deferred: None,
-            overwrite: Overwrite::No,
-            partly: 0,
-            failure: None,
-            progress: Progress::default(),
+            ..Self::default()
         }
     }
 

@@ -3,21 +3,19 @@
 
 use std::sync::Arc;
 
-use tape_image::{place, Completion, Error, Port, Put};
+use tape_image::{Completion, Error, Machine, Port, Put};
 
 use crate::cartridge::{Slot, Standing};
 use crate::command::{Call, Transfer, CHANGES, QUIET};
 use crate::config::{Config, ConfigError, Medium};
 use crate::core::{Core, Overwrite};
 use crate::done::{Action, Done, Task};
-use crate::run::{end, run, Job};
+use crate::run::Job;
 use crate::sense::{asc, Key, Refusal, Sense};
 use crate::table::{self, TABLE};
 
 /// The longest transfer of a command, in bytes.
 pub const TRANSFER_MAX: u64 = 64 << 20;
-
-type Place = Box<dyn tape_image::Place<(Box<Core>, Job), (Box<Core>, Done)>>;
 
 /// A tape drive: the sans-I/O core.
 ///
@@ -39,10 +37,7 @@ type Place = Box<dyn tape_image::Place<(Box<Core>, Job), (Box<Core>, Done)>>;
 /// does DMA. Dropping a drive that [`is_dirty`](Self::is_dirty) loses data.
 pub struct Drive {
     config: Arc<Config>,
-    port: Port,
-    /// `None`: the future of the command or task under way has it.
-    core: Option<Box<Core>>,
-    future: Place,
+    machine: Machine<Core>,
     /// How things are, or were when the command under way began.
     seen: Seen,
     /// The command under way may be interrupted.
@@ -51,7 +46,6 @@ pub struct Drive {
     allow_removal: bool,
     /// What the owner copies now.
     lent: Option<Put>,
-    done: Option<Done>,
 }
 
 /// What the owner asks, a command being under way or not.
@@ -69,15 +63,12 @@ impl Drive {
         config.check()?;
         let (config, port) = (Arc::new(config), Port::default());
         Ok(Self {
-            core: Some(Box::new(Core::new(config.clone(), port.clone()))),
+            machine: Machine::over(port.clone(), Core::new(config.clone(), port)),
             config,
-            port,
-            future: place(run),
             seen: Seen::default(),
             interruptible: false,
             allow_removal: false,
             lent: None,
-            done: None,
         })
     }
 
@@ -87,18 +78,13 @@ impl Drive {
     }
 
     /// The core, no command being under way.
-    pub(crate) fn idle(&self) -> &Core {
-        let core = self.core.as_ref().filter(|_| self.done.is_none());
-        core.expect("no command is under way")
-    }
-
     pub(crate) fn idle_mut(&mut self) -> &mut Core {
-        let core = self.core.as_mut().filter(|_| self.done.is_none());
-        core.expect("no command is under way")
+        assert!(!self.machine.is_busy(), "a command is under way");
+        self.machine.core_mut()
     }
 
     fn seen(&self) -> Seen {
-        let Some(core) = &self.core else {
+        let Some(core) = self.machine.core() else {
             return self.seen;
         };
         let standing = core.standing();
@@ -151,9 +137,15 @@ impl Drive {
 
     /// Lifts the prevention: somebody pulls.
     pub fn allow_removal(&mut self) {
-        match &mut self.core {
-            Some(core) => core.prevented = false,
-            None => self.allow_removal = true,
+        self.allow_removal = true;
+        self.lift_prevention();
+    }
+
+    /// If somebody has pulled, and no command is under way.
+    fn lift_prevention(&mut self) {
+        if self.machine.core().is_some() {
+            let lifted = std::mem::take(&mut self.allow_removal);
+            self.machine.core_mut().prevented &= !lifted;
         }
     }
 
@@ -169,13 +161,13 @@ impl Drive {
 
     /// Something acknowledged is not on stable storage: now, whatever is under way.
     pub fn is_dirty(&self) -> bool {
-        self.port.is_dirty()
+        self.machine.is_dirty()
     }
 
     /// The last failure of the image, which the sense data only hints at: of the
     /// last command or task. `None` while one is under way.
     pub fn failure(&self) -> Option<&Error> {
-        self.core.as_ref()?.failure.as_ref()
+        self.machine.core()?.failure.as_ref()
     }
 
     /// A logical unit reset: mode pages as at power on, RESERVE released
@@ -229,11 +221,8 @@ impl Drive {
         core.failure = None;
         core.restored = None;
         match admit(core, cdb, data_length) {
-            Ok(call) => {
-                self.interruptible = !call.entry.has(CHANGES);
-                self.begin(Job::Command(call));
-            }
-            Err(refused) => self.done = Some(end(core, Err(refused))),
+            Ok(call) => self.begin(!call.entry.has(CHANGES), Job::Command(call)),
+            Err(refused) => self.begin(false, Job::Refused(refused)),
         }
     }
 
@@ -244,39 +233,26 @@ impl Drive {
     /// While a command or task is under way.
     pub fn start_task(&mut self, task: Task) {
         self.idle_mut().failure = None;
-        self.interruptible = false;
-        self.begin(Job::Task(task));
+        self.begin(false, Job::Task(task));
     }
 
-    fn begin(&mut self, job: Job) {
+    fn begin(&mut self, interruptible: bool, job: Job) {
+        self.interruptible = interruptible;
         self.seen = self.seen();
-        if let Some(core) = self.core.take() {
-            self.future.start((core, job));
-            self.go_on();
-        }
-    }
-
-    fn go_on(&mut self) {
-        if self.core.is_some() {
-            return;
-        }
-        if let Some((mut core, done)) = self.future.poll() {
-            core.prevented &= !std::mem::take(&mut self.allow_removal);
-            self.core = Some(core);
-            self.done = Some(done);
-        }
+        let begun = self.machine.start(job);
+        begun.expect("no command is under way");
     }
 
     /// A command or task is under way, or its result hasn't been taken.
     pub fn is_busy(&self) -> bool {
-        self.core.is_none() || self.done.is_some()
+        self.machine.is_busy()
     }
 
     /// Asks a command that only reads or moves to end early, at the next
     /// occasion, with [`Done::interrupted`]. One that writes goes on.
     pub fn interrupt(&mut self) {
-        if self.core.is_none() && self.interruptible {
-            self.port.interrupt();
+        if self.machine.core().is_none() && self.interruptible {
+            self.machine.interrupt();
         }
     }
 
@@ -284,13 +260,12 @@ impl Drive {
     /// [`handle`](Self::handle) is called again.
     pub fn poll(&mut self) -> Option<Action<'_>> {
         if let Some(put) = self.lent.take() {
-            self.port.end_put(put);
-            self.go_on();
+            self.machine.end_put(put);
         }
-        if let Some(request) = self.port.poll_request() {
+        if let Some(request) = self.machine.poll_request() {
             return Some(Action::Io(request));
         }
-        let put = self.lent.insert(self.port.poll_put()?);
+        let put = self.lent.insert(self.machine.poll_put()?);
         Some(Action::Put {
             at: put.at,
             bytes: &put.buf[put.from..][..put.len],
@@ -302,13 +277,13 @@ impl Drive {
     /// # Panics
     /// If it isn't out.
     pub fn handle(&mut self, completion: Completion) {
-        self.port.handle(completion);
-        self.go_on();
+        self.machine.handle(completion);
     }
 
     /// The end of a command or task, once.
     pub fn poll_done(&mut self) -> Option<Done> {
-        self.done.take()
+        self.lift_prevention();
+        self.machine.poll_outcome()
     }
 }
 

@@ -5,7 +5,7 @@
 use tape_image::driver::{carry_out, Data, Medium as Bytes};
 use tape_image::Truncation;
 
-use crate::{Action, Config, Done, Drive, Medium, Request, Status, Task};
+use crate::{Action, Config, Done, Drive, Io, Medium, Status, Task};
 
 /// A drive and the image in it.
 pub struct Runner<M> {
@@ -87,8 +87,8 @@ impl<M: Bytes> Runner<M> {
                     if requests == stop {
                         self.drive.interrupt();
                     }
-                    let mut data = match request {
-                        Request::Read { .. } => Data::In(buffer),
+                    let mut data = match request.io {
+                        Io::Read { .. } => Data::In(buffer),
                         _ => Data::Out(buffer),
                     };
                     let completion = carry_out(request, &mut self.medium, &mut data);

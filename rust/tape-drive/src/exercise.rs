@@ -125,8 +125,8 @@ fn step(runner: &mut Runner<Faulty>, bytes: &[u8], config: &Config) {
     }
 }
 
-fn place(drive: &Drive) -> Option<Place> {
-    drive.idle().slot.as_ref().map(Slot::place)
+fn place(drive: &mut Drive) -> Option<Place> {
+    drive.idle_mut().slot.as_ref().map(Slot::place)
 }
 
 /// Numbers that mean something: where there are partitions and objects, and

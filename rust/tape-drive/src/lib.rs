@@ -81,4 +81,4 @@ pub use drive::{Drive, TRANSFER_MAX};
 pub use save::RestoreError;
 pub use sense::{asc, Key, Sense};
 pub use table::name;
-pub use tape_image::{Completion, Error, Format, IoError, Request, RequestId, Truncation};
+pub use tape_image::{Completion, Error, Format, Io, IoError, Request, RequestId, Truncation};

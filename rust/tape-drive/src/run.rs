@@ -2,7 +2,7 @@
 //! A command or task from its beginning to its end. Its future owns the core
 //! while it runs, and gives it back.
 
-use tape_image::{Operation, Outcome};
+use tape_image::{Operate, Operation, Outcome, Port};
 
 use crate::cartridge::Slot;
 use crate::command::{Call, Length, Run, Transfer, LOADS, LOADS_ALL, MOVES, UNPARKS, WRITES};
@@ -13,20 +13,30 @@ use crate::sense::{Key, Refusal, Sense};
 /// What is to be run.
 pub(crate) enum Job {
     Command(Call),
+    /// A command that something is wrong with.
+    Refused(Refusal),
     Task(Task),
 }
 
-/// Runs a command or task.
-pub(crate) async fn run((mut core, job): (Box<Core>, Job)) -> (Box<Core>, Done) {
-    core.port.resume();
+impl Operate for Core {
+    type Operation = Job;
+    type Outcome = Done;
+
+    async fn operate(&mut self, _: &Port, job: Job) -> Done {
+        run(self, job).await
+    }
+}
+
+async fn run(core: &mut Core, job: Job) -> Done {
     core.progress = Progress::default();
     let slot = core.slot.as_ref();
     let from = slot.and_then(Slot::address);
     let from_byte = slot.and_then(Slot::byte);
     let resume = slot.map_or((0, 0), |slot| slot.resume);
     let mut result = match &job {
-        Job::Command(call) => command(&mut core, call).await,
-        Job::Task(task) => self::task(&mut core, *task).await.map_err(Refusal::from),
+        Job::Command(call) => command(core, call).await,
+        Job::Refused(refusal) => return end(core, Err(*refusal)),
+        Job::Task(task) => self::task(core, *task).await.map_err(Refusal::from),
     };
     let stopped = core.progress.stopped;
     if stopped {
@@ -44,7 +54,7 @@ pub(crate) async fn run((mut core, job): (Box<Core>, Job)) -> (Box<Core>, Done) 
                 core.counters.count_sent(data_in);
             }
             if !stopped {
-                note_partly(&mut core, call, &result);
+                note_partly(core, call, &result);
             }
         }
         // Whoever began the task isn't whose data is lost.
@@ -52,16 +62,16 @@ pub(crate) async fn run((mut core, job): (Box<Core>, Job)) -> (Box<Core>, Done) 
             Err(Refusal::Sense(sense)) if sense.deferred => core.deferred = Some(sense),
             _ => {}
         },
+        Job::Refused(_) => {}
     }
-    let mut done = end(&mut core, result);
+    let mut done = end(core, result);
     done.data_in = data_in;
     done.tray = core.progress.tray;
     done.interrupted = stopped && done.status == Status::Good;
-    (core, done)
+    done
 }
 
-/// The end of a command that may not even have begun.
-pub(crate) fn end(core: &mut Core, result: Result<(), Refusal>) -> Done {
+fn end(core: &mut Core, result: Result<(), Refusal>) -> Done {
     let (status, cause) = match result {
         Ok(()) => (Status::Good, None),
         Err(Refusal::Conflict) => (Status::ReservationConflict, None),

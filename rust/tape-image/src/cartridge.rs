@@ -62,7 +62,7 @@ pub struct CartridgeCore {
 
 impl Operate for CartridgeCore {
     type Operation = Operation;
-    type Outcome = ();
+    type Outcome = Result<(), Error>;
 
     async fn operate(&mut self, port: &Port, operation: Operation) -> Result<(), Error> {
         match operation {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What a [tape](crate::Tape) is told about its medium.
 
+use crate::word::CLASSIC_MAX;
+
 /// The layouts that can be read. Only SIMH is written.
 ///
 /// Asked for none, the content decides: the first format in this order that
@@ -14,15 +16,6 @@ pub enum Format {
     E11,
     /// AWS: six-byte headers, records in segments of up to 65535 bytes.
     Aws,
-}
-
-/// How long a record may be that is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lengths {
-    /// 24 bits, as SIMH's document of 2017 has it.
-    Classic,
-    /// 28 bits, the extended format.
-    Extended,
 }
 
 /// Whether the medium can be cut, and how exactly.
@@ -52,8 +45,9 @@ pub struct Config {
     pub format: Option<Format>,
     /// Nothing is ever written; write operations are refused.
     pub read_only: bool,
-    /// Record lengths on writing.
-    pub lengths: Lengths,
+    /// Bytes of a record that is written, at most: [`CLASSIC_MAX`], as SIMH's document
+    /// of 2017 has it, or up to [`EXTENDED_MAX`](crate::word::EXTENDED_MAX).
+    pub longest: u32,
     /// Bytes of objects the tape holds, counted from `start`; the end marker
     /// and the index don't count. `None`: no bound but the medium's.
     pub capacity: Option<u64>,
@@ -73,7 +67,7 @@ impl Config {
             truncation: Truncation::Exact,
             format: None,
             read_only: false,
-            lengths: Lengths::Classic,
+            longest: CLASSIC_MAX,
             capacity: None,
             save_index: true,
             index_limit: 256 << 20,

@@ -9,7 +9,7 @@ use std::vec::Vec;
 
 use rustix::io::{preadv, pwritev};
 
-use crate::{Completion, Error, IoError, Machine, Operate, Operation, Outcome, Request, Tape};
+use crate::{Completion, Error, Io, IoError, Machine, Operate, Operation, Outcome, Request, Tape};
 
 /// What a tape is kept on.
 pub trait Medium {
@@ -19,24 +19,11 @@ pub trait Medium {
     fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()>;
     /// Reads into `first`, then into `second`.
     fn read_both(&mut self, offset: u64, first: &mut [u8], second: &mut [u8]) -> io::Result<usize> {
-        let mut bytes = 0;
-        if !first.is_empty() {
-            bytes = self.read_at(offset, first)?;
-        }
-        if bytes == first.len() && !second.is_empty() {
-            bytes += self.read_at(offset + bytes as u64, second)?;
-        }
-        Ok(bytes)
+        read_apart(self, offset, first, second)
     }
     /// Writes `first`, and `second` behind it.
     fn write_both(&mut self, offset: u64, first: &[u8], second: &[u8]) -> io::Result<()> {
-        if !first.is_empty() {
-            self.write_at(offset, first)?;
-        }
-        if !second.is_empty() {
-            self.write_at(offset + first.len() as u64, second)?;
-        }
-        Ok(())
+        write_apart(self, offset, first, second)
     }
     /// Everything so far is on stable storage.
     fn flush(&mut self) -> io::Result<()>;
@@ -94,26 +81,20 @@ impl Medium for File {
     fn read_both(&mut self, offset: u64, first: &mut [u8], second: &mut [u8]) -> io::Result<usize> {
         let mut both = [IoSliceMut::new(first), IoSliceMut::new(second)];
         let bytes = again(|| Ok(preadv(&*self, &mut both, offset)?))?;
-        // The rest, if the end isn't why it was less.
-        let offset = offset + bytes as u64;
-        let first_done = bytes.min(first.len());
-        let (first, second) = (&mut first[first_done..], &mut second[bytes - first_done..]);
-        let more = Medium::read_at(self, offset, first)?;
-        if bytes == 0 || more < first.len() {
-            return Ok(bytes + more);
+        match bytes == first.len() + second.len() {
+            true => Ok(bytes),
+            // It may be the end, or not.
+            false => read_apart(self, offset, first, second),
         }
-        Ok(bytes + more + Medium::read_at(self, offset + more as u64, second)?)
     }
 
     fn write_both(&mut self, offset: u64, first: &[u8], second: &[u8]) -> io::Result<()> {
         let both = [IoSlice::new(first), IoSlice::new(second)];
         let bytes = again(|| Ok(pwritev(&*self, &both, offset)?))?;
-        // The rest, if there is any.
-        let offset = offset + bytes as u64;
-        let first_done = bytes.min(first.len());
-        let (first, second) = (&first[first_done..], &second[bytes - first_done..]);
-        FileExt::write_all_at(self, first, offset)?;
-        FileExt::write_all_at(self, second, offset + first.len() as u64)
+        match bytes == first.len() + second.len() {
+            true => Ok(()),
+            false => write_apart(self, offset, first, second),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -123,6 +104,39 @@ impl Medium for File {
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.set_len(length)
     }
+}
+
+/// As [`Medium::read_both`], one after the other.
+fn read_apart<M: Medium + ?Sized>(
+    medium: &mut M,
+    offset: u64,
+    first: &mut [u8],
+    second: &mut [u8],
+) -> io::Result<usize> {
+    let mut bytes = 0;
+    if !first.is_empty() {
+        bytes = medium.read_at(offset, first)?;
+    }
+    if bytes == first.len() && !second.is_empty() {
+        bytes += medium.read_at(offset + bytes as u64, second)?;
+    }
+    Ok(bytes)
+}
+
+/// As [`Medium::write_both`], one after the other.
+fn write_apart<M: Medium + ?Sized>(
+    medium: &mut M,
+    offset: u64,
+    first: &[u8],
+    second: &[u8],
+) -> io::Result<()> {
+    if !first.is_empty() {
+        medium.write_at(offset, first)?;
+    }
+    if !second.is_empty() {
+        medium.write_at(offset + first.len() as u64, second)?;
+    }
+    Ok(())
 }
 
 /// Once more if a signal came first.
@@ -146,12 +160,15 @@ pub enum Data<'a> {
 }
 
 /// Carries an operation out, from start to outcome.
-pub fn run<T: Operate>(
+pub fn run<T, O>(
     machine: &mut Machine<T>,
     medium: &mut impl Medium,
     operation: T::Operation,
     mut data: Data,
-) -> Result<T::Outcome, Error> {
+) -> Result<O, Error>
+where
+    T: Operate<Outcome = Result<O, Error>>,
+{
     machine.start(operation)?;
     loop {
         while let Some(request) = machine.poll_request() {
@@ -166,43 +183,35 @@ pub fn run<T: Operate>(
 
 /// Carries one request out.
 pub fn carry_out(request: Request, medium: &mut impl Medium, data: &mut Data) -> Completion {
-    let id = request.id();
-    let (result, buf) = match request {
-        Request::Read {
+    let (result, buf) = match request.io {
+        Io::Read {
             offset,
             data: range,
             mut buf,
             skip,
-            ..
         } => {
             let result = medium.read_both(offset, input(data, range), &mut buf[skip..]);
             (result, buf)
         }
-        Request::Write {
+        Io::Write {
             offset,
             head,
             data: range,
-            ..
         } => {
-            let rest = if range.is_empty() {
-                &[]
-            } else {
-                &output(data)[range]
-            };
-            let result = medium.write_both(offset, &head, rest);
+            let result = medium.write_both(offset, &head, output(data, range));
             (result.map(|()| 0), head)
         }
-        Request::Copy {
+        Io::Copy {
             data: range,
             mut buf,
-            ..
         } => {
-            buf.extend_from_slice(&output(data)[range]);
+            buf.extend_from_slice(output(data, range));
             (Ok(0), buf)
         }
-        Request::Flush { .. } => (medium.flush().map(|()| 0), Vec::new()),
-        Request::Truncate { length, .. } => (medium.truncate(length).map(|()| 0), Vec::new()),
+        Io::Flush => (medium.flush().map(|()| 0), Vec::new()),
+        Io::Truncate { length } => (medium.truncate(length).map(|()| 0), Vec::new()),
     };
+    let id = request.id;
     let result = result.map_err(|e| IoError(e.raw_os_error().unwrap_or(IoError::EIO.0)));
     Completion { id, result, buf }
 }
@@ -215,9 +224,10 @@ fn input<'a>(data: &'a mut Data, range: core::ops::Range<usize>) -> &'a mut [u8]
     }
 }
 
-fn output<'a>(data: &'a Data) -> &'a [u8] {
+fn output<'a>(data: &'a Data, range: core::ops::Range<usize>) -> &'a [u8] {
     match data {
-        Data::Out(bytes) => bytes,
+        Data::Out(bytes) => &bytes[range],
+        _ if range.is_empty() => &[],
         _ => panic!("a write without data"),
     }
 }

@@ -61,7 +61,7 @@ pub enum Error {
     RecordLength {
         /// What was asked for.
         length: u64,
-        /// What [`Config::lengths`](crate::Config::lengths) allows.
+        /// What [`Config::longest`](crate::Config::longest) allows.
         max: u32,
     },
     /// More objects of different lengths than [`Config::index_limit`](crate::Config::index_limit)

@@ -126,12 +126,12 @@ mod tape;
 pub mod window;
 pub mod word;
 
-pub use config::{Config, Format, Lengths, Truncation};
+pub use config::{Config, Format, Truncation};
 pub use error::{Error, Reason};
 pub use header::HeaderReason;
-pub use machine::{place, Machine, Operate, Place};
+pub use machine::{Machine, Operate};
 pub use operation::{Operation, Outcome, Stop};
-pub use port::{Completion, IoError, Port, Put, Request, RequestId};
+pub use port::{Completion, Io, IoError, Port, Put, Request, RequestId};
 pub use tape::{Position, TapeCore};
 
 /// A tape in its drive, as drivers see it.

@@ -18,7 +18,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use crate::error::Error;
-use crate::port::{Completion, Port, Request};
+use crate::port::{Completion, Port, Put, Request};
 
 /// Where futures of one kind run one after the other, in memory that is used
 /// again: a future is made of an `I` and gives an `O`.
@@ -71,7 +71,7 @@ where
 pub trait Operate: fmt::Debug + Send + Sized + 'static {
     /// What it can be asked to do.
     type Operation: Send + 'static;
-    /// What comes of that.
+    /// What comes of that, or why nothing does.
     type Outcome: Send + 'static;
 
     /// Carries an operation out, over the port.
@@ -79,11 +79,11 @@ pub trait Operate: fmt::Debug + Send + Sized + 'static {
         &mut self,
         port: &Port,
         operation: Self::Operation,
-    ) -> impl Future<Output = Result<Self::Outcome, Error>> + Send;
+    ) -> impl Future<Output = Self::Outcome> + Send;
 }
 
 type Ends<T> = Box<(T, Port)>;
-type Ended<T> = (Ends<T>, Result<<T as Operate>::Outcome, Error>);
+type Ended<T> = (Ends<T>, <T as Operate>::Outcome);
 type Started<T> = (Ends<T>, <T as Operate>::Operation);
 
 /// A core and the operation under way: a sans-I/O state machine.
@@ -112,9 +112,7 @@ pub struct Machine<T: Operate> {
     core: Option<Ends<T>>,
     port: Port,
     future: Box<dyn Place<Started<T>, Ended<T>>>,
-    outcome: Option<Result<T::Outcome, Error>>,
-    /// The port still says so.
-    interrupted: bool,
+    outcome: Option<T::Outcome>,
 }
 
 async fn run<T: Operate>((mut ends, operation): Started<T>) -> Ended<T> {
@@ -126,13 +124,16 @@ async fn run<T: Operate>((mut ends, operation): Started<T>) -> Ended<T> {
 impl<T: Operate> Machine<T> {
     /// A machine with no operation under way.
     pub fn of(core: T) -> Self {
-        let port = Port::default();
+        Self::over(Port::default(), core)
+    }
+
+    /// As [`of`](Self::of), of a core that has the port as well.
+    pub fn over(port: Port, core: T) -> Self {
         Self {
             core: Some(Box::new((core, port.clone()))),
             port,
             future: place(run::<T>),
             outcome: None,
-            interrupted: false,
         }
     }
 
@@ -142,9 +143,7 @@ impl<T: Operate> Machine<T> {
             return Err(Error::Busy);
         }
         let core = self.core.take().ok_or(Error::Busy)?;
-        if core::mem::take(&mut self.interrupted) {
-            self.port.resume();
-        }
+        self.port.resume();
         self.future.start((core, operation));
         self.go_on();
         Ok(())
@@ -159,7 +158,6 @@ impl<T: Operate> Machine<T> {
     /// writes, erases, syncs and unloads do with all they have to do: those
     /// take no notice. Nor does anybody when there is no operation.
     pub fn interrupt(&mut self) {
-        self.interrupted = true;
         self.port.interrupt();
     }
 
@@ -170,7 +168,7 @@ impl<T: Operate> Machine<T> {
     }
 
     /// The result of the operation, once it has one.
-    pub fn poll_outcome(&mut self) -> Option<Result<T::Outcome, Error>> {
+    pub fn poll_outcome(&mut self) -> Option<T::Outcome> {
         self.outcome.take()
     }
 
@@ -198,6 +196,27 @@ impl<T: Operate> Machine<T> {
         self.port.is_dirty()
     }
 
+    /// What is to be put into the data now, see [`Port::poll_put`].
+    pub fn poll_put(&mut self) -> Option<Put> {
+        self.port.poll_put()
+    }
+
+    /// The bytes of a put are where they are to be.
+    pub fn end_put(&mut self, put: Put) {
+        self.port.end_put(put);
+        self.go_on();
+    }
+
+    /// An operation is under way, or its outcome hasn't been taken.
+    pub fn is_busy(&self) -> bool {
+        self.core.is_none() || self.outcome.is_some()
+    }
+
+    /// The core; `None` while an operation is under way.
+    pub fn core(&self) -> Option<&T> {
+        self.core.as_ref().map(|ends| &ends.0)
+    }
+
     /// The core, for what changes it without the medium.
     ///
     /// # Panics
@@ -211,7 +230,7 @@ impl<T: Operate> Deref for Machine<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.core.as_ref().expect("no operation is under way").0
+        self.core().expect("no operation is under way")
     }
 }
 

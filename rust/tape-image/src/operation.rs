@@ -45,7 +45,7 @@ pub enum Operation {
     /// Write the caller's data as a record of this length. What was behind
     /// the position is gone.
     Write {
-        /// Bytes, 1 to what [`Config::lengths`](crate::Config::lengths) allows.
+        /// Bytes, 1 to what [`Config::longest`](crate::Config::longest) allows.
         length: usize,
     },
     /// Write marks. Zero is a write of nothing: it doesn't end the tape.

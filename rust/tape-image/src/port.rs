@@ -40,19 +40,25 @@ impl RequestId {
     }
 }
 
-/// Something to be done to the medium. The vectors belong to the request:
-/// they go back in its [`Completion`], so that nothing is copied and nothing
-/// is freed under an asynchronous read.
+/// Something to be done to the medium. Its vectors go back in its [`Completion`],
+/// so that nothing is copied and nothing is freed under an asynchronous read.
 ///
 /// Requests that are out at the same time touch different bytes and may be
-/// carried out in any order. A [`Request::Flush`] is only ever out alone.
+/// carried out in any order. A flush is only ever out alone.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Request {
+pub struct Request {
+    /// For the completion.
+    pub id: RequestId,
+    /// What is to be done.
+    pub io: Io,
+}
+
+/// What is to be done to the medium; offsets and lengths are in bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Io {
     /// Read from `offset` into the caller's data at `data`, then into
     /// `buf[skip..]`. Fewer bytes than asked for mean the medium's end.
     Read {
-        /// For the completion.
-        id: RequestId,
         /// First byte to read.
         offset: u64,
         /// Where in the data of the operation under way; may be empty.
@@ -64,8 +70,6 @@ pub enum Request {
     },
     /// Write `head` at `offset`, then the caller's data at `data`.
     Write {
-        /// For the completion.
-        id: RequestId,
         /// First byte to write.
         offset: u64,
         /// Written first; may be empty.
@@ -76,39 +80,19 @@ pub enum Request {
     /// Append the caller's data at `data` to `buf`: a small record gathers with
     /// its neighbours. The medium has no part in it.
     Copy {
-        /// For the completion.
-        id: RequestId,
         /// Which part of the data of the operation under way.
         data: Range<usize>,
         /// Append here; what it holds stays.
         buf: Vec<u8>,
     },
     /// Everything completed so far is on stable storage when this completes.
-    Flush {
-        /// For the completion.
-        id: RequestId,
-    },
+    Flush,
     /// Make the medium `length` bytes long, a [`Truncation`](crate::Truncation)
     /// permitting.
     Truncate {
-        /// For the completion.
-        id: RequestId,
-        /// The new length in bytes; shorter than the medium is.
+        /// The new length; shorter than the medium is.
         length: u64,
     },
-}
-
-impl Request {
-    /// The request's name.
-    pub fn id(&self) -> RequestId {
-        match self {
-            Self::Read { id, .. }
-            | Self::Write { id, .. }
-            | Self::Copy { id, .. }
-            | Self::Flush { id }
-            | Self::Truncate { id, .. } => *id,
-        }
-    }
 }
 
 /// How a request ended.
@@ -173,10 +157,10 @@ struct Exchange {
 
 impl Exchange {
     #[inline]
-    fn make(&mut self, request: impl FnOnce(RequestId) -> Request) -> RequestId {
+    fn make(&mut self, io: Io) -> RequestId {
         let id = RequestId(self.next_id);
         self.next_id += 1;
-        self.requests.push_back(request(id));
+        self.requests.push_back(Request { id, io });
         id
     }
 
@@ -311,11 +295,8 @@ impl Port {
 
     /// Makes a request and waits for it.
     #[inline]
-    fn ask<'a>(
-        &'a self,
-        request: impl FnOnce(RequestId) -> Request + 'a,
-    ) -> impl Future<Output = Completion> + 'a {
-        self.wait(|port| port.waiting = Some(port.make(request)))
+    fn ask(&self, io: Io) -> impl Future<Output = Completion> + '_ {
+        self.wait(|port| port.waiting = Some(port.make(io)))
     }
 
     /// Reads from `offset` into `data`, then into `buf[skip..]`. How many bytes
@@ -327,15 +308,15 @@ impl Port {
         buf: Vec<u8>,
         skip: usize,
     ) -> Result<(usize, Vec<u8>), IoError> {
-        let make = |id| Request::Read {
-            id,
-            offset,
-            data,
-            buf,
-            skip,
-        };
-        let Completion { result, buf, .. } = self.ask(make).await;
-        result.map(|bytes| (bytes, buf))
+        let read = self
+            .ask(Io::Read {
+                offset,
+                data,
+                buf,
+                skip,
+            })
+            .await;
+        read.result.map(|bytes| (bytes, read.buf))
     }
 
     /// Writes `head`, then `data`.
@@ -345,45 +326,34 @@ impl Port {
         head: Vec<u8>,
         data: Range<usize>,
     ) -> Result<(), IoError> {
-        let make = |id| Request::Write {
-            id,
-            offset,
-            head,
-            data,
-        };
-        let Completion { result, buf, .. } = self.ask(make).await;
-        self.exchange().recycle(buf);
-        result.map(drop)
+        let written = self.ask(Io::Write { offset, head, data }).await;
+        self.exchange().recycle(written.buf);
+        written.result.map(drop)
     }
 
-    /// Writes objects and doesn't wait: a failure is a [`loss`](Self::loss).
+    /// Writes objects and doesn't wait: a failure is a [`loss`](Self::has_loss).
     pub(crate) fn write_behind(&self, offset: u64, head: Vec<u8>) {
         let mut port = self.exchange();
         let data = 0..0;
-        let id = port.make(|id| Request::Write {
-            id,
-            offset,
-            head,
-            data,
-        });
+        let id = port.make(Io::Write { offset, head, data });
         port.behind.push((id, Some(offset)));
     }
 
     /// Everything completed so far is on stable storage.
     pub(crate) async fn flush(&self) -> Result<(), IoError> {
-        let flushed = self.ask(|id| Request::Flush { id }).await;
+        let flushed = self.ask(Io::Flush).await;
         flushed.result.map(drop)
     }
 
     /// Cuts the medium.
     pub(crate) async fn truncate(&self, length: u64) -> Result<(), IoError> {
-        let cut = self.ask(|id| Request::Truncate { id, length }).await;
+        let cut = self.ask(Io::Truncate { length }).await;
         cut.result.map(drop)
     }
 
     /// Appends the caller's `data` to `buf`.
     pub async fn copy(&self, data: Range<usize>, buf: Vec<u8>) -> Result<Vec<u8>, IoError> {
-        let copied = self.ask(|id| Request::Copy { id, data, buf }).await;
+        let copied = self.ask(Io::Copy { data, buf }).await;
         copied.result.map(|_| copied.buf)
     }
 
@@ -418,7 +388,7 @@ impl Port {
     fn take_back(&self) {
         let port = &mut *self.exchange();
         for request in port.requests.drain(..) {
-            let at = port.behind.iter().position(|(id, _)| *id == request.id());
+            let at = port.behind.iter().position(|(id, _)| *id == request.id);
             let from = at.and_then(|at| port.behind.swap_remove(at).1);
             if let (Some(from), Some(loss)) = (from, &mut port.loss) {
                 loss.from = loss.from.min(from);

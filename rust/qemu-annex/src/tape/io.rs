@@ -3,7 +3,7 @@
 
 use std::{ptr, slice};
 
-use tape_drive::{Action, Completion, Request};
+use tape_drive::{Action, Completion, Io, Request};
 
 use super::types::{AnnexTapeData, AnnexTapeIo, AnnexTapeIoKind};
 use super::{Out, State};
@@ -23,12 +23,12 @@ impl State {
                     continue;
                 }
             };
-            if let Request::Copy { id, data, mut buf } = request {
+            if let Io::Copy { data, mut buf } = request.io {
                 // SAFETY: the drive keeps within the buffer, and nothing is being read into it.
                 let bytes = unsafe { slice::from_raw_parts(self.data.add(data.start), data.len()) };
                 buf.extend_from_slice(bytes);
                 self.drive.handle(Completion {
-                    id,
+                    id: request.id,
                     result: Ok(bytes.len()),
                     buf,
                 });
@@ -47,9 +47,9 @@ impl State {
             base: ptr::null_mut(),
             len: 0,
         };
-        let (id, kind, offset, data, buf) = match request {
-            Request::Read {
-                id,
+        let id = request.id;
+        let (kind, offset, data, buf) = match request.io {
+            Io::Read {
                 offset,
                 data,
                 mut buf,
@@ -62,10 +62,9 @@ impl State {
                     len: part.len(),
                 };
                 let data = [of(self.data, &data), second];
-                (id, AnnexTapeIoKind::Read, offset, data, buf)
+                (AnnexTapeIoKind::Read, offset, data, buf)
             }
-            Request::Write {
-                id,
+            Io::Write {
                 offset,
                 mut head,
                 data,
@@ -75,13 +74,11 @@ impl State {
                     len: head.len(),
                 };
                 let data = [first, of(self.data, &data)];
-                (id, AnnexTapeIoKind::Write, offset, data, head)
+                (AnnexTapeIoKind::Write, offset, data, head)
             }
-            Request::Flush { id } => (id, AnnexTapeIoKind::Flush, 0, [none; 2], Vec::new()),
-            Request::Truncate { id, length } => {
-                (id, AnnexTapeIoKind::Truncate, length, [none; 2], Vec::new())
-            }
-            Request::Copy { .. } => unreachable!("carried out by the caller"),
+            Io::Flush => (AnnexTapeIoKind::Flush, 0, [none; 2], Vec::new()),
+            Io::Truncate { length } => (AnnexTapeIoKind::Truncate, length, [none; 2], Vec::new()),
+            Io::Copy { .. } => unreachable!("carried out by the caller"),
         };
         self.out.push(Out {
             id,

@@ -6,7 +6,7 @@ use std::io;
 use crate::support::*;
 use tape_drive::driver::Runner;
 use tape_drive::Key::*;
-use tape_drive::{asc, Action, Config, Drive, Medium, Request, Task};
+use tape_drive::{asc, Action, Config, Drive, Io, Medium, Task};
 use tape_image::driver::{carry_out, Data, Medium as Bytes};
 use tape_image::Truncation;
 
@@ -282,8 +282,8 @@ fn interrupted(drive: &mut Runner<Vec<u8>>, cdb: &[u8], at: usize) -> Option<boo
             drive.drive.interrupt();
             asked = true;
         }
-        let mut data = match request {
-            Request::Read { .. } => Data::In(&mut buffer),
+        let mut data = match request.io {
+            Io::Read { .. } => Data::In(&mut buffer),
             _ => Data::Out(&buffer),
         };
         let completion = carry_out(request, &mut drive.medium, &mut data);
@@ -347,7 +347,7 @@ fn completions_of_a_cartridge_that_is_gone_are_taken() {
                     unreachable!("a write puts nothing")
                 };
                 // A write behind: nobody waits for it.
-                if drive.drive.is_dirty() && matches!(request, Request::Write { .. }) {
+                if drive.drive.is_dirty() && matches!(request.io, Io::Write { .. }) {
                     held.push(request);
                     continue;
                 }

@@ -20,7 +20,7 @@ use crate::tape::{Buffered, Go, Halt, Manner, TapeCore};
 
 impl Operate for TapeCore {
     type Operation = Operation;
-    type Outcome = Outcome;
+    type Outcome = Result<Outcome, Error>;
 
     #[inline]
     fn operate(

@@ -2,23 +2,20 @@
 //! Writing records and marks, step 2 of the order of writes in the crate's
 //! documentation.
 
-use crate::config::{Format, Lengths, Truncation};
+use crate::config::{Format, Truncation};
 use crate::error::Error;
 use crate::index::{extent, Kind};
 use crate::operation::Outcome;
 use crate::port::Port;
 use crate::stage::{DIRECT_MIN, STAGE_LEN, WRITE_BEHIND};
 use crate::tape::{Go, Halt, TapeCore};
-use crate::word::{self, CLASSIC_MAX, EXTENDED_MAX, WORD_LEN};
+use crate::word::{self, WORD_LEN};
 
 use super::sync::gap_at;
 
 impl TapeCore {
     pub(super) async fn write_record(&mut self, port: &Port, length: usize) -> Go<Outcome> {
-        let max = match self.config.lengths {
-            Lengths::Classic => CLASSIC_MAX,
-            Lengths::Extended => EXTENDED_MAX,
-        };
+        let max = self.config.longest;
         self.writable()?;
         if length == 0 || length > max as usize {
             let length = length as u64;

@@ -239,11 +239,11 @@ fn lengths_on_both_conventions() {
         drive.write(&[]),
         Err(Error::RecordLength { length: 0, .. })
     ));
-    let lengths = tape_image::Lengths::Extended;
+    let longest = tape_image::word::EXTENDED_MAX;
     let mut drive = Drive::load(
         Vec::new(),
         Config {
-            lengths,
+            longest,
             ..Config::new(0)
         },
     )

@@ -8,7 +8,7 @@ use crate::support::{read_all, Logged, Object};
 use proptest::prelude::*;
 use tape_image::driver::{carry_out, Data, Drive, Medium};
 use tape_image::stage::STAGE_LEN;
-use tape_image::{Completion, Config, Error, IoError, Operation, Outcome, Request, Tape};
+use tape_image::{Completion, Config, Error, Io, IoError, Operation, Outcome, Request, Tape};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -179,19 +179,19 @@ fn the_first_place_that_failed_counts() {
         while behind.len() < 4 {
             tape.start(Operation::Write { length: LENGTH }).unwrap();
             while let Some(request) = tape.poll_request() {
-                match request {
-                    Request::Write { offset, .. } if offset > 4 => behind.push(request),
-                    other => {
+                match request.io {
+                    Io::Write { offset, .. } if offset > 4 => behind.push(request),
+                    _ => {
                         let data = vec![accepted as u8; LENGTH];
-                        tape.handle(carry_out(other, medium, &mut Data::Out(&data)));
+                        tape.handle(carry_out(request, medium, &mut Data::Out(&data)));
                     }
                 }
             }
             assert_eq!(tape.poll_outcome(), Some(Ok(Outcome::Done)));
             accepted += 1;
         }
-        let from = match behind[*fails.iter().min().unwrap()] {
-            Request::Write { offset, .. } => offset as usize,
+        let from = match behind[*fails.iter().min().unwrap()].io {
+            Io::Write { offset, .. } => offset as usize,
             _ => unreachable!(),
         };
         let mut order: Vec<usize> = vec![0];
@@ -200,7 +200,7 @@ fn the_first_place_that_failed_counts() {
         let mut requests: Vec<_> = behind.into_iter().map(Some).collect();
         for number in order {
             let request = requests[number].take().expect("once");
-            let id = request.id();
+            let id = request.id;
             let mut completion = carry_out(request, medium, &mut Data::None);
             if fails.contains(&number) {
                 completion = Completion {

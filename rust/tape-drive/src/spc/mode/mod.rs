@@ -73,7 +73,7 @@ struct Header {
 }
 
 /// The drive's mode parameters.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ModePages {
     density: u8,
     worm: bool,
