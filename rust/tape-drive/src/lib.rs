@@ -10,7 +10,7 @@
 //!                     |                                            ^
 //!  drive.rs      finds the row (table.rs), checks bits, deferred errors
 //!                     |                                            |
-//!  run.rs        a future owns the core while it runs, gives it back
+//!  run.rs        in tape_image's Machine: a future owns the core while it runs
 //!                     |                                            |
 //!  ssc/, spc/    the row's procedure ------------------------------'
 //!                     |  core.rs, mount.rs: what procedures may touch

@@ -55,25 +55,17 @@ pub(crate) struct Footer {
 }
 
 impl Footer {
-    pub(crate) fn to_bytes(self) -> [u8; FOOTER_LEN] {
-        let mut bytes = [0; FOOTER_LEN];
-        bytes[..8].copy_from_slice(MAGIC);
-        let longs = [
-            self.start,
-            self.end.offset,
-            self.end.objects,
-            self.end.marks,
-        ];
-        for (at, value) in (8..).step_by(8).zip(longs) {
-            bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
-        }
-        let words = [self.steps_len, self.steps_crc, self.samples_crc, 0];
-        for (at, value) in (40..).step_by(4).zip(words) {
-            bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
-        }
-        let crc = crc32fast::hash(&bytes[..56]);
-        bytes[56..60].copy_from_slice(&crc.to_le_bytes());
-        bytes[60..].copy_from_slice(&LAST.to_le_bytes());
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        let Totals {
+            offset,
+            objects,
+            marks,
+        } = self.end;
+        let longs = [self.start, offset, objects, marks].map(u64::to_le_bytes);
+        let words = [self.steps_len, self.steps_crc, self.samples_crc, 0].map(u32::to_le_bytes);
+        let mut bytes = [&MAGIC[..], &longs.concat(), &words.concat()].concat();
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        bytes.extend(LAST.to_le_bytes());
         bytes
     }
 

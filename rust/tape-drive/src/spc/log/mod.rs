@@ -104,21 +104,17 @@ fn page(code: u8, subpage: u8) -> Result<Contents, Sense> {
 /// The pages there are; with their subpages, if all subpages are asked for.
 fn supported(subpage: u8, pointer: u16) -> Reply {
     const SPF: u8 = 0x40;
-    let codes = || std::iter::once(SUPPORTED).chain(PAGES.iter().map(|page| page.0));
+    let codes = PAGES.iter().map(|page| page.0);
     let mut reply = match subpage {
         0 => {
-            let mut reply = vec![SUPPORTED, 0, 0, 0];
-            reply.extend(codes());
+            let mut reply = vec![SUPPORTED, 0, 0, 0, SUPPORTED];
+            reply.extend(codes);
             reply
         }
         ALL_SUBPAGES => {
             let mut reply = vec![SPF | SUPPORTED, ALL_SUBPAGES, 0, 0];
-            for code in codes() {
-                reply.extend([code, 0]);
-                if code == SUPPORTED {
-                    reply.extend([code, ALL_SUBPAGES]);
-                }
-            }
+            reply.extend([SUPPORTED, 0, SUPPORTED, ALL_SUBPAGES]);
+            reply.extend(codes.flat_map(|code| [code, 0]));
             reply
         }
         _ => return Err(Sense::cdb_field(3, Some(7))),
