@@ -2,9 +2,11 @@
 //! The attributes of the drive and the medium, which only the drive can
 //! change: SPC-4 7.4.2.2 and 7.4.2.3. What isn't known isn't there.
 
+use tape_image::container::Attribute;
+
 use super::life::{self, CHANGE_REFERENCE, INITIALIZATIONS};
+use super::memory::{Memory, CAPACITY};
 use super::standard::{binary, ASCII};
-use super::{Attribute, Memory, CAPACITY};
 use crate::density::{organisation, padded, WIDTH};
 use crate::view::Tape;
 

@@ -3,8 +3,9 @@
 //! 0: how often it was loaded and formatted, how much of it was written and
 //! read, and a number that changes when the tape does.
 
+use tape_image::container::Attribute;
+
 use super::standard::{binary, BARCODE};
-use super::Attribute;
 use crate::bytes::number;
 use crate::counters::Transfers;
 

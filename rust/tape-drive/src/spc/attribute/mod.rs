@@ -13,47 +13,23 @@
 
 mod device;
 pub(crate) mod life;
+mod memory;
 mod standard;
 #[cfg(test)]
 mod tests;
 
 use crate::bytes::{number, set_length};
-use crate::config::Config;
-use crate::counters::Counters;
 use crate::sense::{asc, Key, Reply, Sense};
-use crate::view::{Tape, View};
+use crate::view::Tape;
 
-pub(crate) use tape_image::container::Attribute;
+use memory::size;
+pub(crate) use memory::Memory;
+use tape_image::container::Attribute;
 
-/// Bytes of values, and [`OVERHEAD`] for each, that all partitions' attributes
-/// may have in all: what the image's header has room for.
-pub(crate) const CAPACITY: usize = 32_000;
-/// Identifier, partition, format and length of an attribute in the header.
-const OVERHEAD: usize = 6;
 /// Bytes before an attribute's value in parameter data.
 const HEADER: usize = 5;
 
-/// Where attributes come from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Memory<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) view: View<'a>,
-    pub(crate) counters: &'a Counters,
-    /// The attributes kept with each partition, ascending by identifier.
-    pub(crate) lists: &'a [&'a [Attribute]],
-}
-
 impl<'a> Memory<'a> {
-    /// Bytes that are free.
-    fn free(&self) -> usize {
-        let kept = self.lists.iter().copied().flatten();
-        CAPACITY.saturating_sub(size(kept))
-    }
-
-    fn kept(&self, partition: usize) -> &'a [Attribute] {
-        self.lists.get(partition).copied().unwrap_or_default()
-    }
-
     /// Of LOGICAL VOLUME NUMBER and PARTITION NUMBER: the tape, and the
     /// partition.
     fn partition(&self, cdb: &[u8]) -> Result<(&'a Tape, usize), Sense> {
@@ -199,12 +175,6 @@ fn check(attribute: &Attribute, bits: u8, at: usize) -> Result<(), Sense> {
         return Err(Sense::list_field(at + 3, None));
     }
     Ok(())
-}
-
-/// Bytes that attributes take up.
-fn size<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> usize {
-    let sizes = attributes.into_iter().map(|a| OVERHEAD + a.value.len());
-    sizes.sum()
 }
 
 /// Behind their number, 4 bytes.

@@ -4,7 +4,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::Attribute;
+use tape_image::container::Attribute;
 
 pub(super) const BINARY: u8 = 0;
 pub(super) const ASCII: u8 = 1;

@@ -2,7 +2,10 @@
 //! Attributes as an initiator sees them.
 
 use super::life::{barcode, note, Event, Life};
+use super::memory::CAPACITY;
 use super::*;
+use crate::config::Config;
+use crate::counters::Counters;
 use crate::counters::Transfers;
 use crate::view::Partition;
 use proptest::prelude::*;

@@ -12,26 +12,12 @@ mod pages;
 #[cfg(test)]
 mod tests;
 
-use tape_image::container::Attribute;
-
 use crate::alert;
 use crate::bytes::{number, set_length};
-use crate::config::Config;
 use crate::counters::Counters;
 use crate::sense::{Reply, Sense};
-use crate::view::View;
-use pages::{Parameter, PAGES};
-
-/// What the pages are about, besides the counters.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Context<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) view: View<'a>,
-    /// The attributes of partition 0, as they are kept on the cartridge.
-    pub(crate) attributes: &'a [Attribute],
-    /// The data compression page says that it's on.
-    pub(crate) compression: bool,
-}
+pub(crate) use pages::Context;
+use pages::{Contents, PAGES};
 
 /// Page 00h, subpage 00h or FFh, and no others have subpages.
 const SUPPORTED: u8 = 0x00;
@@ -89,8 +75,6 @@ impl Counters {
         Ok(())
     }
 }
-
-type Contents = fn(&Context<'_>, &Counters) -> Vec<Parameter>;
 
 fn page(code: u8, subpage: u8) -> Result<Contents, Sense> {
     let page = PAGES.iter().find(|page| page.0 == code);

@@ -2,12 +2,28 @@
 //! What the log pages hold: SPC-4 7.3, SSC-3 8.2; page 17h is SSC-4's, and 30h
 //! and 31h are those of LTO drives.
 
-use super::{Contents, Context};
+use tape_image::container::Attribute;
+
 use crate::alert;
+use crate::config::Config;
 use crate::counters::Counters;
 use crate::density::{early_warning_in, megabytes};
 use crate::spc::attribute::life;
-use crate::view::{Partition, Tape};
+use crate::view::{Partition, Tape, View};
+
+/// What the pages are about, besides the counters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) view: View<'a>,
+    /// The attributes of partition 0, as they are kept on the cartridge.
+    pub(crate) attributes: &'a [Attribute],
+    /// The data compression page says that it's on.
+    pub(crate) compression: bool,
+}
+
+/// The parameters of a page.
+pub(super) type Contents = fn(&Context<'_>, &Counters) -> Vec<Parameter>;
 
 /// A log parameter.
 #[derive(Debug)]

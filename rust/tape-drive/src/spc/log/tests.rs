@@ -2,10 +2,11 @@
 //! LOG SENSE and LOG SELECT as an initiator sees them.
 
 use super::*;
+use crate::config::Config;
 use crate::counters::Transfers;
 use crate::spc::attribute::life;
 use crate::state::part;
-use crate::view::{Partition, Tape};
+use crate::view::{Partition, Tape, View};
 use proptest::prelude::*;
 
 fn tape() -> Tape {

@@ -13,6 +13,7 @@
 //! and saved (SP), which a reset makes the current ones. The block length and
 //! the buffered mode belong to no page: a reset brings their defaults back.
 
+mod form;
 #[cfg(test)]
 mod hostile;
 mod page;
@@ -28,49 +29,10 @@ use crate::density::medium_type;
 use crate::sense::{Reply, Sense};
 use crate::state::State;
 use crate::view::View;
+use form::{Header, SIX, TEN};
 use page::Page;
 use pages::{live, Field};
 use partition::Plan;
-
-/// One of the two forms of the commands: where their fields are.
-#[derive(Debug)]
-struct Form {
-    /// PARAMETER LIST LENGTH in the CDB, and its bytes.
-    list_length: (usize, usize),
-    /// Bytes of the header, which begins with MODE DATA LENGTH.
-    header: usize,
-    medium_type: usize,
-    device_specific: usize,
-    /// BLOCK DESCRIPTOR LENGTH and its bytes. What is between the device-specific
-    /// parameter and this is reserved, or LONGLBA: there are no long descriptors.
-    descriptor_length: (usize, usize),
-}
-
-static SIX: Form = Form {
-    list_length: (4, 1),
-    header: 4,
-    medium_type: 1,
-    device_specific: 2,
-    descriptor_length: (3, 1),
-};
-
-static TEN: Form = Form {
-    list_length: (7, 2),
-    header: 8,
-    medium_type: 2,
-    device_specific: 3,
-    descriptor_length: (6, 2),
-};
-
-/// What a MODE SELECT has to agree with.
-#[derive(Clone, Copy, Debug)]
-struct Header {
-    form: &'static Form,
-    /// Of the cartridge; or, if there is none, of those that the drive takes:
-    /// hosts change a page between an unload and a load.
-    medium_type: u8,
-    density: u8,
-}
 
 /// The drive's mode parameters.
 #[derive(Clone, Debug, Default)]

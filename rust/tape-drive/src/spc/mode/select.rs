@@ -2,10 +2,10 @@
 //! MODE SELECT's parameter list: checked as a whole, then applied.
 //! SPC-4 6.11 and 7.5, SSC-3 8.3.1.
 
+use super::form::Header;
 use super::page::Page;
 use super::pages::live;
 use super::partition::{self, Plan};
-use super::Header;
 use crate::bytes::number;
 use crate::sense::Sense;
 use crate::view::View;
