@@ -164,11 +164,6 @@ impl Exchange {
         id
     }
 
-    fn lose(&mut self, error: IoError, from: u64) {
-        let loss = self.loss.get_or_insert(Loss { error, from });
-        loss.from = loss.from.min(from);
-    }
-
     fn recycle(&mut self, buf: Vec<u8>) {
         if buf.capacity() > self.spare.capacity() {
             self.spare = buf;
@@ -181,6 +176,8 @@ struct Shared {
     exchange: AtomicRefCell<Exchange>,
     interrupted: AtomicBool,
     dirty: AtomicBool,
+    /// The exchange has a loss.
+    lost: AtomicBool,
 }
 
 /// See the module's documentation.
@@ -232,7 +229,10 @@ impl Port {
         let (_, from) = port.behind.swap_remove(at.expect("a request that is out"));
         match (from, completion.result) {
             (Some(_), Ok(_)) => port.recycle(completion.buf),
-            (Some(from), Err(error)) => port.lose(error, from),
+            (Some(from), Err(error)) => {
+                drop(port);
+                self.lose(error, from);
+            }
             (None, _) => {}
         }
     }
@@ -248,6 +248,7 @@ impl Port {
         let mut port = self.exchange();
         port.behind.iter_mut().for_each(|(_, from)| *from = None);
         port.loss = None;
+        self.0.lost.store(false, Relaxed);
         self.set_dirty(false);
     }
 
@@ -366,7 +367,7 @@ impl Port {
     pub(crate) async fn room(&self, most: usize) {
         poll_fn(|_| {
             let port = self.exchange();
-            match port.behind.len() <= most || port.loss.is_some() {
+            match port.behind.len() <= most || self.has_loss() {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
             }
@@ -376,12 +377,15 @@ impl Port {
 
     /// A write has failed that was to bring what is behind `from`.
     pub(crate) fn lose(&self, error: IoError, from: u64) {
-        self.exchange().lose(error, from);
+        let mut port = self.exchange();
+        let loss = port.loss.get_or_insert(Loss { error, from });
+        loss.from = loss.from.min(from);
+        self.0.lost.store(true, Relaxed);
     }
 
     /// A write behind has failed.
     pub(crate) fn has_loss(&self) -> bool {
-        self.exchange().loss.is_some()
+        self.0.lost.load(Relaxed)
     }
 
     /// Takes back what nobody has begun to carry out.
@@ -402,7 +406,10 @@ impl Port {
         poll_fn(|_| {
             let mut port = self.exchange();
             match port.behind.is_empty() {
-                true => Poll::Ready(port.loss.take()),
+                true => {
+                    self.0.lost.store(false, Relaxed);
+                    Poll::Ready(port.loss.take())
+                }
                 false => Poll::Pending,
             }
         })
