@@ -4,6 +4,7 @@
 
 mod allocation;
 mod cartridge;
+mod circles;
 mod failures;
 mod file_system;
 mod hostile;
