@@ -11,7 +11,6 @@ use crate::header::{
 };
 use crate::machine::Operate;
 use crate::port::{IoError, Port};
-use crate::tape::SECTOR;
 use crate::word::{self, WORD_LEN};
 
 /// Bytes of a region beyond its capacity and a 256th of it.
@@ -383,10 +382,7 @@ impl CartridgeCore {
     }
 
     fn note_length(&mut self, length: u64) {
-        self.config.length = match self.config.truncation {
-            Truncation::Sectors => length.next_multiple_of(SECTOR),
-            _ => length,
-        };
+        self.config.length = self.config.truncation.length(length);
     }
 }
 

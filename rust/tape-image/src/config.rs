@@ -3,6 +3,9 @@
 
 use crate::word::CLASSIC_MAX;
 
+/// Bytes that a medium writes all or none of.
+pub(crate) const SECTOR: u64 = 512;
+
 /// The layouts that can be read. Only SIMH is written.
 ///
 /// Asked for none, the content decides: the first format in this order that
@@ -28,6 +31,16 @@ pub enum Truncation {
     Sectors,
     /// Not at all: a device, or a part of a larger medium.
     Never,
+}
+
+impl Truncation {
+    /// The length of a medium that is written, or cut, up to `end`.
+    pub(crate) fn length(self, end: u64) -> u64 {
+        match self {
+            Self::Sectors => end.next_multiple_of(SECTOR),
+            Self::Exact | Self::Never => end,
+        }
+    }
 }
 
 /// A tape's medium and habits.

@@ -32,6 +32,7 @@
 
 use alloc::vec::Vec;
 
+use crate::config::Truncation;
 use crate::index::{Index, Totals};
 
 /// Bytes of the footer.
@@ -118,8 +119,13 @@ pub(crate) fn sample(index: &Index, start: u64, number: u64) -> Option<(u64, usi
 }
 
 /// Steps and footer as they follow the end marker at `index`'s end. The
-/// medium's length becomes a multiple of `round`.
-pub(crate) fn encode(index: &Index, start: u64, samples_crc: u32, round: u64) -> Vec<u8> {
+/// medium's length becomes one that `truncation` allows.
+pub(crate) fn encode(
+    index: &Index,
+    start: u64,
+    samples_crc: u32,
+    truncation: Truncation,
+) -> Vec<u8> {
     let mut bytes = index.to_bytes();
     let end = index.end();
     let footer = Footer {
@@ -130,7 +136,7 @@ pub(crate) fn encode(index: &Index, start: u64, samples_crc: u32, round: u64) ->
         samples_crc,
     };
     let length = end.offset + 4 + (bytes.len() + FOOTER_LEN) as u64;
-    let pad = length.next_multiple_of(round) - length;
+    let pad = truncation.length(length) - length;
     bytes.resize(bytes.len() + pad as usize, 0xff);
     bytes.extend_from_slice(&footer.to_bytes());
     bytes

@@ -11,9 +11,6 @@ use crate::stage::Stage;
 use crate::window::{Direction, Window};
 use crate::word::WORD_LEN;
 
-/// Bytes that a medium writes all or none of.
-pub(crate) const SECTOR: u64 = 512;
-
 /// A place between two objects, as a drive reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
@@ -334,12 +331,9 @@ impl TapeCore {
 
     /// Cuts the medium so that `end` is its end, if that changes anything.
     pub(crate) async fn cut_at(&mut self, port: &Port, end: u64) -> Go<()> {
-        let shortest = match self.config.truncation {
-            Truncation::Exact => end,
-            Truncation::Sectors => end.next_multiple_of(SECTOR),
-            Truncation::Never => return Ok(()),
-        };
-        if self.length <= shortest {
+        let truncation = self.config.truncation;
+        let shortest = truncation.length(end);
+        if truncation == Truncation::Never || self.length <= shortest {
             return Ok(());
         }
         self.length = shortest;
@@ -348,10 +342,7 @@ impl TapeCore {
     }
 
     pub(crate) fn grow_to(&mut self, end: u64) {
-        self.length = self.length.max(end);
-        if self.config.truncation == Truncation::Sectors {
-            self.length = self.length.next_multiple_of(SECTOR);
-        }
+        self.length = self.config.truncation.length(self.length.max(end));
     }
 
     /// Forgets what is known of the tape, as if it had just been put in.

@@ -5,7 +5,7 @@ use crate::config::{Format, Truncation};
 use crate::operation::Outcome;
 use crate::port::Port;
 use crate::saved::{self, FOOTER_LEN};
-use crate::tape::{Go, TapeCore, SECTOR};
+use crate::tape::{Go, TapeCore};
 use crate::word::WORD_LEN;
 
 impl TapeCore {
@@ -28,15 +28,12 @@ impl TapeCore {
     }
 
     async fn save_index(&mut self, port: &Port, at: u64, samples_crc: u32) -> Go<()> {
-        let round = match self.config.truncation {
-            Truncation::Sectors => SECTOR,
-            _ => 1,
-        };
-        let mut bytes = saved::encode(&self.index, self.config.start, samples_crc, round);
+        let truncation = self.config.truncation;
+        let mut bytes = saved::encode(&self.index, self.config.start, samples_crc, truncation);
         let steps = bytes.len() - FOOTER_LEN;
         self.cut_at(port, at).await?;
         self.window.clear();
-        if self.config.truncation == Truncation::Never {
+        if truncation == Truncation::Never {
             let footer = self.config.length.checked_sub(FOOTER_LEN as u64);
             let Some(footer) = footer.filter(|&footer| at + steps as u64 <= footer) else {
                 return Ok(());

@@ -2,11 +2,12 @@
 //! Steps 1 and 3 of the order of writes in the crate's documentation: making
 //! the tape end where it will be written, and committing what was.
 
+use crate::config::SECTOR;
 use crate::index::Kind;
 use crate::port::Port;
 use crate::saved::FOOTER_LEN;
 use crate::stage::STAGE_LEN;
-use crate::tape::{Commit, Go, TapeCore, SECTOR};
+use crate::tape::{Commit, Go, TapeCore};
 use crate::word::{self, WORD_LEN};
 
 /// Bytes of gap in front of the end marker of a tape that is to end at `at`.
