@@ -166,11 +166,12 @@ impl ModePages {
         self.append_pages(view, cdb[2], cdb[3], &mut reply)?;
 
         // MODE DATA LENGTH is what is before the medium type.
-        if reply.len() >> (8 * form.medium_type) != 0 {
+        let size = form.medium_type;
+        if (reply.len() - size) >> (8 * size) != 0 {
             // More than it can say: MODE SENSE(10) is for that.
             return Err(Sense::cdb_field(2, Some(5)));
         }
-        set_length(&mut reply, 0, form.medium_type);
+        set_length(&mut reply, 0, size);
         Ok(reply)
     }
 
