@@ -169,7 +169,7 @@ pub fn run<T, O>(
 where
     T: Operate<Outcome = Result<O, Error>>,
 {
-    machine.start(operation)?;
+    machine.start(operation);
     loop {
         while let Some(request) = machine.poll_request() {
             let completion = carry_out(request, medium, &mut data);

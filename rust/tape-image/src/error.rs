@@ -120,9 +120,6 @@ pub enum Error {
     /// unchanged.
     #[error("interrupted")]
     Interrupted,
-    /// An operation is under way.
-    #[error("an operation is under way")]
-    Busy,
 }
 
 /// Why something is not an object.

@@ -17,7 +17,6 @@ use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
-use crate::error::Error;
 use crate::port::{Completion, Port, Put, Request};
 
 /// Where futures of one kind run one after the other, in memory that is used
@@ -101,7 +100,7 @@ type Started<T> = (Ends<T>, <T as Operate>::Operation);
 ///
 /// Requests may be out when an operation has ended: they are writes behind,
 /// whose data is the core's own. They are completed like others, and if one
-/// fails, the next operation ends with [`Error::Write`] instead of being
+/// fails, the next operation ends with [`Error::Write`](crate::Error::Write) instead of being
 /// carried out, whatever it is.
 ///
 /// While no operation is under way a machine dereferences to its core; else that
@@ -138,18 +137,18 @@ impl<T: Operate> Machine<T> {
     }
 
     /// Begins an operation.
-    pub fn start(&mut self, operation: T::Operation) -> Result<(), Error> {
-        if self.outcome.is_some() {
-            return Err(Error::Busy);
-        }
-        let core = self.core.take().ok_or(Error::Busy)?;
+    ///
+    /// # Panics
+    /// While one is under way, or its outcome hasn't been taken.
+    pub fn start(&mut self, operation: T::Operation) {
+        let core = self.core.take().filter(|_| self.outcome.is_none());
+        let core = core.expect("no operation is under way");
         self.port.resume();
         self.future.start((core, operation));
         self.go_on();
-        Ok(())
     }
 
-    /// Asks the operation under way to end with [`Error::Interrupted`].
+    /// Asks the operation under way to end with [`Error::Interrupted`](crate::Error::Interrupted).
     ///
     /// Loads, reads and motions do so when the request they wait for is
     /// completed, which it has to be; the position is where it was before them

@@ -21,7 +21,7 @@ fn interrupted(
         Operation::Write { length } => Data::Out(&data[..length]),
         _ => Data::In(&mut data),
     };
-    tape.start(operation).expect("nothing under way");
+    tape.start(operation);
     let mut done = 0;
     loop {
         if done == steps {
@@ -71,7 +71,7 @@ fn a_load_can_be_interrupted_and_started_again() {
                 break;
             }
             assert_eq!(outcome, Err(Error::Interrupted));
-            tape.start(Operation::Rewind).expect("nothing under way");
+            tape.start(Operation::Rewind);
             assert_eq!(tape.poll_outcome(), Some(Err(Error::NotLoaded)));
             steps += 1;
         }

@@ -177,7 +177,7 @@ fn the_first_place_that_failed_counts() {
         let mut behind = Vec::new();
         let mut accepted = 0;
         while behind.len() < 4 {
-            tape.start(Operation::Write { length: LENGTH }).unwrap();
+            tape.start(Operation::Write { length: LENGTH });
             while let Some(request) = tape.poll_request() {
                 match request.io {
                     Io::Write { offset, .. } if offset > 4 => behind.push(request),
@@ -236,7 +236,7 @@ fn run(
     data: &[u8],
     (left, coin): (&mut Vec<Request>, &mut Coin),
 ) -> Result<Outcome, Error> {
-    tape.start(operation)?;
+    tape.start(operation);
     loop {
         left.extend(std::iter::from_fn(|| tape.poll_request()));
         if let Some(outcome) = tape.poll_outcome() {
