@@ -22,6 +22,7 @@ impl Operate for Core {
     type Operation = Job;
     type Outcome = Done;
 
+    /// The port is the core's own, which procedures use.
     async fn operate(&mut self, _: &Port, job: Job) -> Done {
         run(self, job).await
     }
