@@ -71,10 +71,9 @@ fn check_header(header: Header, list: &[u8]) -> Result<bool, Sense> {
         return Err(Sense::list_field(form.device_specific, Some(3)));
     }
     let (descriptor, bytes) = form.descriptor_length;
-    for at in form.device_specific + 1..descriptor {
-        if list[at] != 0 {
-            return Err(Sense::list_field(at, Some(list[at].ilog2() as u8)));
-        }
+    let mut reserved = form.device_specific + 1..descriptor;
+    if let Some(at) = reserved.find(|&at| list[at] != 0) {
+        return Err(Sense::list_field(at, Some(list[at].ilog2() as u8)));
     }
     match number(list, descriptor, bytes) {
         0 => Ok(false),
