@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         // Who reads has seen enough.
         Err(Error::Print(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            let causes = std::iter::successors(error.source(), |error| error.source());
+            let causes = std::iter::successors(error.source(), |&error| error.source());
             let words = causes.fold(error.to_string(), |words, cause| {
                 format!("{words}: {cause}")
             });

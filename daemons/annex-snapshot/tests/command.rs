@@ -82,7 +82,7 @@ fn a_snapshot_is_shown() {
         rest,
         "\
 machine type  pc-q35-9
-file          4.3 MiB
+file          4.2 MiB
 device state  22 bytes
 whole         yes"
     );
@@ -194,7 +194,11 @@ fn working_sets_are_merged_and_trimmed() {
     let trim = |args: &[&str]| {
         said(
             dir.path(),
-            &[&["working-set", "trim", "both.ws", "-o", "less.ws"], args].concat(),
+            &[
+                &["working-set", "trim", "both.ws", "-o", "less.ws"][..],
+                args,
+            ]
+            .concat(),
         );
         flat(&load("less.ws"))
     };

@@ -66,6 +66,9 @@ impl Shared {
         };
         worker.ahead = next.start..next.end.min(self.plan.first.len());
         for batch in &group.batches {
+            if !self.may_go_on() {
+                return;
+            }
             self.bring_batch(batch, Part::WorkingSet, worker);
         }
         self.check_source();
@@ -149,17 +152,25 @@ impl Shared {
         Some(Manner::Exact)
     }
 
-    /// Takes the next group or batch; waits while pages are failed; nothing when there is none or the
-    /// load is ending.
-    fn next_work(&self) -> Option<usize> {
+    /// Waits while pages are failed. Whether there is more to do: not when the load is ending.
+    fn may_go_on(&self) -> bool {
         if self.halt.load(Ordering::Acquire) {
             let mut control = lock(&self.control);
             while !control.may_load() {
                 if control.ended() {
-                    return None;
+                    return false;
                 }
                 control = super::wait(&self.changed, control);
             }
+        }
+        true
+    }
+
+    /// Takes the next group or batch; waits while pages are failed; nothing when there is none or the
+    /// load is ending.
+    fn next_work(&self) -> Option<usize> {
+        if !self.may_go_on() {
+            return None;
         }
         let number = self.cursor.fetch_add(1, Ordering::Relaxed);
         (number < self.plan.first.len() + self.plan.batches.len()).then_some(number)

@@ -466,7 +466,7 @@ mod tests {
             let at = at.index(bytes.len());
             prop_assert!(WorkingSet::parse(&bytes[..at]).is_err());
             let mut changed = bytes.clone();
-            changed[at] ^= 1 << bit;
+            changed[at] ^= 1u8 << bit;
             prop_assert!(WorkingSet::parse(&changed).is_err());
             prop_assert!(WorkingSet::parse(&[bytes, vec![0]].concat()).is_err());
         }
