@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What a client may announce on a virtual channel. IronRDP collects what is announced, up to
+//! 4 GiB; so it is looked at before.
+
+/// Bytes of a message on a static channel: the dynamic channels' are smaller (MS-RDPEDYC 2.2.3:
+/// up to 1,600), and there is no other channel.
+pub const MAX_STATIC: u32 = 64 * 1024;
+/// Bytes of a message on a dynamic channel, which has several static ones: a USB transfer.
+pub const MAX_DYNAMIC: u32 = 4 * 1024 * 1024;
+
+/// DYNVC_DATA_FIRST and DYNVC_DATA_FIRST_COMPRESSED (MS-RDPEDYC 2.2.3).
+const DATA_FIRST: [u8; 2] = [0x02, 0x06];
+/// CHANNEL_PDU_HEADER (MS-RDPBCGR 2.2.6.1.1): length and flags.
+const HEADER: usize = 8;
+
+/// In CHANNEL_PDU_HEADER's flags.
+const FLAG_FIRST: u32 = 1;
+const FLAG_LAST: u32 = 2;
+
+/// Looks at the chunks of drdynvc, in order.
+#[derive(Debug, Default)]
+pub struct Bounds {
+    /// A message has begun and not ended.
+    within: bool,
+}
+
+impl Bounds {
+    /// Whether a chunk announces no more than is allowed. After one that does, the client is
+    /// to be left.
+    pub fn allow(&mut self, chunk: &[u8]) -> bool {
+        let Some((header, data)) = chunk.split_first_chunk::<HEADER>() else {
+            return false;
+        };
+        let [length, flags] = [0, 4].map(|at| {
+            u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+        });
+        let begins = !self.within || flags & FLAG_FIRST != 0;
+        self.within = (self.within || flags & FLAG_FIRST != 0) && flags & FLAG_LAST == 0;
+        length <= MAX_STATIC && (!begins || message(data))
+    }
+}
+
+/// Whether a message that begins like this announces no more than is allowed, or nothing.
+fn message(data: &[u8]) -> bool {
+    let [header, fields @ ..] = data else {
+        return true;
+    };
+    if !DATA_FIRST.contains(&(header >> 4)) {
+        return true;
+    }
+    let identifier = 1 << (header & 3).min(2);
+    let field = fields.get(identifier..).unwrap_or_default();
+    let announced = match (header >> 2) & 3 {
+        0 => field.first().map(|&byte| u32::from(byte)),
+        1 => field
+            .first_chunk()
+            .map(|&bytes| u32::from(u16::from_le_bytes(bytes))),
+        _ => field.first_chunk().map(|&bytes| u32::from_le_bytes(bytes)),
+    };
+    // One that is cut before its length could announce anything in the next chunk.
+    announced.is_some_and(|announced| announced <= MAX_DYNAMIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: u32 = FLAG_FIRST | FLAG_LAST;
+    const DATA: u8 = 0x30;
+
+    fn chunk(length: u32, flags: u32, data: &[u8]) -> Vec<u8> {
+        [&length.to_le_bytes()[..], &flags.to_le_bytes(), data].concat()
+    }
+
+    fn whole(length: u32, data: &[u8]) -> bool {
+        Bounds::default().allow(&chunk(length, WHOLE, data))
+    }
+
+    #[test]
+    fn announcements_up_to_the_bounds() {
+        assert!(whole(MAX_STATIC, &[DATA, 1]));
+        assert!(!whole(MAX_STATIC + 1, &[DATA, 1]));
+        assert!(!Bounds::default().allow(&[1, 2, 3]));
+        assert!(whole(0, &[]));
+        for command in [0x20, 0x60] {
+            for (channel, bytes) in [(0, 1), (1, 2), (2, 4)] {
+                let first = |announced: u32| {
+                    let field = announced.to_le_bytes();
+                    whole(
+                        99,
+                        &[&[command | 2 << 2 | channel], &[7; 4][..bytes], &field].concat(),
+                    )
+                };
+                assert!(first(MAX_DYNAMIC), "{command:#x} {channel}");
+                assert!(!first(MAX_DYNAMIC + 1), "{command:#x} {channel}");
+                assert!(!first(u32::MAX), "{command:#x} {channel}");
+            }
+            assert!(whole(9, &[command | 1 << 2, 7, 0xff, 0xff]));
+            assert!(whole(9, &[command, 7, 0xff]));
+            assert!(!whole(9, &[command | 2 << 2, 7, 0xff]));
+        }
+    }
+
+    #[test]
+    fn only_a_message_that_begins_is_looked_at() {
+        let large = [0x28, 7, 0xff, 0xff, 0xff, 0xff];
+        let mut bounds = Bounds::default();
+        assert!(bounds.allow(&chunk(99, FLAG_FIRST, &[DATA])));
+        assert!(
+            bounds.allow(&chunk(99, 0, &large)),
+            "data that looks like it"
+        );
+        assert!(bounds.allow(&chunk(99, FLAG_LAST, &large)));
+        for flags in [0, FLAG_FIRST, FLAG_LAST, WHOLE] {
+            assert!(
+                !Bounds::default().allow(&chunk(99, flags, &large)),
+                "{flags}"
+            );
+        }
+        assert!(bounds.allow(&chunk(99, FLAG_FIRST, &[DATA])));
+        assert!(
+            !bounds.allow(&chunk(99, FLAG_FIRST, &large)),
+            "another begins"
+        );
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! annex-rdp: a QEMU guest's screen over RDP.
+//!
+//! ```text
+//!   QEMU --- D-Bus display ---  qemu, listener --> screen --> session --- RDP --- client
+//!                                    ^                           |
+//!                                    +---------- input <---------+
+//! ```
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`args`] | the command line, and what is refused |
+//! | [`qmp`], [`qemu`], [`listener`] | joins QEMU, is told of its screen, tells it of input |
+//! | [`screen`], [`damage`], [`pixels`] | the screen as it is, and what of it has changed |
+//! | [`encode`], [`capabilities`] | pictures as RDP has them |
+//! | [`input`], [`keys`] | keyboard and mouse, from RDP's events to QEMU's |
+//! | [`tls`], [`session`], [`bounds`] | a client's connection |
+//! | [`server`] | who is served |
+//!
+//! Everything but `qmp`, `qemu`, `listener`, `session` and `server` does no I/O.
+
+pub mod args;
+pub mod bounds;
+pub mod capabilities;
+pub mod damage;
+pub mod encode;
+pub mod input;
+pub mod keys;
+pub mod listener;
+pub mod pixels;
+pub mod qemu;
+pub mod qmp;
+pub mod screen;
+pub mod server;
+pub mod session;
+pub mod tls;

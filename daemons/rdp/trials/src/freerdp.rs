@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! FreeRDP as Debian has it, on an X server without a screen: what it shows is what QEMU draws.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use annex_qtest::error::Skip;
+use annex_qtest::files::Dir;
+use annex_qtest::trial::Family;
+use annex_qtest::wait;
+use anyhow::{ensure, Context, Result};
+
+use crate::machine::{Machine, Running, Server, LIMIT, LOGIN};
+use crate::picture::Picture;
+
+inventory::submit! { Family(|add| {
+    add("rdp/freerdp/picture".into(), Box::new(picture));
+}) }
+
+/// The client's names: FreeRDP 3 has another in Debian.
+const CLIENTS: [&str; 2] = ["xfreerdp", "xfreerdp3"];
+
+fn found(names: &[&str]) -> Result<String> {
+    let path = std::env::var("PATH")?;
+    let there = |name: &&&str| {
+        path.split(':')
+            .any(|dir| Path::new(dir).join(name).exists())
+    };
+    let name = names.iter().find(there);
+    Ok(name
+        .ok_or_else(|| Skip(format!("{} isn't installed", names[0])))?
+        .to_string())
+}
+
+fn picture(dir: &Dir) -> Result<()> {
+    let (xvfb, xfreerdp) = (found(&["Xvfb"])?, found(&CLIENTS)?);
+    let socket = dir.file("qmp");
+    let machine = Machine::start(dir, &socket)?;
+    let server = Server::start(dir, &socket)?;
+    machine.booted()?;
+
+    let mut command = Command::new(xvfb);
+    command.args(["-displayfd", "1", "-screen", "0", "1024x768x24", "-fbdir"]);
+    command.arg(dir.path()).stdout(Stdio::piped());
+    let mut x = Running::start(dir, "xvfb", command)?;
+    let mut display = String::new();
+    let mut out = x.0.stdout.take().context("its output")?;
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(&mut out), &mut display)?;
+
+    let mut command = Command::new(xfreerdp);
+    command
+        .env("DISPLAY", format!(":{}", display.trim()))
+        .env("HOME", dir.path());
+    command.args([
+        &format!("/v:{}", server.address),
+        &format!("/u:{}", LOGIN.0),
+    ]);
+    command.args([
+        &format!("/p:{}", LOGIN.1),
+        "/cert:ignore",
+        "-decorations",
+        "/bpp:32",
+    ]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let _client = Running::start(dir, "freerdp", command)?;
+
+    let mut last = None;
+    let seen = wait::until("FreeRDP's picture to be QEMU's", LIMIT, || {
+        let shown = screen(&dir.file("Xvfb_screen0"))?;
+        let dump = machine.dump()?;
+        let difference = shown.top_left(dump.width, dump.height).differs(&dump);
+        let same = difference.is_none().then_some(());
+        last = Some((shown, difference));
+        Ok(same)
+    });
+    let (shown, difference) = last.context("it was never compared")?;
+    shown.write_ppm(&dir.file("freerdp.ppm"))?;
+    seen.context(difference.unwrap_or_default())
+}
+
+/// The screen of Xvfb, which it has in a file: an XWD (X11/XWDFile.h), big-endian words.
+fn screen(file: &Path) -> Result<Picture> {
+    let data = fs::read(file)?;
+    let word = |index: usize| -> Result<usize> {
+        let bytes = data.get(index * 4..index * 4 + 4).context("a header")?;
+        Ok(u32::from_be_bytes(bytes.try_into()?) as usize)
+    };
+    let [header, width, height, bits, stride, colours] = [
+        word(0)?,
+        word(4)?,
+        word(5)?,
+        word(11)?,
+        word(12)?,
+        word(19)?,
+    ];
+    ensure!(bits == 32, "{bits} bits a pixel");
+    // A colour of the map takes 12 bytes.
+    let pixels = data.get(header + colours * 12..).context("a picture")?;
+    Ok(Picture::from_32(pixels, width, height, stride, [2, 1, 0]))
+}
