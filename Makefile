@@ -3,11 +3,14 @@
 # The one entry. Every target does what it needs first, goes on where it was
 # cut off, and leaves what it makes in build/.
 
-.PHONY: all prepare guest demo check check-all check-qtest bench bench-snapshot bench-tape bench-isolation bench-rtc bench-pcid export header help clean
+.PHONY: all rdp prepare guest demo check check-all check-qtest bench bench-snapshot bench-tape bench-isolation bench-rtc bench-pcid export header help clean
 
 all: prepare ## build QEMU with the annex, and the daemons
 	scripts/build
 	scripts/daemon
+
+rdp: ## build annex-rdp and annex-usb, which want Rust 1.94
+	scripts/rdp
 
 prepare: ## install packages, get QEMU, apply the series
 	scripts/deps

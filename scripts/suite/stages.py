@@ -220,6 +220,16 @@ def guest():
     return cargo_test(guest_programs())
 
 
+@stage('annex-rdp and what it is made of, with QEMU and RDP clients', lane='alone',
+       form='libtest', needs=('build',), full=True)
+def rdp():
+    # A workspace of its own, for a newer Rust: minutes of compilation.
+    folder = TOP / 'daemons/rdp'
+    return call('cargo', 'build', '--locked', '--lib', '--bins', '--tests', folder=folder) or \
+        call('cargo', 'test', '--locked', '--no-fail-fast', '--lib', '--bins', '--tests',
+             folder=folder)
+
+
 @stage('the benches, a row of each table; in make check-all every case',
        lane='alone', form='tap',
        needs=('build', 'images', 'rust', 'backends'))
