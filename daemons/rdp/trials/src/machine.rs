@@ -157,7 +157,7 @@ impl Machine {
         command.args("-nodefaults -accel tcg -m 64 -vga std -display dbus,p2p=yes".split(' '));
         command.args("-device qemu-xhci -device usb-tablet".split(' '));
         command.args("-run-with exit-with-parent=on".split(' '));
-        command.args("-trace input_event_btn -trace input_event_abs".split(' '));
+        command.args("-trace input_event_btn -trace input_event_rel".split(' '));
         command.args([
             "-chardev",
             &format!("file,id=serial,path={}", path(&serial)?),

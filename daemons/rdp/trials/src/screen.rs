@@ -98,24 +98,26 @@ fn pictures_and_keys(dir: &Dir) -> Result<()> {
         Ok((picture.width == text.width).then_some(()))
     })?;
 
-    // The mouse, which the guest doesn't look at, reaches QEMU's devices.
-    let flags = PointerFlags::LEFT_BUTTON | PointerFlags::DOWN;
-    let number_of_wheel_rotation_units = 0;
-    let (x_position, y_position) = (text.width as u16 / 2, text.height as u16 - 1);
-    let click = MousePdu {
-        flags,
-        number_of_wheel_rotation_units,
-        x_position,
-        y_position,
+    // The mouse, which the guest doesn't look at, reaches QEMU's devices: a PS/2 mouse, which
+    // tells distances, since nobody has begun to use the tablet.
+    let mouse = |flags, x_position, y_position| {
+        FastPathInputEvent::MouseEvent(MousePdu {
+            flags,
+            number_of_wheel_rotation_units: 0,
+            x_position,
+            y_position,
+        })
     };
-    client.input(&[FastPathInputEvent::MouseEvent(click)])?;
+    let click = PointerFlags::LEFT_BUTTON | PointerFlags::DOWN;
+    client.input(&[mouse(PointerFlags::MOVE, 100, 100), mouse(click, 112, 95)])?;
     wait::until("the click in QEMU's trace", LIMIT, || {
         let log = std::fs::read_to_string(dir.file("vm.qemu.log"))?;
-        // Places are in parts of 0x7fff.
-        let x = log
-            .lines()
-            .any(|line| line.contains("axis x, value 0x4000"));
-        Ok((x && log.contains("button left, down 1")).then_some(()))
+        let traced = [
+            "axis x, value 12",
+            "axis y, value -5",
+            "button left, down 1",
+        ];
+        Ok(traced.iter().all(|words| log.contains(words)).then_some(()))
     })
 }
 
