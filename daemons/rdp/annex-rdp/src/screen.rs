@@ -263,12 +263,12 @@ impl Shared {
             width: width?,
             height: height?,
         };
-        check(rect, known, stride as usize, data)?;
         let mut screen = self.lock();
         // Each is below 2^31, so the sums don't overflow.
         if rect.x + rect.width > screen.guest.0 || rect.y + rect.height > screen.guest.1 {
             return Err(DrawError::Outside);
         }
+        check(rect, known, stride as usize, data)?;
         screen.put(rect, known, stride as usize, data);
         drop(screen);
         self.changed.notify_one();
