@@ -7,8 +7,10 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use serde_bytes::ByteBuf;
+use tokio::sync::Notify;
 use zbus::{fdo, zvariant};
 
 use crate::pixels::Format;
@@ -32,12 +34,18 @@ fn tell(told: &mut Option<DrawError>, drawn: Result<(), DrawError>) -> fdo::Resu
 pub struct Listener {
     screen: Shared,
     told: Option<DrawError>,
+    lost: Arc<Notify>,
 }
 
 impl Listener {
-    /// One that draws into this screen.
-    pub fn new(screen: Shared) -> Self {
-        Self { screen, told: None }
+    /// One that draws into this screen. It notifies `lost` when QEMU draws outside of it: then
+    /// the size is another, and is told to a listener that is new.
+    pub fn new(screen: Shared, lost: Arc<Notify>) -> Self {
+        Self {
+            screen,
+            told: None,
+            lost,
+        }
     }
 }
 
@@ -72,6 +80,9 @@ impl Listener {
         let drawn = self
             .screen
             .update(x, y, width, height, stride, pixman_format, &data);
+        if drawn == Err(DrawError::Outside) {
+            self.lost.notify_one();
+        }
         tell(&mut self.told, drawn)
     }
 
@@ -118,7 +129,8 @@ struct Picture {
 /// Draws pictures that lie in QEMU's memory into a screen.
 ///
 /// QEMU (10.2) needs it: to a listener without it, it doesn't tell that a picture has another
-/// size when what is drawn first is less than all of it.
+/// size when what is drawn first is less than all of it. QEMU's main loop waits for the answer to
+/// ScanoutMap, for a second, and then does without it: see [`Listener::new`].
 pub struct Map {
     screen: Shared,
     picture: Option<Picture>,

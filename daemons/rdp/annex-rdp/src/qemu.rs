@@ -5,10 +5,11 @@
 //! The interfaces are those of ui/dbus-display1.xml in QEMU.
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, watch, Notify};
 use zbus::connection::Builder;
 use zbus::export::ordered_stream::OrderedStreamExt;
 use zbus::proxy::CacheProperties;
@@ -102,10 +103,12 @@ pub async fn follow(
                 log::info!("joined QEMU");
                 told.clear();
                 connected.send_replace(Some(link.main.clone()));
-                link.serve(&screen, &mut commands).await;
+                let gone = link.serve(&screen, &mut commands).await;
                 connected.send_replace(None);
-                log::warn!("QEMU has gone; waiting for it");
-                screen.blank();
+                if gone {
+                    log::warn!("QEMU has gone; waiting for it");
+                    screen.blank();
+                }
             }
             Err(error) => {
                 let words = error.to_string();
@@ -131,6 +134,8 @@ struct Link {
     main: Connection,
     /// On which QEMU calls. It ends with QEMU, which the bus doesn't.
     listener: Connection,
+    /// What QEMU draws is out of place.
+    lost: Arc<Notify>,
     console: ConsoleProxy<'static>,
     keyboard: KeyboardProxy<'static>,
     mouse: MouseProxy<'static>,
@@ -179,10 +184,11 @@ impl Link {
         let (ours, theirs) = UnixStream::pair()?;
         let theirs = theirs.into_std()?;
         theirs.set_nonblocking(false)?;
+        let lost = Arc::new(Notify::new());
         // QEMU waits in its main loop until this end has authenticated, so do both at once.
         let listener = Builder::unix_stream(ours)
             .p2p()
-            .serve_at(PATH, Listener::new(screen.clone()))?
+            .serve_at(PATH, Listener::new(screen.clone(), lost.clone()))?
             .serve_at(PATH, Map::new(screen.clone()))?
             .build();
         let (registered, listener) = tokio::join!(
@@ -193,26 +199,29 @@ impl Link {
         Ok(Self {
             main,
             listener: listener?,
+            lost,
             console,
             keyboard,
             mouse,
         })
     }
 
-    /// Passes commands on until QEMU goes.
-    async fn serve(self, screen: &Shared, commands: &mut mpsc::Receiver<Command>) {
+    /// Passes commands on until QEMU goes: true. Or until it draws a screen of which it hasn't
+    /// told the size, and is to be joined anew.
+    async fn serve(self, screen: &Shared, commands: &mut mpsc::Receiver<Command>) -> bool {
         let mut calls = MessageStream::from(&self.listener);
         let mut pointing = Pointing::default();
         let gone = async { while let Some(Ok(_)) = calls.next().await {} };
         tokio::pin!(gone);
         loop {
             let command = tokio::select! {
-                () = &mut gone => break,
+                () = &mut gone => return true,
+                () = self.lost.notified() => return false,
                 command = commands.recv() => command,
             };
-            let Some(command) = command else { break };
+            let Some(command) = command else { return true };
             let done = tokio::select! {
-                () = &mut gone => break,
+                () = &mut gone => return true,
                 done = self.command(command, screen, &mut pointing) => done,
             };
             // An error is an answer: the guest has no such device, or it is of another kind.
