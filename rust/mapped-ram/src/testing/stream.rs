@@ -19,7 +19,7 @@ pub fn write_stream(file: &File, start: u64, end: &[u8]) {
     bytes.extend(b"\x07\0\0\0\x08pc-q35-9\x05\x1aconfiguration/capabilities");
     bytes.extend(b"\0\0\0\x01\0\0\0\x01\x0amapped-ram");
     bytes.extend(b"\x01\0\0\0\x02\x03ram\0\0\0\0\0\0\0\x04");
-    bytes.extend((600 * PAGE | 4).to_be_bytes());
+    bytes.extend(((600 * PAGE) | 4).to_be_bytes());
     let mut offset = start;
     for name in ["pc.ram", "pc.rom"] {
         bytes.push(name.len() as u8);

@@ -186,6 +186,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Where a page is first: position and set; its loads; whether it only came along.
+    type Known = ((usize, usize), u8, bool);
+
     proptest! {
         #[test]
         fn each_page_stands_once_where_it_was_first(
@@ -193,7 +196,7 @@ mod tests {
         ) {
             let merged = WorkingSet::merge(&sets.iter().collect::<Vec<_>>()).unwrap();
             // Page by page: the least position, then the set that has it.
-            let mut pages: HashMap<(u16, u64), ((usize, usize), u8, bool)> = HashMap::new();
+            let mut pages: HashMap<(u16, u64), Known> = HashMap::new();
             for (index, set) in sets.iter().enumerate() {
                 for (position, (block, page, loads, along)) in flat(set).into_iter().enumerate() {
                     let known = pages
