@@ -453,3 +453,20 @@ packets! {
         }
     }
 }
+
+impl Packet {
+    /// A control transfer's packet with how it ended, how many bytes it moved, and the data that
+    /// came; any other packet as it is.
+    pub fn ended(mut self, ended: Status, moved: u16, bytes: Vec<u8>) -> Packet {
+        if let Packet::Control {
+            status,
+            length,
+            data,
+            ..
+        } = &mut self
+        {
+            (*status, *length, *data) = (ended, moved, bytes);
+        }
+        self
+    }
+}

@@ -124,23 +124,7 @@ impl Slot {
                 streams: 0,
                 status,
             },
-            Packet::Control {
-                endpoint,
-                request,
-                request_type,
-                value,
-                index,
-                ..
-            } => Packet::Control {
-                endpoint,
-                request,
-                request_type,
-                status,
-                value,
-                index,
-                length: 0,
-                data: vec![],
-            },
+            Packet::Control { .. } => packet.ended(status, 0, vec![]),
             Packet::Bulk {
                 endpoint, stream, ..
             } => Packet::Bulk {
@@ -219,6 +203,7 @@ impl Slot {
 
     fn control(&mut self, id: u64, packet: Packet) {
         let &Packet::Control {
+            endpoint,
             request,
             request_type,
             value,
@@ -228,9 +213,6 @@ impl Slot {
             ..
         } = &packet
         else {
-            return;
-        };
-        let &Packet::Control { endpoint, .. } = &packet else {
             return;
         };
         // The direction of data is said twice.
@@ -274,31 +256,8 @@ impl Slot {
             true => Buffer::In(length.into()),
             false => Buffer::Out(data.clone()),
         };
-        let packet = match packet {
-            Packet::Control {
-                endpoint,
-                request,
-                request_type,
-                status,
-                value,
-                index,
-                length,
-                ..
-            } => {
-                let data = vec![];
-                Packet::Control {
-                    endpoint,
-                    request,
-                    request_type,
-                    status,
-                    value,
-                    index,
-                    length,
-                    data,
-                }
-            }
-            other => other,
-        };
+        // What goes to the device isn't kept.
+        let packet = packet.ended(Status::SUCCESS, length, vec![]);
         self.request(
             Pending::Control { id, packet, room },
             Request::Control { setup, buffer },
