@@ -32,6 +32,7 @@
 //! | `start_iso_stream` | IN: as many requests of as many packets as the guest wants; OUT: packets are gathered to requests, and dropped if they come faster than they go |
 //! | `cancel_data_packet` | CANCEL_REQUEST; the transfer is answered when the client has ended it |
 //! | a stream's transfer fails | `…_status` with a stall: it is stopped, and can be started again |
+//! | (a transfer from the device waits) | asked for again if the client gives it up by itself |
 //! | `reset` | IOCTL_INTERNAL_USB_RESET_PORT |
 //! | bulk streams (USB 3) | none; the capability isn't announced |
 

@@ -180,6 +180,12 @@ impl Share {
         })
     }
 
+    /// The configuration that is selected.
+    pub fn selected(&self) -> Option<&Configuration> {
+        let (index, _) = self.selected.as_ref()?;
+        self.configurations.get(*index)
+    }
+
     /// The next thing to be done with the device, if there is one.
     pub fn poll_operation(&mut self) -> Option<(OperationId, Operation)> {
         self.operations.pop_front()

@@ -84,3 +84,52 @@ impl Connection {
         self.received_capacity()
     }
 }
+
+/// Tests of a fuzz target: its seeds in `fuzz/seeds/` of the crate, of which there are some, and
+/// inputs near them. The crate that uses it has proptest.
+#[macro_export]
+macro_rules! seed_tests {
+    ($target:literal, $least:literal, $exercise:path) => {
+        fn seeds() -> Vec<Vec<u8>> {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/", $target);
+            std::fs::read_dir(folder)
+                .expect("the seeds' folder")
+                .map(|entry| std::fs::read(entry.expect("a seed").path()).expect("a seed"))
+                .collect()
+        }
+
+        #[test]
+        fn the_seeds() {
+            let seeds = seeds();
+            assert!(seeds.len() >= $least, "{} seeds", seeds.len());
+            seeds.iter().for_each(|seed| $exercise(seed));
+        }
+
+        proptest::proptest! {
+            #![proptest_config(proptest::prelude::ProptestConfig::with_cases(500))]
+
+            /// Inputs of the fuzz target that are near a seed.
+            #[test]
+            fn damaged_seeds(
+                which in proptest::prelude::any::<proptest::sample::Index>(),
+                damage in proptest::collection::vec(
+                    (
+                        proptest::prelude::any::<proptest::sample::Index>(),
+                        proptest::prelude::any::<u8>(),
+                    ),
+                    0..12,
+                ),
+                tail in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+            ) {
+                let seeds = seeds();
+                let mut input = seeds[which.index(seeds.len())].clone();
+                for (at, byte) in damage {
+                    let at = at.index(input.len());
+                    input[at] = byte;
+                }
+                input.extend(tail);
+                $exercise(&input);
+            }
+        }
+    };
+}

@@ -7,9 +7,50 @@ use usbredir::{Packet, Status};
 use super::device::Pending;
 use super::{status, Slot};
 use crate::descriptor::is_in;
-use crate::urb::{Completion, Outcome};
+use crate::urb::{Buffer, Completion, Outcome, Request, UsbdStatus};
 
 impl Slot {
+    /// Whether a client has ended by itself what waits for data, before anything came: after some
+    /// time, or with the transfers of another endpoint. A host controller does neither.
+    pub(super) fn is_given_up(&mut self, pending: &Pending, completion: &Completion) -> bool {
+        let waits = match *pending {
+            Pending::Bulk { endpoint, .. } => is_in(endpoint),
+            Pending::Receive {
+                endpoint,
+                generation,
+                ..
+            } => self.stream(endpoint, generation).is_some(),
+            _ => false,
+        };
+        let empty = match &completion.outcome {
+            Outcome::None => true,
+            Outcome::Data(data) => data.is_empty(),
+            _ => false,
+        };
+        let ended = completion.status;
+        waits && empty && (ended == UsbdStatus::TIMEOUT || ended == UsbdStatus::CANCELED)
+    }
+
+    /// Starts the same transfer of an endpoint from the device again.
+    pub(super) fn ask_again(&mut self, pending: Pending) {
+        let (endpoint, room) = match pending {
+            Pending::Bulk {
+                endpoint, length, ..
+            } => (endpoint, length),
+            Pending::Receive { endpoint, room, .. } => (endpoint, room as u32),
+            _ => return,
+        };
+        let pipe = self.device.as_ref().and_then(|it| it.pipe(endpoint));
+        match pipe {
+            Some(pipe) => {
+                let (pipe, buffer) = (pipe.handle, Buffer::In(room));
+                self.request(pending, Request::Transfer { pipe, buffer });
+            }
+            // The endpoint has gone with its alternate setting.
+            None => self.answer_without_device(pending),
+        }
+    }
+
     pub(super) fn completed(&mut self, pending: Pending, completion: Completion) {
         match pending {
             Pending::Setup => self.set_up_with(completion),
@@ -76,32 +117,11 @@ impl Slot {
     }
 
     fn control_ended(&mut self, id: u64, packet: Packet, room: usize, completion: Completion) {
-        let Packet::Control {
-            endpoint,
-            request,
-            request_type,
-            value,
-            index,
-            ..
-        } = packet
-        else {
+        let Packet::Control { endpoint, .. } = packet else {
             return;
         };
         let (status, length, data) = self.transferred(endpoint, room, completion);
-        let length = length as u16;
-        self.send(
-            id,
-            Packet::Control {
-                endpoint,
-                request,
-                request_type,
-                status,
-                value,
-                index,
-                length,
-                data,
-            },
-        );
+        self.send(id, packet.ended(status, length as u16, data));
     }
 
     /// How a transfer ended, how many bytes it moved, and the data that came: no more than there
@@ -135,33 +155,7 @@ impl Slot {
     pub(super) fn answer_without_device(&mut self, pending: Pending) {
         let status = Status::CANCELLED;
         let (id, packet) = match pending {
-            Pending::Control { id, packet, .. } => {
-                let Packet::Control {
-                    endpoint,
-                    request,
-                    request_type,
-                    value,
-                    index,
-                    ..
-                } = packet
-                else {
-                    return;
-                };
-                let data = vec![];
-                (
-                    id,
-                    Packet::Control {
-                        endpoint,
-                        request,
-                        request_type,
-                        status,
-                        value,
-                        index,
-                        length: 0,
-                        data,
-                    },
-                )
-            }
+            Pending::Control { id, packet, .. } => (id, packet.ended(status, 0, vec![])),
             Pending::Bulk {
                 id,
                 endpoint,

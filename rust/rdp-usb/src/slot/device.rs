@@ -148,11 +148,12 @@ impl Plugged {
         self.in_flight.insert(request, pending);
     }
 
-    pub fn finish(&mut self, request: RequestId) -> Option<Pending> {
+    /// Ends a request: what it was for, and whether the client was asked to cancel it.
+    pub fn finish(&mut self, request: RequestId) -> Option<(Pending, bool)> {
         let pending = self.in_flight.remove(&request)?;
-        self.cancelled.remove(&request);
+        let cancelled = self.cancelled.remove(&request);
         self.bytes -= pending.bytes();
-        Some(pending)
+        Some((pending, cancelled))
     }
 
     /// Notes that a request in flight is to be cancelled. False if that was known.

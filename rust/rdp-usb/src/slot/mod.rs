@@ -234,13 +234,23 @@ impl Slot {
         let Some(device) = &mut self.device else {
             return;
         };
+        let is_older = device.is_older(request);
         match device.finish(request) {
-            Some(pending) => self.completed(pending, completion),
+            Some((pending, false)) if self.is_given_up(&pending, &completion) => {
+                self.ask_again(pending);
+            }
+            Some((pending, _)) => self.completed(pending, completion),
             // An answer to a request of the device before comes late.
-            None if device.is_older(request) => (),
+            None if is_older => (),
             None => self.wrong_answer(request),
         }
         self.resume_streams();
+    }
+
+    /// Notes that the client has sent what it can't, elsewhere than in an answer. The device is
+    /// unplugged when that is too much.
+    pub fn misbehaved(&mut self) {
+        self.fault(Failure::Answers);
     }
 
     fn wrong_answer(&mut self, request: RequestId) {

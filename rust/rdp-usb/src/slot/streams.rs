@@ -264,7 +264,7 @@ impl Slot {
     }
 
     /// The stream that a request belongs to, if it is still the endpoint's.
-    fn stream(&mut self, endpoint: u8, generation: u32) -> Option<&mut Stream> {
+    pub(super) fn stream(&mut self, endpoint: u8, generation: u32) -> Option<&mut Stream> {
         let stream = self.device.as_mut()?.streams[Endpoint::index(endpoint)].as_mut()?;
         (stream.generation == generation).then_some(stream)
     }

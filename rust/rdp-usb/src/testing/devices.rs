@@ -103,6 +103,18 @@ pub struct Stick {
     halted: BTreeSet<u8>,
 }
 
+/// A command block wrapper of bulk-only transport (section 5.1): a SCSI command that sends or
+/// receives so many bytes.
+pub fn command_block(cdb: &[u8], sent: usize, received: usize) -> Vec<u8> {
+    let length = (sent + received) as u32;
+    let mut wrapper = [b"USBC", &[1, 2, 3, 4][..], &length.to_le_bytes()].concat();
+    let direction = if received > 0 { 0x80 } else { 0 };
+    wrapper.extend([direction, 0, cdb.len() as u8]);
+    wrapper.extend(cdb);
+    wrapper.resize(31, 0);
+    wrapper
+}
+
 enum Bot {
     Command,
     DataIn {

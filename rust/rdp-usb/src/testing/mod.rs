@@ -7,7 +7,7 @@ mod exercise;
 mod guest;
 mod rig;
 
-pub use devices::{Device, IsoLoop, Keyboard, Serial, Stick, BLOCK};
+pub use devices::{command_block, Device, IsoLoop, Keyboard, Serial, Stick, BLOCK};
 pub use exercise::exercise;
 pub use guest::Guest;
 pub use rig::{Rig, Step};

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Clients whose answers can't be, and devices whose descriptors can't be.
 
-use proptest::prelude::*;
 use rdp_usb::descriptor::{Configuration, DescriptorError};
-use rdp_usb::testing::{exercise, Device, IsoLoop, Rig, Serial, Stick};
+use rdp_usb::testing::{exercise, Device, IsoLoop, Keyboard, Rig, Serial, Stick};
 use rdp_usb::{
     Buffer, Completion, Event, Failure, IsoResult, Limits, Outcome, Request, RequestId, Slot,
     UsbdStatus,
@@ -96,7 +95,7 @@ fn answers_that_dont_fit_end_the_transfer_only() {
             false,
         ),
         (
-            bulk_in(0x81, 4),
+            bulk_out(2, b"1234"),
             UsbdStatus::TIMEOUT,
             Outcome::None,
             Status::TIMEOUT,
@@ -320,38 +319,67 @@ fn isochronous_answers_are_bounded() {
     }
 }
 
-fn seeds() -> Vec<Vec<u8>> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/rdp-usb");
-    std::fs::read_dir(folder)
-        .expect("the seeds' folder")
-        .map(|entry| std::fs::read(entry.expect("a seed").path()).expect("a seed"))
-        .collect()
+#[test]
+fn what_a_client_gives_up_by_itself_is_asked_for_again() {
+    for status in [UsbdStatus::TIMEOUT, UsbdStatus::CANCELED] {
+        let mut rig = Rig::with(Serial::default());
+        let (id, request) = asked(&mut rig, bulk_in(0x81, 4));
+        rig.slot.complete(answer(request, status, Outcome::None));
+        let (again, what) = rig.slot.poll_request().expect("the same request");
+        assert!(matches!(
+            what,
+            Request::Transfer {
+                buffer: Buffer::In(4),
+                ..
+            }
+        ));
+        // Not if the guest wants it cancelled.
+        rig.guest.tell(id, Packet::CancelDataPacket {});
+        let unsent = rig.guest.connection.unsent().to_vec();
+        rig.guest.connection.sent(unsent.len());
+        rig.slot.receive(&mut &unsent[..]);
+        let (_, cancel) = rig.slot.poll_request().expect("a cancellation");
+        assert_eq!(cancel, Request::Cancel { request: again });
+        rig.slot
+            .complete(answer(again, status, Outcome::Data(vec![])));
+        assert_eq!(rig.slot.poll_request(), None);
+        rig.settle();
+        assert!(rig.guest.answers.contains_key(&id));
+        assert_eq!(rig.events.len(), 1, "{:?}", rig.events);
+    }
 }
 
 #[test]
-fn the_seeds() {
-    let seeds = seeds();
-    assert!(seeds.len() >= 4, "{} seeds", seeds.len());
-    seeds.iter().for_each(|seed| exercise(seed));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
-
-    /// Inputs of the fuzz target that are near a seed.
-    #[test]
-    fn damaged_seeds(
-        which in any::<prop::sample::Index>(),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
-        tail in prop::collection::vec(any::<u8>(), 0..200),
-    ) {
-        let seeds = seeds();
-        let mut input = seeds[which.index(seeds.len())].clone();
-        for (at, byte) in damage {
-            let at = at.index(input.len());
-            input[at] = byte;
-        }
-        input.extend(tail);
-        exercise(&input);
+fn a_stream_outlives_transfers_that_its_client_gives_up() {
+    let mut rig = Rig::with(Keyboard::default());
+    let start = Packet::StartInterruptReceiving { endpoint: 0x81 };
+    rig.guest.tell(0, start);
+    let unsent = rig.guest.connection.unsent().to_vec();
+    rig.guest.connection.sent(unsent.len());
+    rig.slot.receive(&mut &unsent[..]);
+    let (mut request, _) = rig.slot.poll_request().expect("a transfer");
+    assert!(rig.slot.poll_request().is_some(), "and another");
+    // Twice as often as would be too often.
+    for _ in 0..200 {
+        let answer = answer(request, UsbdStatus::TIMEOUT, Outcome::None);
+        rig.slot.complete(answer);
+        request = rig.slot.poll_request().expect("the same transfer").0;
     }
+    rig.slot
+        .complete(answer(request, OK, Outcome::Data(vec![1; 8])));
+    rig.settle();
+    let started = Packet::InterruptReceivingStatus {
+        status: Status::SUCCESS,
+        endpoint: 0x81,
+    };
+    let report = Packet::Interrupt {
+        endpoint: 0x81,
+        status: Status::SUCCESS,
+        length: 8,
+        data: vec![1; 8],
+    };
+    assert_eq!(rig.guest.others, [started, report]);
+    assert_eq!(rig.events.len(), 1, "{:?}", rig.events);
 }
+
+usbredir::seed_tests!("rdp-usb", 4, exercise);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Packets that can't be: each is refused for its reason, and the next one is read.
 
-use proptest::prelude::*;
 use usbredir::testing::{connect, exercise};
 use usbredir::{Caps, Connection, FilterError, Limits, Packet, Received, Refusal, Role, Status};
 
@@ -430,38 +429,4 @@ fn a_peer_that_doesnt_read_is_sent_no_more() {
     assert_eq!(host.send(0, &packet), Ok(()));
 }
 
-fn seeds() -> Vec<Vec<u8>> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/usbredir");
-    std::fs::read_dir(folder)
-        .expect("the seeds' folder")
-        .map(|entry| std::fs::read(entry.expect("a seed").path()).expect("a seed"))
-        .collect()
-}
-
-#[test]
-fn the_seeds() {
-    let seeds = seeds();
-    assert!(seeds.len() >= 6, "{} seeds", seeds.len());
-    seeds.iter().for_each(|seed| exercise(seed));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
-
-    /// Inputs of the fuzz target that are near a seed.
-    #[test]
-    fn damaged_seeds(
-        which in any::<prop::sample::Index>(),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
-        tail in prop::collection::vec(any::<u8>(), 0..200),
-    ) {
-        let seeds = seeds();
-        let mut input = seeds[which.index(seeds.len())].clone();
-        for (at, byte) in damage {
-            let at = at.index(input.len());
-            input[at] = byte;
-        }
-        input.extend(tail);
-        exercise(&input);
-    }
-}
+usbredir::seed_tests!("usbredir", 6, exercise);
