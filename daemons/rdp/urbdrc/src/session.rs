@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The channels as IronRDP wants them, and what a session is told to send.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use ironrdp_core::impl_as_any;
+use ironrdp_dvc::{
+    encode_dvc_messages, DrdynvcServer, DvcMessage, DvcProcessor, DvcServerProcessor,
+};
+use ironrdp_pdu::{encode_err, PduResult};
+use ironrdp_rdpeusb::CHANNEL_NAME;
+use ironrdp_svc::{ChannelFlags, SvcMessage};
+use tokio::sync::{mpsc, Notify};
+
+use crate::hub::{Config, Hub, Interest, Output};
+use crate::link::Link;
+
+/// The `usb-redir`s of a virtual machine, and the session that has devices for them: one at a
+/// time. It outlives sessions. Clones are the same.
+#[derive(Clone)]
+pub struct Usb(Arc<Mutex<State>>);
+
+struct State {
+    hub: Hub,
+    /// Counts sessions.
+    session: u64,
+    messages: Option<mpsc::UnboundedSender<ToSession>>,
+    /// For each link.
+    wakers: Vec<Waker>,
+}
+
+struct Waker {
+    notify: Arc<Notify>,
+    last: Interest,
+}
+
+/// What a session is to send, in order. What waits here is bounded by [`Config::limits`] for each
+/// `usb-redir`: when a session is slow, QEMU isn't read.
+pub type Messages = mpsc::UnboundedReceiver<ToSession>;
+
+/// What a session is to do; [`ToSession::apply`] does it.
+pub enum ToSession {
+    /// Open a channel for a device.
+    Open(Channel),
+    /// Send messages on a channel.
+    Send {
+        /// The channel's id.
+        channel: u32,
+        /// What is sent.
+        messages: Vec<DvcMessage>,
+    },
+    /// Close a channel.
+    Close {
+        /// The channel's id.
+        channel: u32,
+    },
+}
+
+impl ToSession {
+    /// Makes messages of the static channel `drdynvc` of it, which are to be sent as they are.
+    /// None for a channel that has been closed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// One of them can't be encoded.
+    pub fn apply(self, drdynvc: &mut DrdynvcServer) -> PduResult<Vec<SvcMessage>> {
+        match self {
+            ToSession::Open(channel) => Ok(vec![drdynvc.create_channel(channel)?]),
+            ToSession::Send { channel, messages } if drdynvc.is_channel_opened(channel) => {
+                encode_dvc_messages(channel, messages, ChannelFlags::SHOW_PROTOCOL)
+                    .map_err(|error| encode_err!(error))
+            }
+            ToSession::Send { .. } => Ok(vec![]),
+            ToSession::Close { channel } => {
+                Ok(drdynvc.close_channel(channel).into_iter().collect())
+            }
+        }
+    }
+}
+
+impl Usb {
+    /// No `usb-redir`s, and no session.
+    pub fn new(config: Config) -> Usb {
+        Usb(Arc::new(Mutex::new(State {
+            hub: Hub::new(config),
+            session: 0,
+            messages: None,
+            wakers: Vec::new(),
+        })))
+    }
+
+    /// Adds a `usb-redir`, with a name for logs. [`Link::run`] connects it.
+    pub fn add(&self, name: &str) -> Link {
+        let wake = Arc::new(Notify::new());
+        let id = self.with(|state| {
+            state.wakers.push(Waker {
+                notify: wake.clone(),
+                last: Interest::default(),
+            });
+            state.hub.add_link(name)
+        });
+        Link::new(self.clone(), id, wake)
+    }
+
+    /// Begins a session, and ends the one before: its control channel, which is to be added to
+    /// the session's `drdynvc`, and what it is to send.
+    pub fn session(&self) -> (Channel, Messages) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        // What waited for the session before may be channels: dropped when nothing is locked.
+        let (session, _before) = self.with(|state| {
+            state.hub.session_ended(Instant::now());
+            state.session += 1;
+            (state.session, state.messages.replace(sender))
+        });
+        (self.channel(session, Role::Control), receiver)
+    }
+
+    fn channel(&self, session: u64, role: Role) -> Channel {
+        Channel {
+            usb: self.clone(),
+            session,
+            role,
+            opened: false,
+        }
+    }
+
+    pub(crate) fn hub<R>(&self, act: impl FnOnce(&mut Hub) -> R) -> R {
+        self.with(|state| act(&mut state.hub))
+    }
+
+    /// Does something; what comes of it goes to the session and the links.
+    fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.0.lock().expect("no panic while it is held");
+        let result = act(&mut state);
+        let mut refused = Vec::new();
+        while let Some(output) = state.hub.poll_output() {
+            let message = match output {
+                Output::Open => ToSession::Open(self.channel(state.session, Role::Device)),
+                Output::Send(channel, messages) => ToSession::Send { channel, messages },
+                Output::Close(channel) => ToSession::Close { channel },
+            };
+            match &state.messages {
+                Some(sender) => refused.extend(sender.send(message).err().map(|error| error.0)),
+                None => refused.push(message),
+            }
+        }
+        state.wake();
+        // A channel among them wants the lock when it is dropped.
+        drop(state);
+        drop(refused);
+        result
+    }
+}
+
+impl State {
+    /// Wakes the links that can do what they couldn't, or needn't what they had to.
+    fn wake(&mut self) {
+        for (link, waker) in self.wakers.iter_mut().enumerate() {
+            let now = self.hub.interest(link);
+            if now != waker.last {
+                waker.last = now;
+                waker.notify.notify_one();
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Control,
+    Device,
+}
+
+/// A dynamic channel "URBDRC". Nothing that a client sends on it is an error of the session.
+pub struct Channel {
+    usb: Usb,
+    session: u64,
+    role: Role,
+    opened: bool,
+}
+
+impl Channel {
+    /// Does something to the hub, unless it is another session's by now.
+    fn hub(&self, act: impl FnOnce(&mut Hub)) {
+        self.usb.with(|state| {
+            if state.session == self.session {
+                act(&mut state.hub);
+            }
+        });
+    }
+}
+
+impl DvcProcessor for Channel {
+    fn channel_name(&self) -> &str {
+        CHANNEL_NAME
+    }
+
+    // All that is sent goes through Messages, so that it stays in order.
+
+    fn start(&mut self, channel: u32) -> PduResult<Vec<DvcMessage>> {
+        self.opened = true;
+        self.hub(|hub| match self.role {
+            Role::Control => hub.control_opened(channel),
+            Role::Device => hub.device_opened(channel),
+        });
+        Ok(vec![])
+    }
+
+    fn process(&mut self, channel: u32, message: &[u8]) -> PduResult<Vec<DvcMessage>> {
+        self.hub(|hub| hub.message(channel, message, Instant::now()));
+        Ok(vec![])
+    }
+
+    fn close(&mut self, channel: u32) {
+        self.hub(|hub| hub.closed(channel, Instant::now()));
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        match self.role {
+            Role::Control => self.hub(|hub| hub.session_ended(Instant::now())),
+            Role::Device if !self.opened => self.hub(Hub::device_not_opened),
+            Role::Device => (),
+        }
+    }
+}
+
+impl_as_any!(Channel);
+
+impl DvcServerProcessor for Channel {}

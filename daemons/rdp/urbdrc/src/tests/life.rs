@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Devices that come and go, and `usb-redir`s and sessions that do.
+
+use rdp_usb::testing::{command_block, Keyboard, Serial, Stick, BLOCK};
+use rdp_usb::Limits;
+use usbredir::{Filter, Packet, Status};
+
+use super::rig::Rig;
+use crate::hub::{Config, MAX_DEVICES};
+
+const OK: Status = Status::SUCCESS;
+const STICK: Option<(u16, u16)> = Some((0x46f4, 1));
+const KEYBOARD: Option<(u16, u16)> = Some((0x0627, 1));
+
+fn seen(rig: &Rig) -> Vec<Option<(u16, u16)>> {
+    rig.guests.iter().map(|guest| guest.device).collect()
+}
+
+fn bulk(endpoint: u8, length: usize, data: &[u8]) -> Packet {
+    Packet::Bulk {
+        endpoint,
+        status: OK,
+        length: length as u32,
+        stream: 0,
+        data: data.to_vec(),
+    }
+}
+
+/// A SCSI command by bulk-only transport: its data, and whether it went well.
+fn scsi(rig: &mut Rig, cdb: &[u8], out: &[u8], room: usize) -> (Vec<u8>, bool) {
+    let wrapper = command_block(cdb, out.len(), room);
+    let id = rig.ask(bulk(2, 31, &wrapper));
+    assert_eq!(rig.answered(id), bulk(2, 31, b""));
+    if !out.is_empty() {
+        let id = rig.ask(bulk(2, out.len(), out));
+        assert_eq!(rig.answered(id), bulk(2, out.len(), b""));
+    }
+    let mut read = |room: usize| loop {
+        let id = rig.ask(bulk(0x81, room, b""));
+        match rig.answered(id) {
+            Packet::Bulk {
+                status: Status::STALL,
+                ..
+            } => {
+                let clear = Packet::Control {
+                    endpoint: 0,
+                    request: 1,
+                    request_type: 2,
+                    status: OK,
+                    value: 0,
+                    index: 0x81,
+                    length: 0,
+                    data: vec![],
+                };
+                let id = rig.ask(clear.clone());
+                assert_eq!(rig.answered(id), clear);
+                return None;
+            }
+            Packet::Bulk { data, .. } => return Some(data),
+            other => panic!("{other:?}"),
+        }
+    };
+    let data = if room > 0 { read(room) } else { None };
+    let status = read(13).expect("a status");
+    (data.unwrap_or_default(), status[12] == 0)
+}
+
+#[test]
+fn a_stick_is_read_and_written() {
+    let (mut rig, _) = Rig::with(Stick::new(64));
+    let (inquiry, good) = scsi(&mut rig, &[0x12, 0, 0, 0, 36, 0], &[], 36);
+    assert!(good && inquiry.windows(5).any(|it| it == b"STICK"));
+    let blocks: Vec<u8> = (0..8 * BLOCK).map(|i| (i * 7 >> 3) as u8).collect();
+    let (_, good) = scsi(&mut rig, &[0x2a, 0, 0, 0, 0, 5, 0, 0, 8, 0], &blocks, 0);
+    assert!(good);
+    let read = [0x28, 0, 0, 0, 0, 5, 0, 0, 8, 0];
+    assert_eq!(scsi(&mut rig, &read, &[], 8 * BLOCK), (blocks, true));
+    // Beyond its end: a stall, which is cleared, and the next command goes well.
+    let beyond = [0x28, 0, 0, 0, 0, 60, 0, 0, 8, 0];
+    assert_eq!(scsi(&mut rig, &beyond, &[], 8 * BLOCK), (vec![], false));
+    assert!(scsi(&mut rig, &[0; 6], &[], 0).1);
+}
+
+#[test]
+fn each_device_has_a_usb_redir_until_there_are_none() {
+    let mut rig = Rig::new(Config::default(), 2);
+    let stick = rig.plug(Stick::new(8));
+    rig.plug(Keyboard::default());
+    assert_eq!(seen(&rig), [STICK, KEYBOARD]);
+    let third = rig.plug(Stick::new(8));
+    assert_eq!(rig.retracted, [third]);
+    assert_eq!(rig.closed, [third]);
+    rig.close(stick);
+    assert_eq!(seen(&rig), [None, KEYBOARD]);
+    rig.plug(Stick::new(8));
+    assert_eq!(seen(&rig), [STICK, KEYBOARD]);
+}
+
+#[test]
+fn without_a_usb_redir_every_device_is_refused() {
+    let mut rig = Rig::new(Config::default(), 0);
+    let channel = rig.plug(Stick::new(8));
+    assert_eq!(rig.closed, [channel]);
+}
+
+#[test]
+fn a_device_comes_back_while_its_transfers_are_out() {
+    let (mut rig, channel) = Rig::with(Serial::default());
+    let ids: Vec<u64> = (0..3).map(|_| rig.ask(bulk(0x81, 64, b""))).collect();
+    rig.frozen = true;
+    rig.close(channel);
+    // The guest hasn't seen that it is gone: the next one waits.
+    let again = rig.plug(Serial::default());
+    assert_eq!(rig.closed, []);
+    rig.frozen = false;
+    rig.settle();
+    for id in ids {
+        let Packet::Bulk { status, length, .. } = rig.answered(id) else {
+            panic!("another packet");
+        };
+        assert_eq!((status, length), (Status::CANCELLED, 0));
+    }
+    assert!(rig.guests[0].device.is_some());
+    let id = rig.ask(bulk(2, 2, b"hi"));
+    assert_eq!(rig.answered(id), bulk(2, 2, b""));
+    let id = rig.ask(bulk(0x81, 64, b""));
+    assert_eq!(rig.answered(id), bulk(0x81, 2, b"hi"));
+    assert_eq!(rig.closed, [], "{again}");
+}
+
+#[test]
+fn a_device_waits_for_qemu_to_come_back() {
+    let (mut rig, channel) = Rig::with(Serial::default());
+    rig.ask(bulk(0x81, 64, b""));
+    let asked = rig.asked.front().expect("a transfer").request;
+    rig.hub.disconnected(0, rig.now);
+    rig.settle();
+    assert_eq!(rig.cancelled, [asked]);
+    rig.guests[0] = rdp_usb::testing::Guest::new();
+    // Meanwhile another one comes, and there is room for one.
+    let second = rig.plug(Keyboard::default());
+    assert_eq!(rig.closed, []);
+    rig.hub.connected(0, rig.now);
+    rig.settle();
+    assert_eq!(seen(&rig), [Some((0x10c4, 0xea60))]);
+    assert_eq!(rig.closed, [second]);
+    let id = rig.ask(bulk(2, 2, b"hi"));
+    assert_eq!(rig.answered(id), bulk(2, 2, b""));
+    assert!(rig.devices.contains_key(&channel));
+}
+
+#[test]
+fn the_next_session_finds_all_free() {
+    let mut rig = Rig::new(Config::default(), 2);
+    rig.plug(Stick::new(8));
+    rig.plug(Keyboard::default());
+    for _ in 0..3 {
+        rig.hub.session_ended(rig.now);
+        rig.settle();
+        assert_eq!(seen(&rig), [None, None]);
+        rig.control();
+        rig.plug(Keyboard::default());
+        rig.plug(Stick::new(8));
+        assert_eq!(seen(&rig), [KEYBOARD, STICK]);
+    }
+    assert_eq!(rig.closed, []);
+}
+
+#[test]
+fn a_filter_keeps_devices_out() {
+    let filter = Filter::parse("0x08,-1,-1,-1,0|-1,-1,-1,-1,1", ',').expect("a filter");
+    let config = Config {
+        filter: Some(filter),
+        ..Config::default()
+    };
+    let mut rig = Rig::new(config, 1);
+    let stick = rig.plug(Stick::new(8));
+    assert_eq!(
+        (&rig.retracted[..], &rig.closed[..]),
+        (&[stick][..], &[stick][..])
+    );
+    rig.plug(Keyboard::default());
+    assert_eq!(seen(&rig), [KEYBOARD]);
+}
+
+#[test]
+fn a_client_has_only_so_many_channels() {
+    let mut rig = Rig::new(Config::default(), 1);
+    for _ in 0..MAX_DEVICES {
+        rig.channel();
+    }
+    let one_more = super::rig::words(&[0x4000_0001, 0, 0x100]);
+    let before = rig.hub.poll_output().is_none();
+    rig.client(super::rig::CONTROL, &one_more);
+    assert!(before && rig.closed.is_empty());
+    let last = super::rig::CONTROL + MAX_DEVICES as u32;
+    rig.close(last);
+    rig.channel();
+}
+
+#[test]
+fn what_is_in_flight_is_bounded() {
+    let limits = Limits {
+        transfer: 4096,
+        bytes: 16384,
+        requests: 16,
+        faults: 10,
+    };
+    let config = Config {
+        limits,
+        ..Config::default()
+    };
+    let mut rig = Rig::new(config, 1);
+    rig.plug(Serial::default());
+    rig.manual = true;
+    for _ in 0..100 {
+        rig.guests[0].ask(bulk(2, 4000, &[0; 4000]));
+    }
+    for _ in 0..50 {
+        rig.guests[0].ask(bulk(0x81, 64, b""));
+    }
+    rig.settle();
+    let asked = rig.asked.len();
+    assert!((4..=5).contains(&asked), "{asked}");
+    // Once they are answered, all others come.
+    rig.manual = false;
+    rig.settle();
+    assert!(rig.guests[0].waiting.is_empty());
+}
