@@ -4,8 +4,8 @@
 //!
 //! | what | client | what is done |
 //! |---|---|---|
-//! | a transfer to the device is answered by URB_COMPLETION with the data that was sent behind it, instead of URB_COMPLETION_NO_DATA (2.2.7.3) | FreeRDP 2.x and 3.x to 3.32 | [`mend`]: it becomes that, without the data |
-//! | IOCONTROL_COMPLETION says that it has 4 bytes more than were asked for, and they don't come (2.2.7.1) | the same | [`mend`]: the sizes become those of the data that is there |
+//! | a transfer to the device is answered by URB_COMPLETION with the data that was sent behind it, instead of URB_COMPLETION_NO_DATA (2.2.7.3) | FreeRDP 2.x, and 3.x until its change #13129 | [`mend`]: it becomes that, without the data |
+//! | IOCONTROL_COMPLETION says that it has 4 bytes more than were asked for, and they don't come (2.2.7.1) | FreeRDP 2.x, and 3.x until its change #13170 | [`mend`]: the sizes become those of the data that is there |
 //! | UsbdStatus is libusb's status of the transfer: 1 to 6, which USBD has as successes | FreeRDP, for bulk, interrupt and isochronous transfers | [`mend`]: it becomes USBD's |
 //! | the same for the packets of an isochronous transfer | FreeRDP | [`mend`] |
 //! | a control transfer from the device that has failed has as many bytes as were asked for | FreeRDP | [`mend`]: they are dropped |
