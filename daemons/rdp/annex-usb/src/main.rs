@@ -1,4 +1,238 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! annex-usb.
+//! `annex-usb list` and `annex-usb share DEVICE... rdp://HOST`.
 
-fn main() {}
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use annex_usb::client::Event;
+use annex_usb::device::DeviceId;
+use annex_usb::select::{path, Selector};
+use annex_usb::session::{ends, Change, Server, Session};
+use annex_usb::{device::Ended, real};
+use anyhow::{bail, Context, Result};
+use clap::{Parser, Subcommand};
+use futures_util::StreamExt;
+use nusb::DeviceInfo;
+use tokio::signal::unix::{signal, SignalKind};
+use tokio::sync::mpsc;
+
+/// Hands local USB devices to an RDP server.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Lists the devices of this machine.
+    List,
+    /// Shares devices until it is interrupted. Nothing is shared that isn't named.
+    Share {
+        /// VENDOR:PRODUCT, BUS-PORT, or serial=TEXT, as `list` has them; then rdp://HOST[:PORT].
+        #[arg(required = true, num_args = 2.., value_name = "DEVICE... rdp://HOST[:PORT]")]
+        what: Vec<String>,
+        /// The user's name.
+        #[arg(long, env = "ANNEX_USB_USER")]
+        user: String,
+        /// The user's domain.
+        #[arg(long)]
+        domain: Option<String>,
+        /// A file whose first line is the password. Without it, it is ANNEX_USB_PASSWORD in the
+        /// environment.
+        #[arg(long)]
+        password_file: Option<PathBuf>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    env_logger::Builder::from_env(
+        env_logger::Env::default().default_filter_or("warn,annex_usb=info"),
+    )
+    .format_timestamp(None)
+    .init();
+    match Args::parse().command {
+        Command::List => list().await,
+        Command::Share {
+            what,
+            user,
+            domain,
+            password_file,
+        } => {
+            let (selectors, (host, port)) = parse(&what)?;
+            let password = password(password_file)?;
+            let server = Server {
+                host,
+                port,
+                user,
+                password,
+                domain,
+            };
+            share(&selectors, &server).await
+        }
+    }
+}
+
+async fn list() -> Result<()> {
+    let mut devices: Vec<DeviceInfo> = nusb::list_devices().await?.collect();
+    devices.sort_by_key(|it| (it.busnum(), it.port_chain().to_vec()));
+    for it in devices {
+        let place = path(it.busnum(), it.port_chain());
+        let text = |text: Option<&str>| text.unwrap_or("").escape_debug().to_string();
+        let serial = match it.serial_number() {
+            Some(serial) => format!(" serial={}", serial.escape_debug()),
+            None => String::new(),
+        };
+        println!(
+            "{:04x}:{:04x} {place:<10} {} {}{serial}",
+            it.vendor_id(),
+            it.product_id(),
+            text(it.manufacturer_string()),
+            text(it.product_string()),
+        );
+    }
+    Ok(())
+}
+
+type Target = (String, u16);
+
+/// The names of devices, and the server behind them.
+fn parse(what: &[String]) -> Result<(Vec<Selector>, Target)> {
+    let (url, names) = what.split_last().context("no server")?;
+    let Some(rest) = url.strip_prefix("rdp://") else {
+        bail!("{url:?} isn't rdp://HOST[:PORT]");
+    };
+    let rest = rest.trim_end_matches('/');
+    let (host, port) = match rest.strip_prefix('[') {
+        // An IPv6 address.
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').context("no ] behind the address")?;
+            (host, port.strip_prefix(':'))
+        }
+        None => match rest.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (rest, None),
+        },
+    };
+    let port = match port {
+        Some(port) => port.parse().with_context(|| format!("the port {port:?}"))?,
+        None => 3389,
+    };
+    if host.is_empty() {
+        bail!("{url:?} names no host");
+    }
+    let selectors = names
+        .iter()
+        .map(|name| Ok(name.parse()?))
+        .collect::<Result<Vec<Selector>>>()?;
+    Ok((selectors, (host.to_owned(), port)))
+}
+
+fn password(file: Option<PathBuf>) -> Result<String> {
+    match file {
+        Some(file) => {
+            let text =
+                std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            Ok(text.lines().next().unwrap_or("").to_owned())
+        }
+        None => std::env::var("ANNEX_USB_PASSWORD")
+            .context("no password: --password-file, or ANNEX_USB_PASSWORD"),
+    }
+}
+
+async fn share(selectors: &[Selector], server: &Server) -> Result<()> {
+    let mut session = Session::connect(server).await?;
+    let (ended, done) = ends();
+    let (changes, receiver) = mpsc::channel(16);
+    let watch = watch(selectors.to_vec(), ended, changes);
+    let told = |event| match event {
+        Event::Taken(DeviceId(id)) => log::info!("device {id}: the server has it"),
+        Event::Refused(DeviceId(id)) => log::warn!(
+            "device {id}: the server doesn't want it: all of its usb-redir devices are in use, \
+             or a rule is against it"
+        ),
+        Event::Released(DeviceId(id)) => log::info!("device {id}: the server has let it go"),
+    };
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
+    let watch = async move {
+        // When this ends, so does the session, in order.
+        tokio::select! {
+            result = watch => result,
+            _ = interrupt.recv() => Ok(()),
+            _ = terminate.recv() => Ok(()),
+        }
+    };
+    let (watched, ran) = tokio::join!(watch, session.run(receiver, done, told));
+    drop(session);
+    // The kernel's drivers get devices back.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    watched.and(ran)
+}
+
+/// Opens the devices that are named, as they come.
+async fn watch(
+    selectors: Vec<Selector>,
+    ended: Ended,
+    changes: mpsc::Sender<Change>,
+) -> Result<()> {
+    let mut watch = nusb::watch_devices()?;
+    let mut known: BTreeMap<String, DeviceId> = BTreeMap::new();
+    let mut next = 1;
+    let present: Vec<DeviceInfo> = nusb::list_devices().await?.collect();
+    for selector in &selectors {
+        if !present.iter().any(|it| selector.names(it)) {
+            log::info!("{selector} isn't there: it is shared when it comes");
+        }
+    }
+    let mut arrived: Vec<DeviceInfo> = present;
+    loop {
+        for info in arrived.drain(..) {
+            if !selectors.iter().any(|it| it.names(&info)) {
+                continue;
+            }
+            let (id, key) = (DeviceId(next), format!("{:?}", info.id()));
+            if known.contains_key(&key) {
+                continue;
+            }
+            match real::open(&info, id, ended.clone()).await {
+                Ok((device, description)) => {
+                    let place = path(info.busnum(), info.port_chain());
+                    log::info!(
+                        "device {next}: {:04x}:{:04x} at {place}",
+                        info.vendor_id(),
+                        info.product_id()
+                    );
+                    known.insert(key, id);
+                    next += 1;
+                    let change = Change::Arrived(id, description, Box::new(device));
+                    if changes.send(change).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                Err(error) => log::error!("{error:#}"),
+            }
+        }
+        let event = tokio::select! {
+            event = watch.next() => event,
+            () = changes.closed() => return Ok(()),
+        };
+        match event {
+            Some(nusb::hotplug::HotplugEvent::Connected(info)) => arrived.push(info),
+            Some(nusb::hotplug::HotplugEvent::Disconnected(id)) => {
+                if let Some(id) = known.remove(&format!("{id:?}")) {
+                    log::info!("device {} is gone", id.0);
+                    if changes.send(Change::Left(id)).await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+            None => return Ok(()),
+        }
+    }
+}
