@@ -23,8 +23,9 @@ pub struct Usb(Arc<Mutex<State>>);
 
 struct State {
     hub: Hub,
-    /// Counts sessions.
+    /// The session that stands, and the last one that was prepared.
     session: u64,
+    last: u64,
     messages: Option<mpsc::UnboundedSender<ToSession>>,
     /// For each link.
     wakers: Vec<Waker>,
@@ -85,6 +86,7 @@ impl Usb {
         Usb(Arc::new(Mutex::new(State {
             hub: Hub::new(config),
             session: 0,
+            last: 0,
             messages: None,
             wakers: Vec::new(),
         })))
@@ -103,17 +105,28 @@ impl Usb {
         Link::new(self.clone(), id, wake)
     }
 
-    /// Begins a session, and ends the one before: its control channel, which is to be added to
-    /// the session's `drdynvc`, and what it is to send.
+    /// A session's control channel, which is to be added to its `drdynvc`, and what it is to
+    /// send. The session begins when a client has opened that channel, and ends the one before:
+    /// whoever hasn't logged in takes no device from anybody.
     pub fn session(&self) -> (Channel, Messages) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        // What waited for the session before may be channels: dropped when nothing is locked.
-        let (session, _before) = self.with(|state| {
-            state.hub.session_ended(Instant::now());
-            state.session += 1;
-            (state.session, state.messages.replace(sender))
+        let session = self.with(|state| {
+            state.last += 1;
+            state.last
         });
-        (self.channel(session, Role::Control), receiver)
+        (self.channel(session, Role::Control(sender)), receiver)
+    }
+
+    /// Begins a session, on a channel that has been opened.
+    fn begin(&self, session: u64, sender: mpsc::UnboundedSender<ToSession>, channel: u32) {
+        // What waited for the session before may be channels: dropped when nothing is locked.
+        let _before = self.with(|state| {
+            state.hub.session_ended(Instant::now());
+            state.session = session;
+            let before = state.messages.replace(sender);
+            state.hub.control_opened(channel);
+            before
+        });
     }
 
     fn channel(&self, session: u64, role: Role) -> Channel {
@@ -166,9 +179,9 @@ impl State {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
-    Control,
+    /// With where the session's messages go.
+    Control(mpsc::UnboundedSender<ToSession>),
     Device,
 }
 
@@ -200,10 +213,10 @@ impl DvcProcessor for Channel {
 
     fn start(&mut self, channel: u32) -> PduResult<Vec<DvcMessage>> {
         self.opened = true;
-        self.hub(|hub| match self.role {
-            Role::Control => hub.control_opened(channel),
-            Role::Device => hub.device_opened(channel),
-        });
+        match &self.role {
+            Role::Control(sender) => self.usb.begin(self.session, sender.clone(), channel),
+            Role::Device => self.hub(|hub| hub.device_opened(channel)),
+        }
         Ok(vec![])
     }
 
@@ -220,7 +233,7 @@ impl DvcProcessor for Channel {
 impl Drop for Channel {
     fn drop(&mut self) {
         match self.role {
-            Role::Control => self.hub(|hub| hub.session_ended(Instant::now())),
+            Role::Control(_) => self.hub(|hub| hub.session_ended(Instant::now())),
             Role::Device if !self.opened => self.hub(Hub::device_not_opened),
             Role::Device => (),
         }

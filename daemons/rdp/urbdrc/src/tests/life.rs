@@ -5,7 +5,7 @@ use rdp_usb::testing::{command_block, Keyboard, Serial, Stick, BLOCK};
 use rdp_usb::Limits;
 use usbredir::{Filter, Packet, Status};
 
-use super::rig::Rig;
+use super::rig::{words, Rig, CONTROL};
 use crate::hub::{Config, MAX_DEVICES};
 
 const OK: Status = Status::SUCCESS;
@@ -189,13 +189,12 @@ fn a_client_has_only_so_many_channels() {
     for _ in 0..MAX_DEVICES {
         rig.channel();
     }
-    let one_more = super::rig::words(&[0x4000_0001, 0, 0x100]);
-    let before = rig.hub.poll_output().is_none();
-    rig.client(super::rig::CONTROL, &one_more);
-    assert!(before && rig.closed.is_empty());
-    let last = super::rig::CONTROL + MAX_DEVICES as u32;
-    rig.close(last);
+    let one_more = words(&[0x4000_0001, 0, 0x100]);
+    rig.client(CONTROL, &one_more);
+    assert_eq!(rig.channels(), MAX_DEVICES);
+    rig.close(CONTROL + 1);
     rig.channel();
+    assert_eq!(rig.channels(), MAX_DEVICES);
 }
 
 #[test]

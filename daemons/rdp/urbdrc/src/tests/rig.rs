@@ -171,6 +171,11 @@ impl Rig {
         channel
     }
 
+    /// How many channels of devices are open.
+    pub fn channels(&self) -> usize {
+        self.open.len()
+    }
+
     /// The client closes a channel.
     pub fn close(&mut self, channel: u32) {
         self.open.remove(&channel);
