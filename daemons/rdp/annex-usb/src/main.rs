@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use annex_usb::client::Event;
@@ -30,9 +31,10 @@ enum Command {
     /// Lists the devices of this machine.
     List,
     /// Shares devices until it is interrupted. Nothing is shared that isn't named.
+    #[command(override_usage = "annex-usb share --user USER DEVICE... rdp://HOST[:PORT]")]
     Share {
         /// VENDOR:PRODUCT, BUS-PORT, or serial=TEXT, as `list` has them; then rdp://HOST[:PORT].
-        #[arg(required = true, num_args = 2.., value_name = "DEVICE... rdp://HOST[:PORT]")]
+        #[arg(required = true, num_args = 2.., value_name = "WHAT")]
         what: Vec<String>,
         /// The user's name.
         #[arg(long, env = "ANNEX_USB_USER")]
@@ -48,13 +50,23 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
     env_logger::Builder::from_env(
         env_logger::Env::default().default_filter_or("warn,annex_usb=info"),
     )
     .format_timestamp(None)
     .init();
-    match Args::parse().command {
+    match run(Args::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("annex-usb: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<()> {
+    match command {
         Command::List => list().await,
         Command::Share {
             what,
@@ -234,5 +246,38 @@ async fn watch(
             }
             None => return Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_and_servers_are_told_apart() {
+        let parsed = |url: &str| parse(&["46f4:1".to_owned(), url.to_owned()]).ok();
+        let good = [
+            ("rdp://host", "host", 3389),
+            ("rdp://host:7/", "host", 7),
+            ("rdp://192.0.2.1:3390", "192.0.2.1", 3390),
+            ("rdp://[2001:db8::1]", "2001:db8::1", 3389),
+            ("rdp://[2001:db8::1]:7", "2001:db8::1", 7),
+        ];
+        for (url, host, port) in good {
+            let (selectors, target) = parsed(url).expect(url);
+            assert_eq!(selectors, [Selector::Id(0x46f4, 1)]);
+            assert_eq!(target, (host.to_owned(), port), "{url}");
+        }
+        for url in [
+            "host",
+            "rdp://",
+            "rdp://host:",
+            "rdp://host:x",
+            "rdp://[::1",
+            "http://host",
+        ] {
+            assert!(parsed(url).is_none(), "{url}");
+        }
+        assert!(parse(&["rdp://host".to_owned(), "46f4:1".to_owned()]).is_err());
     }
 }
