@@ -138,12 +138,14 @@ impl Ends {
         }
     }
 
-    /// Lets things move once, and the links' tasks if nothing does. Whether something did.
+    /// Lets things move once, and gives the links' tasks their turn. Whether something moved.
     pub async fn turn(&mut self) -> bool {
         let mut moved = self.between();
         moved |= self.devices();
         moved |= self.guests().await;
-        if !moved {
+        if moved {
+            tokio::task::yield_now().await;
+        } else {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         moved
