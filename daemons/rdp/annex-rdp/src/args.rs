@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Parser};
 use thiserror::Error;
+use usbredir::{Filter, FilterError};
 
 /// Where a password is looked for if --password-file isn't given.
 pub const PASSWORD_VARIABLE: &str = "ANNEX_RDP_PASSWORD";
@@ -63,6 +64,16 @@ pub struct Args {
     /// Don't ask the guest to follow the size of the client's window.
     #[arg(long)]
     pub keep_resolution: bool,
+
+    /// Which of the client's USB devices the guest may get, by rules as QEMU's usb-redir has
+    /// them: CLASS:VENDOR:PRODUCT:VERSION:ALLOW, separated by |, where -1 is any and the first
+    /// that matches counts. What no rule is about isn't admitted. Without this all are.
+    #[arg(long, value_name = "RULES", value_parser = usb_filter, allow_hyphen_values = true)]
+    pub usb_filter: Option<Filter>,
+}
+
+fn usb_filter(text: &str) -> Result<Filter, FilterError> {
+    Filter::parse(text, ':')
 }
 
 /// Which QEMU, and how it is joined.

@@ -34,3 +34,4 @@ pub mod screen;
 pub mod server;
 pub mod session;
 pub mod tls;
+pub mod usb;

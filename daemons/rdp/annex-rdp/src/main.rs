@@ -8,13 +8,14 @@ use annex_rdp::args::{Args, PASSWORD_VARIABLE};
 use annex_rdp::screen::Shared;
 use annex_rdp::session::Common;
 use annex_rdp::tls::Tls;
-use annex_rdp::{qemu, server};
+use annex_rdp::{qemu, server, usb};
 use anyhow::Context;
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{signal, SignalKind};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
+use urbdrc::Usb;
 
 /// Input that waits for QEMU. When it is full, the client isn't read.
 const COMMANDS: usize = 64;
@@ -37,7 +38,12 @@ async fn run(args: Args) -> anyhow::Result<()> {
 
     let screen = Shared::default();
     let (commands, received) = mpsc::channel(COMMANDS);
-    let (connected, _) = watch::channel(None);
+    let (connected, connection) = watch::channel(None);
+    let usb = Usb::new(urbdrc::Config {
+        filter: args.usb_filter.clone(),
+        ..urbdrc::Config::default()
+    });
+    tokio::spawn(usb::follow(usb.clone(), connection, args.dbus.is_some()));
     tokio::spawn(qemu::follow(
         target,
         args.console,
@@ -68,6 +74,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
             screen,
             commands,
             keep_resolution,
+            usb,
         },
         stop,
     )

@@ -37,6 +37,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
+use urbdrc::{Messages, ToSession, Usb};
 
 use crate::args::Login;
 use crate::bounds::Bounds;
@@ -69,6 +70,8 @@ pub struct Common {
     pub commands: mpsc::Sender<Command>,
     /// Don't ask the guest to follow the client's size.
     pub keep_resolution: bool,
+    /// The guest's `usb-redir` devices.
+    pub usb: Usb,
 }
 
 type Framed = TokioFramed<TlsStream<TcpStream>>;
@@ -81,6 +84,7 @@ pub struct Session {
     result: AcceptorResult,
     size: Size,
     layouts: watch::Receiver<Option<Command>>,
+    usb: Messages,
 }
 
 /// Why the screen is no longer shown.
@@ -134,7 +138,12 @@ impl Session {
         );
         let (sender, layouts) = watch::channel(None);
         let display = DisplayControlServer::new(Box::new(Layouts(sender)));
-        acceptor.attach_static_channel(DrdynvcServer::new().with_dynamic_channel(display));
+        let (channel, usb) = common.usb.session();
+        acceptor.attach_static_channel(
+            DrdynvcServer::new()
+                .with_dynamic_channel(display)
+                .with_dynamic_channel(channel),
+        );
 
         let begun = accept_begin(TokioFramed::new(stream), &mut acceptor)
             .await
@@ -162,6 +171,7 @@ impl Session {
             result,
             size,
             layouts,
+            usb,
         })
     }
 
@@ -194,6 +204,7 @@ impl Session {
             mut result,
             mut size,
             mut layouts,
+            mut usb,
         } = self;
         let client = Client::from(result.capabilities.as_slice());
         ensure!(client.fast_path, "the client takes no fast-path updates");
@@ -223,7 +234,10 @@ impl Session {
             }
             // A client that is activated has an empty screen.
             common.screen.show_all();
-            match shown.until_end(size, &mut layouts, &mut stop).await? {
+            match shown
+                .until_end(size, &mut layouts, &mut usb, &mut stop)
+                .await?
+            {
                 End::Left => return Ok(()),
                 End::Stopped => return shown.farewell().await,
                 End::Size(new) => {
@@ -268,6 +282,7 @@ impl Shown<'_> {
         &mut self,
         size: Size,
         layouts: &mut watch::Receiver<Option<Command>>,
+        usb: &mut Messages,
         stop: &mut watch::Receiver<bool>,
     ) -> anyhow::Result<End> {
         loop {
@@ -299,8 +314,26 @@ impl Shown<'_> {
                         self.tell(vec![resize]).await;
                     }
                 }
+                Some(message) = usb.recv() => self.usb(message).await?,
                 () = stopped(stop) => return Ok(End::Stopped),
             }
+        }
+    }
+
+    /// Sends what USB redirection has for the client.
+    async fn usb(&mut self, message: ToSession) -> anyhow::Result<()> {
+        let id = self.channels.get_channel_id_by_type::<DrdynvcServer>();
+        let drdynvc = self
+            .channels
+            .get_by_type_mut::<DrdynvcServer>()
+            .and_then(|it| it.channel_processor_downcast_mut::<DrdynvcServer>());
+        match (drdynvc, id) {
+            (Some(drdynvc), Some(id)) => {
+                let messages = message.apply(drdynvc).context("USB's messages")?;
+                self.send(id, messages).await
+            }
+            // The client has no dynamic channels.
+            _ => Ok(()),
         }
     }
 
