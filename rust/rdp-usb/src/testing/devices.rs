@@ -101,7 +101,13 @@ pub struct Stick {
     pub blocks: Vec<u8>,
     state: Bot,
     halted: BTreeSet<u8>,
+    /// Why the last command failed: SCSI's additional sense code.
+    sense: u8,
 }
+
+/// SCSI's additional sense codes (SPC-4, annex D): no such command, and no such block.
+const NO_COMMAND: u8 = 0x20;
+const NO_BLOCK: u8 = 0x21;
 
 /// A command block wrapper of bulk-only transport (section 5.1): a SCSI command that sends or
 /// receives so many bytes.
@@ -141,6 +147,7 @@ impl Stick {
             blocks: vec![0; blocks * BLOCK],
             state: Bot::Command,
             halted: BTreeSet::new(),
+            sense: 0,
         }
     }
 
@@ -173,6 +180,19 @@ impl Stick {
                 residue: 0,
                 failed: false,
             },
+            // REQUEST SENSE: fixed format; an illegal request, if anything.
+            0x03 => {
+                let code = std::mem::take(&mut self.sense);
+                let key = if code == 0 { 0 } else { 5 };
+                let data = vec![
+                    0x70, 0, key, 0, 0, 0, 0, 10, 0, 0, 0, 0, code, 0, 0, 0, 0, 0,
+                ];
+                Bot::DataIn {
+                    tag,
+                    data,
+                    expected,
+                }
+            }
             0x12 => Bot::DataIn {
                 tag,
                 data: b"\0\x80\x05\x02\x1f\0\0\0ANNEX   STICK           1.0 ".to_vec(),
@@ -196,7 +216,9 @@ impl Stick {
                 at: range.start,
                 left: expected,
             },
-            _ => {
+            code => {
+                let is_known = [0x28, 0x2a].contains(&code);
+                self.sense = if is_known { NO_BLOCK } else { NO_COMMAND };
                 if expected > 0 {
                     self.halted
                         .insert(if wrapper[12] & 0x80 != 0 { 0x81 } else { 0x02 });
@@ -208,6 +230,9 @@ impl Stick {
                 }
             }
         };
+        if let Bot::DataIn { data, expected, .. } = &mut self.state {
+            data.truncate(*expected);
+        }
         UsbdStatus::SUCCESS
     }
 }
