@@ -33,6 +33,7 @@ impl UsbRedirs {
     /// None are known yet.
     pub fn new(usb: Usb) -> UsbRedirs {
         let links = HashMap::new();
+        usb.set_complete(false);
         UsbRedirs { usb, links }
     }
 
@@ -48,6 +49,7 @@ impl UsbRedirs {
         destination: Option<BusName<'_>>,
     ) -> zbus::Result<()> {
         let mut tasks = JoinSet::new();
+        self.usb.set_complete(false);
         for path in chardevs(connection, destination.clone()).await? {
             let stream = register(connection, destination.clone(), &path).await?;
             let usb = &self.usb;
@@ -60,6 +62,7 @@ impl UsbRedirs {
             tasks.spawn(async move { link.run(stream).await });
         }
         log::info!("QEMU has {} usb-redir devices", tasks.len());
+        self.usb.set_complete(true);
         while let Some(ended) = tasks.join_next().await {
             if let Ok(Err(error)) = ended {
                 log::warn!("a usb-redir: {error}");

@@ -85,6 +85,8 @@ struct Control {
 pub(crate) struct Hub {
     config: Config,
     links: Vec<Link>,
+    /// No more of them are about to be added.
+    complete: bool,
     control: Option<Control>,
     devices: BTreeMap<u32, Device>,
     /// Channels that are being opened.
@@ -98,6 +100,7 @@ impl Hub {
         Hub {
             config,
             links: Vec::new(),
+            complete: true,
             control: None,
             devices: BTreeMap::new(),
             opening: 0,
@@ -121,6 +124,13 @@ impl Hub {
             device: None,
         });
         self.links.len() - 1
+    }
+
+    /// Whether all `usb-redir`s have been added. While more may be, a device for which none is
+    /// free waits.
+    pub(crate) fn set_complete(&mut self, complete: bool, now: Instant) {
+        self.complete = complete;
+        self.place(now);
     }
 
     /// A connection to a `usb-redir` begins.
@@ -376,7 +386,7 @@ impl Hub {
                     slot.plug(speed);
                 }
                 self.pump(link, now);
-            } else if self.links.iter().all(|it| it.device.is_some()) {
+            } else if self.complete && self.links.iter().all(|it| it.device.is_some()) {
                 let name = self.devices.get(&channel).map_or("", |it| &it.name);
                 log::warn!(
                     "no usb-redir is free for {name}: the client is told that it isn't wanted"

@@ -105,6 +105,13 @@ impl Usb {
         Link::new(self.clone(), id, wake)
     }
 
+    /// Says whether all `usb-redir`s have been added, as they are if nothing else is said. While
+    /// more may be, devices for which none is free wait; then clients are told that they aren't
+    /// wanted.
+    pub fn set_complete(&self, complete: bool) {
+        self.hub(|hub| hub.set_complete(complete, Instant::now()));
+    }
+
     /// A session's control channel, which is to be added to its `drdynvc`, and what it is to
     /// send. The session begins when a client has opened that channel, and ends the one before:
     /// whoever hasn't logged in takes no device from anybody.

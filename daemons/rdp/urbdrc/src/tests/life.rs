@@ -103,6 +103,27 @@ fn without_a_usb_redir_every_device_is_refused() {
     assert_eq!(rig.closed, [channel]);
 }
 
+/// A client may be there before QEMU, and devices before the `usb-redir` that is for them.
+#[test]
+fn devices_wait_until_all_usb_redirs_are_known() {
+    let mut rig = Rig::new(Config::default(), 0);
+    rig.hub.set_complete(false, rig.now);
+    rig.plug(Stick::new(8));
+    rig.plug(Keyboard::default());
+    let third = rig.plug(Serial::default());
+    for link in 0..2 {
+        rig.hub.add_link(&format!("usb{link}"));
+        rig.guests.push(rdp_usb::testing::Guest::new());
+        rig.hub.connected(link, rig.now);
+        rig.settle();
+    }
+    assert_eq!(seen(&rig), [STICK, KEYBOARD]);
+    assert_eq!(rig.closed, []);
+    rig.hub.set_complete(true, rig.now);
+    rig.settle();
+    assert_eq!(rig.closed, [third]);
+}
+
 #[test]
 fn a_device_comes_back_while_its_transfers_are_out() {
     let (mut rig, channel) = Rig::with(Serial::default());
