@@ -14,10 +14,12 @@
 //! | [`screen`], [`damage`], [`pixels`] | the screen as it is, and what of it has changed |
 //! | [`encode`], [`capabilities`] | pictures as RDP has them |
 //! | [`input`], [`keys`] | keyboard and mouse, from RDP's events to QEMU's |
-//! | [`tls`], [`session`], [`bounds`] | a client's connection |
+//! | [`tls`], [`session`], [`reactivate`], [`bounds`] | a client's connection |
+//! | [`usb`] | the `usb-redir`s of QEMU, for the crate urbdrc |
 //! | [`server`] | who is served |
 //!
-//! Everything but `qmp`, `qemu`, `listener`, `session` and `server` does no I/O.
+//! Everything but `qmp`, `qemu`, `listener`, `session`, `reactivate`, `usb` and `server` does no
+//! I/O.
 
 pub mod args;
 pub mod bounds;
@@ -30,6 +32,7 @@ pub mod listener;
 pub mod pixels;
 pub mod qemu;
 pub mod qmp;
+pub mod reactivate;
 pub mod screen;
 pub mod server;
 pub mod session;

@@ -44,6 +44,7 @@ use crate::bounds::Bounds;
 use crate::capabilities::{self, Client};
 use crate::encode;
 use crate::input::{Command, Input};
+use crate::reactivate::reactivate;
 use crate::screen::{Change, Shared, Size};
 use crate::tls::Tls;
 
@@ -251,8 +252,8 @@ impl Session {
             shown.deactivate().await?;
             let channels = std::mem::take(&mut shown.channels);
             acceptor = Acceptor::new_deactivation_reactivation(acceptor, channels, desktop(size))?;
-            let activated = accept_finalize(shown.framed, &mut acceptor);
-            (shown.framed, result) = timeout(PATIENCE, activated)
+            let activated = reactivate(&mut shown.framed, &mut acceptor, shown.io_channel);
+            result = timeout(PATIENCE, activated)
                 .await
                 .context("the client took too long to follow a change of size")?
                 .context("change the desktop's size")?;
