@@ -221,7 +221,7 @@ def guest():
 
 
 @stage('annex-rdp and what it is made of, with QEMU and RDP clients', lane='alone',
-       form='libtest', needs=('build',), full=True)
+       form='libtest', needs=('build', 'images'), full=True)
 def rdp():
     # A workspace of its own, for a newer Rust: minutes of compilation.
     folder = TOP / 'daemons/rdp'
