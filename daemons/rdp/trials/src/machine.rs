@@ -236,7 +236,7 @@ impl Server {
             .arg("--password-file")
             .arg(password);
         command
-            .env("RUST_LOG", "annex_rdp=debug,warn")
+            .env("RUST_LOG", "annex_rdp=debug,urbdrc=info,warn")
             .stdout(Stdio::piped());
         let mut process = Running::start(dir, "annex-rdp", command)?;
         let out = process.0.stdout.take().context("its output")?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! annex-rdp between QEMU and clients: a guest that is a boot sector, a client of IronRDP's
-//! crates, and FreeRDP where it is installed. Each file registers its own tests.
+//! annex-rdp between QEMU and clients: guests that are a boot sector, or Linux; a client of IronRDP's
+//! crates, annex-usb's, and FreeRDP where it is installed. Each file registers its own tests.
 
 mod client;
 mod ends;
@@ -8,6 +8,8 @@ mod freerdp;
 mod machine;
 mod picture;
 mod screen;
+mod usb;
+mod usb_client;
 
 fn main() -> std::process::ExitCode {
     annex_qtest::trial::main()
