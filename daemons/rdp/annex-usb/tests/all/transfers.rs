@@ -80,7 +80,7 @@ pub async fn with(device: impl rdp_usb::testing::Device + Send + 'static) -> End
 #[tokio::test]
 async fn a_stick_is_read_and_written() {
     let mut ends = with(Stick::new(1024)).await;
-    let blocks: Vec<u8> = (0..256 * BLOCK).map(|i| (i * 7 >> 5) as u8).collect();
+    let blocks: Vec<u8> = (0..256 * BLOCK).map(|i| ((i * 7) >> 5) as u8).collect();
     let write = [0x2a, 0, 0, 0, 0, 5, 0, 1, 0, 0];
     assert!(scsi(&mut ends, &write, &blocks, 0).await.1);
     let reading = [0x28, 0, 0, 0, 0, 5, 0, 1, 0, 0];

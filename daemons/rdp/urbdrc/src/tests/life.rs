@@ -35,7 +35,7 @@ fn scsi(rig: &mut Rig, cdb: &[u8], out: &[u8], room: usize) -> (Vec<u8>, bool) {
         let id = rig.ask(bulk(2, out.len(), out));
         assert_eq!(rig.answered(id), bulk(2, out.len(), b""));
     }
-    let mut read = |room: usize| loop {
+    let mut read = |room: usize| {
         let id = rig.ask(bulk(0x81, room, b""));
         match rig.answered(id) {
             Packet::Bulk {
@@ -54,9 +54,9 @@ fn scsi(rig: &mut Rig, cdb: &[u8], out: &[u8], room: usize) -> (Vec<u8>, bool) {
                 };
                 let id = rig.ask(clear.clone());
                 assert_eq!(rig.answered(id), clear);
-                return None;
+                None
             }
-            Packet::Bulk { data, .. } => return Some(data),
+            Packet::Bulk { data, .. } => Some(data),
             other => panic!("{other:?}"),
         }
     };
@@ -70,7 +70,7 @@ fn a_stick_is_read_and_written() {
     let (mut rig, _) = Rig::with(Stick::new(64));
     let (inquiry, good) = scsi(&mut rig, &[0x12, 0, 0, 0, 36, 0], &[], 36);
     assert!(good && inquiry.windows(5).any(|it| it == b"STICK"));
-    let blocks: Vec<u8> = (0..8 * BLOCK).map(|i| (i * 7 >> 3) as u8).collect();
+    let blocks: Vec<u8> = (0..8 * BLOCK).map(|i| ((i * 7) >> 3) as u8).collect();
     let (_, good) = scsi(&mut rig, &[0x2a, 0, 0, 0, 0, 5, 0, 0, 8, 0], &blocks, 0);
     assert!(good);
     let read = [0x28, 0, 0, 0, 0, 5, 0, 0, 8, 0];
