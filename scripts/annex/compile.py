@@ -70,7 +70,8 @@ class Compiler:
         # Which files the commit touches, even if it leaves one as the base has it.
         parts += [path.encode() for path in sorted(own)]
         # Until there is a user of them, the library's headers make no difference.
-        if self.git.run('grep', '--quiet', '#include "qemu-annex', commit)[0]:
+        if self.git.run('grep', '--quiet', '#include "qemu-annex', commit, '--',
+                        *blobs)[0]:
             parts += self.headers
         digest = hashlib.sha256()
         for part in self.outside + parts:
