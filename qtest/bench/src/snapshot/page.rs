@@ -48,19 +48,10 @@ into memory.
 /// The whole page but the verdicts.
 pub fn text(bench: &Snapshot) -> String {
     let results = &bench.results;
-    // Data that was taken before there was this mode is of guests that only ticked.
-    let roaming = results
-        .cases
-        .iter()
-        .any(|&case| results.spread(case, Mode::DemandOnly, TO_RUN).is_some());
-    let guests = if roaming {
+    let notes = [
         "Guests have 2 vCPUs. They tick every 5 ms, and before each tick full ones read 64 random\n  \
          pages of their data"
-    } else {
-        "Guests have 2 vCPUs and tick every 5 ms"
-    };
-    let notes = [
-        guests.into(),
+            .into(),
         format!(
             "{} runs of each case, modes taking turns; medians, with the lowest and highest run.\n  \
              A share is of two runs beside each other",

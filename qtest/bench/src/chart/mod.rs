@@ -5,6 +5,8 @@
 //! Everything has a place of its own: titles and labels beside the plots, the
 //! legend above all, and axes as long as the longest line.
 
+mod axis;
+
 use anyhow::{anyhow, Result};
 use bench_report::Spread;
 use plotters::coord::Shift;
@@ -12,12 +14,14 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, TextStyle};
 
+use axis::{number, Axis};
+
 /// Pixels of a chart, across.
 const WIDTH: i32 = 960;
 /// Between things that don't belong together.
 const GAP: i32 = 16;
-/// Of the legend, a panel's title, what marks are, and an axis with its name.
-const LEGEND: i32 = 28;
+/// Of a line of the legend, a panel's title, what marks are, and an axis with its name.
+const LEGEND: i32 = 22;
 const TITLE: i32 = 26;
 const MARKS: i32 = 16;
 const AXIS: i32 = 44;
@@ -75,12 +79,14 @@ impl Chart {
                 .unwrap_or(0)
         };
         let all: i32 = bands.iter().map(|band| height(band)).sum();
-        let size = (WIDTH as u32, (LEGEND + all) as u32);
+        let places = self.places(&shown);
+        let legend = places.last().map_or(0, |&(_, y)| y) + 2 * LEGEND;
+        let size = (WIDTH as u32, (legend + all) as u32);
         {
             let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
             let drawn = area.fill(&WHITE).map_err(Into::into).and_then(|()| {
-                self.legend(&area, &shown)?;
-                let mut top = LEGEND;
+                self.legend(&area, &shown, &places)?;
+                let mut top = legend;
                 for band in bands {
                     let width = WIDTH / self.across as i32;
                     for (column, panel) in band.iter().enumerate() {
@@ -104,27 +110,52 @@ impl Chart {
         (0..self.modes.len()).filter(is_there).collect()
     }
 
-    fn legend(&self, area: &Area<'_>, shown: &[usize]) -> Result<(), Box<dyn std::error::Error>> {
-        let (mut x, y) = (GAP, LEGEND / 2);
-        for &mode in shown {
-            let name = &self.modes[mode];
+    /// Where in the legend the modes are, by lines.
+    fn places(&self, shown: &[usize]) -> Vec<(i32, i32)> {
+        let (mut x, mut y) = (GAP, LEGEND / 2);
+        let place = |&mode: &usize| {
+            let width = 32 + width_of(&self.modes[mode]);
+            if x > GAP && x + width > WIDTH - GAP {
+                (x, y) = (GAP, y + LEGEND);
+            }
+            let place = (x, y);
+            x += width + 2 * GAP;
+            place
+        };
+        shown.iter().map(place).collect()
+    }
+
+    fn legend(
+        &self,
+        area: &Area<'_>,
+        shown: &[usize],
+        places: &[(i32, i32)],
+    ) -> Result<(), Box<dyn std::error::Error>> {
+        let mut last = 0;
+        for (&mode, &(x, y)) in shown.iter().zip(places) {
             dot(area, mode, [x, x + 12, x + 24], y)?;
-            text(area, name, (x + 32, y), HPos::Left, false)?;
-            x += 32 + width_of(name) + 2 * GAP;
+            text(area, &self.modes[mode], (x + 32, y), HPos::Left, false)?;
+            last = y;
         }
         let what = "dot: median; line: lowest to highest run";
-        text(area, what, (WIDTH - GAP, y), HPos::Right, false)
+        text(area, what, (GAP, last + LEGEND), HPos::Left, false)
     }
 }
 
 impl Panel {
+    /// The rows of which there is something to show.
+    fn rows(&self) -> impl Iterator<Item = &(String, Vec<Option<Spread>>)> {
+        let is_there = |(_, spreads): &&(String, Vec<_>)| spreads.iter().any(Option::is_some);
+        self.rows.iter().filter(is_there)
+    }
+
     /// Of what is above the plot.
     fn head(&self) -> i32 {
         TITLE + if self.marks.is_empty() { 0 } else { MARKS }
     }
 
     fn height(&self, modes: usize) -> i32 {
-        self.head() + self.rows.len() as i32 * row_height(modes) + AXIS + GAP
+        self.head() + self.rows().count() as i32 * row_height(modes) + AXIS + GAP
     }
 
     fn draw(
@@ -135,15 +166,14 @@ impl Panel {
         shown: &[usize],
     ) -> Result<(), Box<dyn std::error::Error>> {
         let names = self
-            .rows
-            .iter()
+            .rows()
             .map(|(name, _)| width_of(name))
             .max()
             .unwrap_or(0);
         let plot_left = left + GAP + names + 10;
         let plot_right = left + width - 2 * GAP;
         let plot_top = top + self.head();
-        let plot_bottom = plot_top + self.rows.len() as i32 * row_height(shown.len());
+        let plot_bottom = plot_top + self.rows().count() as i32 * row_height(shown.len());
         let axis = Axis::over(self);
         let at = |value: f64| {
             plot_left + (axis.place(value) * f64::from(plot_right - plot_left)).round() as i32
@@ -156,7 +186,7 @@ impl Panel {
             HPos::Left,
             true,
         )?;
-        for (row, _) in self.rows.iter().enumerate().filter(|(row, _)| row % 2 == 0) {
+        for row in (0..self.rows().count()).step_by(2) {
             let row_top = plot_top + row as i32 * row_height(shown.len());
             let band = [
                 (plot_left, row_top),
@@ -190,7 +220,7 @@ impl Panel {
             area.draw(&PathElement::new(line, BLACK.mix(0.6).stroke_width(1)))?;
             text(area, name, (at(value), plot_top - 5), HPos::Center, false)?;
         }
-        for (row, (name, spreads)) in self.rows.iter().enumerate() {
+        for (row, (name, spreads)) in self.rows().enumerate() {
             let row_top = plot_top + row as i32 * row_height(shown.len());
             let place = (plot_left - 8, row_top + row_height(shown.len()) / 2);
             text(area, name, place, HPos::Right, false)?;
@@ -212,85 +242,6 @@ impl Panel {
             .flat_map(|(_, spreads)| spreads.iter().flatten());
         let ends = spreads.flat_map(|spread| [spread.min, spread.max]);
         ends.chain(self.marks.iter().map(|&(value, _)| value))
-    }
-}
-
-/// Where on a line values are.
-struct Axis {
-    scale: Scale,
-    first: f64,
-    last: f64,
-}
-
-impl Axis {
-    /// One that has room for all of a panel.
-    fn over(panel: &Panel) -> Self {
-        let scale = panel.scale;
-        let highest = panel.values().fold(f64::MIN, f64::max);
-        let lowest = panel.values().fold(f64::MAX, f64::min);
-        let (first, last) = match scale {
-            _ if highest <= 0.0 || !highest.is_finite() => (0.0, 1.0),
-            Scale::Log if lowest > 0.0 => (lowest / 1.1, highest * 1.1),
-            Scale::Log | Scale::Linear => (lowest.min(0.0), highest * 1.03),
-        };
-        let scale = if first > 0.0 { scale } else { Scale::Linear };
-        Self { scale, first, last }
-    }
-
-    /// 0 for its begin to 1 for its end.
-    fn place(&self, value: f64) -> f64 {
-        match self.scale {
-            Scale::Linear => (value - self.first) / (self.last - self.first),
-            Scale::Log => (value / self.first).ln() / (self.last / self.first).ln(),
-        }
-    }
-
-    /// Round values on it, as many as have room.
-    fn ticks(&self) -> Vec<f64> {
-        match self.scale {
-            Scale::Linear => self.even_ticks(),
-            Scale::Log => {
-                let sets: [&[f64]; 5] = [
-                    &[
-                        1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0,
-                    ],
-                    &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0],
-                    &[1.0, 2.0, 5.0],
-                    &[1.0, 3.0],
-                    &[1.0],
-                ];
-                let [finer @ .., last] = sets.map(|digits| self.log_ticks(digits));
-                let fits = |ticks: &Vec<f64>| ticks.len() <= 8;
-                finer.into_iter().find(fits).unwrap_or(last)
-            }
-        }
-    }
-
-    fn even_ticks(&self) -> Vec<f64> {
-        let rough = (self.last - self.first) / 8.0;
-        let power = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].map(|digit| digit * power);
-        let step = step
-            .into_iter()
-            .find(|&step| step >= rough)
-            .unwrap_or(rough);
-        let from = (self.first / step).ceil() as i64;
-        let to = (self.last / step).floor() as i64;
-        (from..=to).map(|count| count as f64 * step).collect()
-    }
-
-    fn log_ticks(&self, digits: &[f64]) -> Vec<f64> {
-        let powers = self.first.log10().floor() as i32..=self.last.log10().ceil() as i32;
-        let ticks = powers.flat_map(|power| {
-            digits.iter().map(move |digit| match power {
-                // Dividing gives the number nearest to 0.2, multiplying doesn't.
-                ..0 => digit / 10f64.powi(-power),
-                _ => digit * 10f64.powi(power),
-            })
-        });
-        ticks
-            .filter(|tick| (self.first..=self.last).contains(tick))
-            .collect()
     }
 }
 
@@ -350,63 +301,43 @@ fn width_of(text: &str) -> i32 {
     (text.chars().count() as f64 * f64::from(TEXT) * 0.62) as i32
 }
 
-/// Without trailing zeros.
-fn number(value: f64) -> String {
-    let text = format!("{value:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn panel(scale: Scale, values: &[f64]) -> Panel {
-        let spread = |&value: &f64| Spread::of(vec![value]);
-        Panel {
+    #[test]
+    fn the_legend_has_room_for_all() {
+        let chart = Chart {
+            title: String::new(),
+            modes: (0..9)
+                .map(|mode| format!("a mode whose name is {mode}"))
+                .collect(),
+            across: 1,
+            panels: vec![],
+        };
+        let shown: Vec<_> = (0..9).collect();
+        let places = chart.places(&shown);
+        let end = |mode: usize| places[mode].0 + 32 + width_of(&chart.modes[mode]);
+        assert!(shown.iter().all(|&mode| end(mode) <= WIDTH));
+        for (mode, next) in (1..9).map(|next| (next - 1, next)) {
+            let (of, then) = (places[mode], places[next]);
+            assert!(then.1 > of.1 || then.0 > end(mode), "{of:?} {then:?}");
+        }
+        assert!(places[8].1 > places[0].1);
+    }
+
+    #[test]
+    fn a_row_without_figures_takes_no_room() {
+        let row = |name: &str, spread| (name.to_owned(), vec![spread]);
+        let mut panel = Panel {
             title: "Seconds".into(),
             axis: "s".into(),
-            scale,
+            scale: Scale::Linear,
             marks: vec![],
-            rows: vec![("a case".into(), values.iter().map(spread).collect())],
-        }
-    }
-
-    #[test]
-    fn nothing_is_off_the_scale() {
-        for scale in [Scale::Linear, Scale::Log] {
-            for values in [&[0.001, 30.0][..], &[0.9, 1.1], &[5.0], &[1e-3, 1e6]] {
-                let axis = Axis::over(&panel(scale, values));
-                assert!(values
-                    .iter()
-                    .all(|&value| (0.0..=1.0).contains(&axis.place(value))));
-                let ticks = axis.ticks();
-                assert!((1..=10).contains(&ticks.len()), "{values:?}: {ticks:?}");
-                assert!(ticks
-                    .iter()
-                    .all(|&tick| (0.0..=1.0).contains(&axis.place(tick))));
-            }
-        }
-        assert!(Axis::over(&panel(Scale::Linear, &[-4.0, 9.0])).place(-4.0) >= 0.0);
-        // What has no logarithm is drawn evenly, and no values at all are no panic.
-        assert_eq!(
-            Axis::over(&panel(Scale::Log, &[0.0, 9.0])).scale,
-            Scale::Linear
-        );
-        assert!(!Axis::over(&panel(Scale::Log, &[])).ticks().is_empty());
-    }
-
-    #[test]
-    fn ticks_are_round_numbers() {
-        let texts = |scale, values: &[f64]| {
-            let ticks = Axis::over(&panel(scale, values)).ticks();
-            ticks.into_iter().map(number).collect::<Vec<_>>().join(" ")
+            rows: vec![row("a case", Spread::of(vec![1.0]))],
         };
-        assert_eq!(texts(Scale::Linear, &[65.0]), "0 10 20 30 40 50 60");
-        assert_eq!(
-            texts(Scale::Log, &[0.2, 2.2]),
-            "0.2 0.3 0.4 0.5 0.7 1 1.5 2"
-        );
-        assert_eq!(texts(Scale::Log, &[0.01, 12.0]), "0.01 0.03 0.1 0.3 1 3 10");
-        assert_eq!(texts(Scale::Log, &[0.8, 1.4]), "0.8 0.9 1 1.2 1.4");
+        let height = panel.height(1);
+        panel.rows.push(row("another", None));
+        assert_eq!(panel.height(1), height);
     }
 }
