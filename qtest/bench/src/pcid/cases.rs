@@ -11,6 +11,9 @@ use crate::results;
 /// Whether the guest has PCIDs, and how many contexts the TLB remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, VariantArray)]
 pub enum Mode {
+    /// It hasn't, and QEMU hasn't the series.
+    #[strum(serialize = "unpatched QEMU")]
+    Unpatched,
     /// It hasn't.
     #[strum(serialize = "no PCIDs")]
     Off,
@@ -36,18 +39,19 @@ impl Mode {
     /// The value of `-cpu`.
     pub fn cpu(self) -> &'static str {
         match self {
-            Self::Off => "max,-pcid,-invpcid",
+            Self::Unpatched | Self::Off => "max,-pcid,-invpcid",
             _ => "max",
         }
     }
 
-    /// The value of `tlb-contexts`.
-    pub fn contexts(self) -> u32 {
+    /// The value of `tlb-contexts`, where there is such an option.
+    pub fn contexts(self) -> Option<u32> {
         match self {
-            Self::Off | Self::Forgets => 0,
-            Self::Two => 2,
-            Self::Four => 4,
-            Self::Eight => 8,
+            Self::Unpatched => None,
+            Self::Off | Self::Forgets => Some(0),
+            Self::Two => Some(2),
+            Self::Four => Some(4),
+            Self::Eight => Some(8),
         }
     }
 }
@@ -156,12 +160,12 @@ pub struct Figures {
     pub count: u64,
     /// And how long that took, by the guest's clock.
     pub seconds: f64,
-    /// Walks of page tables.
-    pub misses: u64,
+    /// Walks of page tables, if QEMU counts them.
+    pub misses: Option<u64>,
     /// Times that the TLB was emptied, or a part of it.
     pub flushes: u64,
-    /// Contexts that were come back to.
-    pub found: u64,
+    /// Contexts that were come back to, if QEMU counts that.
+    pub found: Option<u64>,
 }
 
 impl Figures {
@@ -177,7 +181,7 @@ impl Figures {
 
     /// Walks for each.
     pub fn misses_each(&self) -> Option<f64> {
-        Some(self.misses as f64 / self.count as f64)
+        Some(self.misses? as f64 / self.count as f64)
     }
 
     /// Flushes for each.
@@ -187,6 +191,6 @@ impl Figures {
 
     /// Contexts come back to for each.
     pub fn found_each(&self) -> Option<f64> {
-        Some(self.found as f64 / self.count as f64)
+        Some(self.found? as f64 / self.count as f64)
     }
 }

@@ -3,13 +3,12 @@
 
 use std::fs;
 
-use annex_qtest::files::Dir;
+use annex_qtest::files::{base_qemu, Dir};
 use annex_qtest::qemu::{Config, Vm};
 use annex_qtest::snapshot::{self, Snapshot};
 use annex_qtest::tcg::counter;
 use anyhow::{Context, Result};
 use serde_json::json;
-use strum::VariantArray;
 
 use super::cases::{Figures, Machine, Mode, Work};
 
@@ -17,9 +16,9 @@ use super::cases::{Figures, Machine, Mode, Work};
 pub struct Guests(Vec<(Mode, Vm)>);
 
 impl Guests {
-    /// Boots one without PCIDs and one with, saves both, and loads them for each mode: what the
-    /// TLB remembers is nothing that a guest knows of. Each is stopped.
-    pub fn boot(dir: &Dir, machine: Machine) -> Result<Self> {
+    /// Boots one without PCIDs and one with, saves both, and loads them for each of `modes`: what
+    /// the TLB remembers is nothing that a guest knows of. Each is stopped.
+    pub fn boot(dir: &Dir, machine: Machine, modes: &[Mode]) -> Result<Self> {
         let saved = |mode: Mode| {
             let name = format!("{}-boot", name(machine, mode));
             let vm = config(machine, mode)?.boot(&name, dir)?;
@@ -28,7 +27,10 @@ impl Guests {
         };
         let (without, with) = (saved(Mode::Off)?, saved(Mode::Forgets)?);
         let load = |&mode: &Mode| {
-            let from = if mode == Mode::Off { &without } else { &with };
+            let from = match mode {
+                Mode::Unpatched | Mode::Off => &without,
+                _ => &with,
+            };
             let snapshot = Snapshot {
                 config: config(machine, mode)?,
                 ..from.clone()
@@ -37,7 +39,7 @@ impl Guests {
             vm.qmp.execute("stop", json!({}))?;
             Ok((mode, vm))
         };
-        let guests = Mode::VARIANTS.iter().map(load).collect::<Result<_>>()?;
+        let guests = modes.iter().map(load).collect::<Result<_>>()?;
         for snapshot in [without, with] {
             fs::remove_file(snapshot.path)?;
         }
@@ -48,19 +50,19 @@ impl Guests {
     pub fn run(&self, mode: Mode, work: Work, count: u64) -> Result<Figures> {
         let found = self.0.iter().find(|(of, _)| *of == mode);
         let (_, vm) = found.context("a guest for each mode")?;
-        let before = Counters::of(vm)?;
+        let before = Counters::of(vm, mode)?;
         vm.qmp.execute("cont", json!({}))?;
         let said = vm.agent.sh(&format!("mmload {work} {count}"))?;
         vm.qmp.execute("stop", json!({}))?;
-        let after = Counters::of(vm)?;
+        let after = Counters::of(vm, mode)?;
         Ok(Figures {
             count,
             seconds: said
                 .parse()
                 .with_context(|| format!("mmload said {said}"))?,
-            misses: after.misses - before.misses,
+            misses: since(after.misses, before.misses),
             flushes: after.flushes - before.flushes,
-            found: after.found - before.found,
+            found: since(after.found, before.found),
         })
     }
 
@@ -77,25 +79,39 @@ fn name(machine: Machine, mode: Mode) -> String {
 
 fn config(machine: Machine, mode: Mode) -> Result<Config> {
     let pti = if machine.pti { "pti=on" } else { "pti=off" };
-    Ok(Config::new(256)?
-        .with_accel_options(&format!("tlb-contexts={}", mode.contexts()))
-        .with_kernel_options(pti)
-        .with(["-cpu", mode.cpu(), "-smp", &machine.cpus.to_string()]))
+    let cpus = machine.cpus.to_string();
+    let config =
+        Config::new(256)?
+            .with_kernel_options(pti)
+            .with(["-cpu", mode.cpu(), "-smp", &cpus]);
+    Ok(match mode.contexts() {
+        Some(contexts) => config.with_accel_options(&format!("tlb-contexts={contexts}")),
+        None => Config {
+            qemu: base_qemu().context("ANNEX_BASE_QEMU names no unpatched QEMU")?,
+            ..config
+        },
+    })
+}
+
+fn since(after: Option<u64>, before: Option<u64>) -> Option<u64> {
+    Some(after? - before?)
 }
 
 /// Of all CPUs since the machine's start.
 struct Counters {
-    misses: u64,
+    misses: Option<u64>,
     flushes: u64,
-    found: u64,
+    found: Option<u64>,
 }
 
 impl Counters {
-    fn of(vm: &Vm) -> Result<Self> {
+    fn of(vm: &Vm, mode: Mode) -> Result<Self> {
+        let patched = mode != Mode::Unpatched;
+        let of_series = |name| patched.then(|| counter(vm, name)).transpose();
         Ok(Self {
-            misses: counter(vm, "TLB misses")?,
+            misses: of_series("TLB misses")?,
             flushes: counter(vm, "TLB full flushes")? + counter(vm, "TLB partial flushes")?,
-            found: counter(vm, "TLB contexts found")?,
+            found: of_series("TLB contexts found")?,
         })
     }
 }

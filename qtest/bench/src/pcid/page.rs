@@ -43,6 +43,9 @@ pub fn text(bench: &Pcid) -> String {
              beside each other",
             results.runs()
         ),
+        "An unpatched QEMU of the same version, if ANNEX_BASE_QEMU named one, loads the snapshot\n  \
+         without PCIDs"
+            .into(),
     ];
     [
         head(bench, "PCID: the numbers", "bench-pcid", &notes),
@@ -157,6 +160,12 @@ pub fn verdicts(results: &Results) -> Vec<Verdict> {
             "pipes with pti and 8 contexts, of the speed without PCIDs".into(),
             Target::AtLeast(1.3),
             of(true, &[Mode::Eight]),
+            2,
+        ),
+        Verdict::on_all(
+            "an unpatched QEMU, of the speed without PCIDs".into(),
+            Target::AtMost(1.03),
+            [of(true, &[Mode::Unpatched]), of(false, &[Mode::Unpatched])].concat(),
             2,
         ),
         Verdict::on_all(
