@@ -84,6 +84,18 @@ impl<C: Case, M: Mode, F> Results<C, M, F> {
         Ok(())
     }
 
+    /// Has some of the modes do `case` in so many rounds, after one that isn't kept.
+    pub fn rounds(
+        &mut self,
+        case: C,
+        modes: &[M],
+        rounds: usize,
+        progress: &Progress,
+        mut measure: impl FnMut(C, M) -> Result<F>,
+    ) -> Result<()> {
+        (0..=rounds).try_for_each(|round| self.turns_of(case, modes, round, progress, &mut measure))
+    }
+
     /// Those modes that were measured.
     pub fn modes(&self) -> impl Iterator<Item = M> + '_ {
         let is_there = |mode: &M| self.samples.iter().any(|sample| sample.mode == *mode);

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::backend::{Backend, Hostile};
 use crate::rig::SOON;
-use annex_peers::bare::driver::{Driver, Part, Request, RING};
+use annex_peers::bare::driver::{Driver, Request, RING};
 
 inventory::submit! { Family(|add| {
     for (name, options) in [("main-loop", ",memory-isolation-main-loop=on"), ("iothread", ",memory-isolation-iothread=io")] {
@@ -51,16 +51,8 @@ fn answers(driver: &mut Driver, backend: &Backend) -> Result<()> {
 /// A request, which may not be answered.
 fn request(driver: &mut Driver, backend: &Backend) -> Result<()> {
     driver.machine.wait_told(backend, "blocked")?;
-    let parts = vec![Part::Bytes(vec![0; 16]), Part::Room(512), Part::Room(1)];
     for slot in 0..4 {
-        driver.submit(
-            0,
-            slot,
-            &Request {
-                parts: parts.clone(),
-                indirect: false,
-            },
-        )?;
+        driver.submit(0, slot, &Request::of_first_sector())?;
         driver.machine.notify(0)?;
         driver.machine.check_alive()?;
     }

@@ -85,16 +85,8 @@ fn migrating(dir: &Dir) -> Result<()> {
         let status = qmp(&driver.machine, "query-migrate", json!({}))?;
         Ok((status["status"] == "active").then_some(()))
     })?;
-    let parts = vec![Part::Bytes(vec![0; 16]), Part::Room(512), Part::Room(1)];
     for slot in 0..2 {
-        driver.submit(
-            0,
-            slot,
-            &Request {
-                parts: parts.clone(),
-                indirect: false,
-            },
-        )?;
+        driver.submit(0, slot, &Request::of_first_sector())?;
     }
     driver.machine.notify(0)?;
     let mut wait_one = |wanted: usize| {

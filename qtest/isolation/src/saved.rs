@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::backend::{Backend, Hostile};
 use crate::rig::SOON;
-use annex_peers::bare::driver::{Driver, Part, Request, RING};
+use annex_peers::bare::driver::{Driver, Request, RING};
 use annex_peers::bare::Bare;
 
 inventory::submit! { Family(|add| {
@@ -37,16 +37,8 @@ fn kept(dir: &Dir) -> Result<()> {
     let machine = Bare::start_with(dir, &["-drive", &drive], &backend.socket, &disk)?;
     let mut driver = Driver::of(machine, 1)?;
     driver.reset()?;
-    let parts = vec![Part::Bytes(vec![0; 16]), Part::Room(512), Part::Room(1)];
     for slot in 0..2 {
-        driver.submit(
-            0,
-            slot,
-            &Request {
-                parts: parts.clone(),
-                indirect: false,
-            },
-        )?;
+        driver.submit(0, slot, &Request::of_first_sector())?;
     }
     driver.machine.notify(0)?;
     wait::until("the second request", SOON, || {

@@ -60,11 +60,9 @@ impl Kind for OfPcid {
             let guests = Guests::boot(&dir, machine, &modes)?;
             for case in cases {
                 let count = case.work.count() / share;
-                for run in 0..=runs {
-                    results.turns_of(case, &modes, run, &progress, |case, mode| {
-                        guests.run(mode, case.work, count)
-                    })?;
-                }
+                results.rounds(case, &modes, runs, &progress, |case, mode| {
+                    guests.run(mode, case.work, count)
+                })?;
                 progress.case(page::line(&results, case));
             }
             guests.quit()?;

@@ -10,6 +10,7 @@ mod page;
 
 use annex_qtest::files::{top, Dir, Guest};
 use anyhow::Result;
+use strum::VariantArray;
 
 use crate::about::About;
 use crate::bench::Size;
@@ -63,11 +64,9 @@ impl Kind for OfRtc {
         let mut results = Results::new(cases);
         let mut progress = Progress::new("rtc", results.cases.len(), (runs + 1) * 2);
         for case in results.cases.clone() {
-            for run in 0..=runs {
-                results.turns(case, run, &progress, |case, mode| {
-                    rig.run(case, mode, count)
-                })?;
-            }
+            results.rounds(case, Mode::VARIANTS, runs, &progress, |case, mode| {
+                rig.run(case, mode, count)
+            })?;
             progress.case(page::line(&results, case));
         }
         Ok(results)

@@ -7,6 +7,7 @@ mod guest;
 mod page;
 
 use anyhow::Result;
+use strum::VariantArray;
 
 use crate::about::About;
 use crate::bench::Size;
@@ -79,11 +80,9 @@ fn in_guest(cases: Vec<Case>, runs: usize, seconds: f64) -> Result<Results<Case,
         if case.operation == Operation::Write {
             count = guest.calibrate(case.block, seconds)?;
         }
-        for run in 0..=runs {
-            results.turns(case, run, &progress, |case, device| {
-                guest.run(device, case, count)
-            })?;
-        }
+        results.rounds(case, Device::VARIANTS, runs, &progress, |case, device| {
+            guest.run(device, case, count)
+        })?;
         let rate = |device| page::rate(&results, case, device);
         let ratio = page::ratio(&results, case);
         progress.case(format_args!(

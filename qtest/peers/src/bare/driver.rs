@@ -67,6 +67,17 @@ pub struct Request {
     pub indirect: bool,
 }
 
+impl Request {
+    /// A read of a disk's first sector, as virtio-blk has it: a header that says so, room for
+    /// the sector, room for the status.
+    pub fn of_first_sector() -> Self {
+        Self {
+            parts: vec![Part::Bytes(vec![0; 16]), Part::Room(512), Part::Room(1)],
+            indirect: false,
+        }
+    }
+}
+
 /// A buffer: its place, its length and whether the device writes it.
 type Buffer = (u64, u32, bool);
 
