@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tape_image::container::Operation as Change;
-use tape_image::{Error, Operate, Operation, Outcome, Port, Put};
+use tape_image::{Error, Operate, Operation, Outcome, Port};
 
 use crate::alert;
 use crate::cartridge::{Place, Slot, Standing, TapeState};
@@ -221,8 +221,8 @@ impl Core {
 
     /// Bytes into the data buffer.
     pub(crate) async fn put(&mut self, at: usize, buf: Vec<u8>) {
-        let (from, len) = (0, buf.len());
-        self.port.put(Put { at, buf, from, len }).await;
+        let len = buf.len();
+        self.port.put(at, buf, 0, len).await;
     }
 
     /// What the tape has of the record that was just read, into the data buffer.

@@ -1,26 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What goes out of the drive.
-
-use tape_image::Request;
+//! What can be asked of the drive besides commands, and how both end.
 
 use crate::core::Tray;
 use crate::sense::Sense;
-
-/// The next thing to do for the drive.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Action<'a> {
-    /// Carry it out and [`handle`](crate::Drive::handle) its completion. Its
-    /// `data` is in the command's data buffer.
-    Io(Request),
-    /// Copy `bytes` to `at` in the command's data buffer, now. There is nothing
-    /// to complete.
-    Put {
-        /// Offset in the data buffer.
-        at: usize,
-        /// What to copy.
-        bytes: &'a [u8],
-    },
-}
 
 /// SAM-4's status of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

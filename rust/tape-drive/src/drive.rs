@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use tape_image::{Completion, Error, Machine, Port, Put};
+use tape_image::{Completion, Error, Machine, Port, Request};
 
 use crate::cartridge::{Slot, Standing};
 use crate::command::{Call, Transfer, CHANGES, QUIET};
 use crate::config::{Config, ConfigError, Medium};
 use crate::core::{Core, Overwrite};
-use crate::done::{Action, Done, Task};
+use crate::done::{Done, Task};
 use crate::run::Job;
 use crate::sense::{asc, Key, Refusal, Sense};
 use crate::table::{self, TABLE};
@@ -24,8 +24,8 @@ pub const TRANSFER_MAX: u64 = 64 << 20;
 /// 1. [`start`](Self::start) a command, with a data buffer of
 ///    [`buffer_length`](Self::buffer_length) bytes that begins with the data
 ///    out and stays until the command ends.
-/// 2. [`poll`](Self::poll) until it gives `None`, and carry the actions out:
-///    copies at once, requests in any order and as many at a time as it gives.
+/// 2. [`poll`](Self::poll) until it gives `None`, and carry the requests out, in
+///    any order and as many at a time as it gives.
 /// 3. [`handle`](Self::handle) each request's completion, and poll again.
 /// 4. [`poll_done`](Self::poll_done) gives the result once.
 ///
@@ -44,8 +44,6 @@ pub struct Drive {
     interruptible: bool,
     /// [`allow_removal`](Self::allow_removal) was called while a command ran.
     allow_removal: bool,
-    /// What the owner copies now.
-    lent: Option<Put>,
 }
 
 /// What the owner asks, a command being under way or not.
@@ -68,7 +66,6 @@ impl Drive {
             seen: Seen::default(),
             interruptible: false,
             allow_removal: false,
-            lent: None,
         })
     }
 
@@ -255,20 +252,10 @@ impl Drive {
         }
     }
 
-    /// The next thing to do. `None` until [`start`](Self::start) or
-    /// [`handle`](Self::handle) is called again.
-    pub fn poll(&mut self) -> Option<Action<'_>> {
-        if let Some(put) = self.lent.take() {
-            self.machine.end_put(put);
-        }
-        if let Some(request) = self.machine.poll_request() {
-            return Some(Action::Io(request));
-        }
-        let put = self.lent.insert(self.machine.poll_put()?);
-        Some(Action::Put {
-            at: put.at,
-            bytes: &put.buf[put.from..][..put.len],
-        })
+    /// The next request to carry out; its `data` is in the command's data buffer.
+    /// `None` until [`start`](Self::start) or [`handle`](Self::handle) is called again.
+    pub fn poll(&mut self) -> Option<Request> {
+        self.machine.poll_request()
     }
 
     /// Takes the result of a request.

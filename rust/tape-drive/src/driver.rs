@@ -5,7 +5,7 @@
 use tape_image::driver::{carry_out, Data, Medium as Bytes};
 use tape_image::Truncation;
 
-use crate::{Action, Config, Done, Drive, Io, Medium, Status, Task};
+use crate::{Config, Done, Drive, Io, Medium, Status, Task};
 
 /// A drive and the image in it.
 pub struct Runner<M> {
@@ -77,24 +77,17 @@ impl<M: Bytes> Runner<M> {
     /// If it doesn't come to an end.
     pub fn finish_interrupted(&mut self, buffer: &mut [u8], stop: u64) -> Done {
         let mut requests = 0;
-        while let Some(action) = self.drive.poll() {
-            match action {
-                Action::Put { at, bytes } => {
-                    buffer[at..at + bytes.len()].copy_from_slice(bytes);
-                }
-                Action::Io(request) => {
-                    requests += 1;
-                    if requests == stop {
-                        self.drive.interrupt();
-                    }
-                    let mut data = match request.io {
-                        Io::Read { .. } => Data::In(buffer),
-                        _ => Data::Out(buffer),
-                    };
-                    let completion = carry_out(request, &mut self.medium, &mut data);
-                    self.drive.handle(completion);
-                }
+        while let Some(request) = self.drive.poll() {
+            requests += 1;
+            if requests == stop {
+                self.drive.interrupt();
             }
+            let mut data = match request.io {
+                Io::Read { .. } | Io::Put { .. } => Data::In(buffer),
+                _ => Data::Out(buffer),
+            };
+            let completion = carry_out(request, &mut self.medium, &mut data);
+            self.drive.handle(completion);
         }
         self.drive.poll_done().expect("nothing is out")
     }

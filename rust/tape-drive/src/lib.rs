@@ -76,7 +76,7 @@ pub use crate::core::Tray;
 pub use command::{Transfer, CDB_MAX};
 pub use config::{Config, ConfigError, Medium};
 pub use density::nominal_capacity;
-pub use done::{Action, Done, Status, Task};
+pub use done::{Done, Status, Task};
 pub use drive::{Drive, TRANSFER_MAX};
 pub use save::RestoreError;
 pub use sense::{asc, Key, Sense};

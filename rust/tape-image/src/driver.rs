@@ -7,7 +7,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::FileExt;
 use std::vec::Vec;
 
-use rustix::io::{preadv, pwritev};
+use rustix::io::{preadv, pwritev, retry_on_intr};
 
 use crate::{Completion, Error, Io, IoError, Machine, Operate, Operation, Outcome, Request, Tape};
 
@@ -80,7 +80,7 @@ impl Medium for File {
 
     fn read_both(&mut self, offset: u64, first: &mut [u8], second: &mut [u8]) -> io::Result<usize> {
         let mut both = [IoSliceMut::new(first), IoSliceMut::new(second)];
-        let bytes = again(|| Ok(preadv(&*self, &mut both, offset)?))?;
+        let bytes = retry_on_intr(|| preadv(&*self, &mut both, offset))?;
         match bytes == first.len() + second.len() {
             true => Ok(bytes),
             // It may be the end, or not.
@@ -90,7 +90,7 @@ impl Medium for File {
 
     fn write_both(&mut self, offset: u64, first: &[u8], second: &[u8]) -> io::Result<()> {
         let both = [IoSlice::new(first), IoSlice::new(second)];
-        let bytes = again(|| Ok(pwritev(&*self, &both, offset)?))?;
+        let bytes = retry_on_intr(|| pwritev(&*self, &both, offset))?;
         match bytes == first.len() + second.len() {
             true => Ok(()),
             false => write_apart(self, offset, first, second),
@@ -137,16 +137,6 @@ fn write_apart<M: Medium + ?Sized>(
         medium.write_at(offset + first.len() as u64, second)?;
     }
     Ok(())
-}
-
-/// Once more if a signal came first.
-fn again(mut what: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        match what() {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
 }
 
 /// The caller's data of an operation.
@@ -206,6 +196,15 @@ pub fn carry_out(request: Request, medium: &mut impl Medium, data: &mut Data) ->
             mut buf,
         } => {
             buf.extend_from_slice(output(data, range));
+            (Ok(0), buf)
+        }
+        Io::Put {
+            data: range,
+            buf,
+            from,
+        } => {
+            let bytes = input(data, range);
+            bytes.copy_from_slice(&buf[from..][..bytes.len()]);
             (Ok(0), buf)
         }
         Io::Flush => (medium.flush().map(|()| 0), Vec::new()),

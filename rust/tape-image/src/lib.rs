@@ -131,7 +131,7 @@ pub use error::{Error, Reason};
 pub use header::HeaderReason;
 pub use machine::{Machine, Operate};
 pub use operation::{Operation, Outcome, Stop};
-pub use port::{Completion, Io, IoError, Port, Put, Request, RequestId};
+pub use port::{Completion, Io, IoError, Port, Request, RequestId};
 pub use tape::{Position, TapeCore};
 
 /// A tape in its drive, as drivers see it.

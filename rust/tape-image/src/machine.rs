@@ -14,56 +14,34 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::future::Future;
 use core::ops::Deref;
-use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
-use crate::port::{Completion, Port, Put, Request};
+use crate::port::{Completion, Port, Request};
 
 /// Where futures of one kind run one after the other, in memory that is used
-/// again: a future is made of an `I` and gives an `O`.
-pub trait Place<I, O>: Send {
-    /// Makes a future. Poll it afterwards.
-    fn start(&mut self, input: I);
-    /// Takes the future as far as it goes; its output, once.
-    fn poll(&mut self) -> Option<O>;
-}
+/// again. Given an `I`, it makes a future of it; then it takes the future that
+/// there is as far as it goes, and gives its output, once.
+type Runner<I, O> = Box<dyn FnMut(Option<I>) -> Option<O> + Send>;
 
-struct Kept<M, F> {
-    make: M,
-    future: Pin<Box<Option<F>>>,
-}
-
-impl<I, M, F> Place<I, F::Output> for Kept<M, F>
+/// A place for the futures that `make` makes.
+fn runner<I: 'static, F>(make: fn(I) -> F) -> Runner<I, F::Output>
 where
-    M: Fn(I) -> F + Send,
-    F: Future + Send,
+    F: Future + Send + 'static,
 {
-    #[inline]
-    fn start(&mut self, input: I) {
-        self.future.set(Some((self.make)(input)));
-    }
-
-    #[inline]
-    fn poll(&mut self) -> Option<F::Output> {
-        let future = self.future.as_mut().as_pin_mut()?;
-        match future.poll(&mut Context::from_waker(Waker::noop())) {
+    let mut future = Box::pin(None);
+    Box::new(move |input: Option<I>| {
+        if let Some(input) = input {
+            future.set(Some(make(input)));
+        }
+        let running = future.as_mut().as_pin_mut()?;
+        match running.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => None,
             Poll::Ready(output) => {
-                self.future.set(None);
+                future.set(None);
                 Some(output)
             }
         }
-    }
-}
-
-/// A place for the futures that `make` makes.
-pub fn place<I, M, F>(make: M) -> Box<dyn Place<I, F::Output>>
-where
-    M: Fn(I) -> F + Send + 'static,
-    F: Future + Send + 'static,
-{
-    let future = Box::pin(None);
-    Box::new(Kept { make, future })
+    })
 }
 
 /// What a [`Machine`] runs the operations of.
@@ -110,7 +88,7 @@ pub struct Machine<T: Operate> {
     /// `None`: the future has it.
     core: Option<Ends<T>>,
     port: Port,
-    future: Box<dyn Place<Started<T>, Ended<T>>>,
+    future: Runner<Started<T>, Ended<T>>,
     outcome: Option<T::Outcome>,
 }
 
@@ -131,7 +109,7 @@ impl<T: Operate> Machine<T> {
         Self {
             core: Some(Box::new((core, port.clone()))),
             port,
-            future: place(run::<T>),
+            future: runner(run::<T>),
             outcome: None,
         }
     }
@@ -144,8 +122,7 @@ impl<T: Operate> Machine<T> {
         let core = self.core.take().filter(|_| self.outcome.is_none());
         let core = core.expect("no operation is under way");
         self.port.resume();
-        self.future.start((core, operation));
-        self.go_on();
+        self.go_on(Some((core, operation)));
     }
 
     /// Asks the operation under way to end with [`Error::Interrupted`](crate::Error::Interrupted).
@@ -177,15 +154,15 @@ impl<T: Operate> Machine<T> {
     /// If the completion's request isn't out.
     pub fn handle(&mut self, completion: Completion) {
         self.port.handle(completion);
-        self.go_on();
+        if self.core.is_none() {
+            self.go_on(None);
+        }
     }
 
-    fn go_on(&mut self) {
-        if self.core.is_none() {
-            if let Some((core, outcome)) = self.future.poll() {
-                self.core = Some(core);
-                self.outcome = Some(outcome);
-            }
+    fn go_on(&mut self, started: Option<Started<T>>) {
+        if let Some((core, outcome)) = (self.future)(started) {
+            self.core = Some(core);
+            self.outcome = Some(outcome);
         }
     }
 
@@ -193,17 +170,6 @@ impl<T: Operate> Machine<T> {
     /// operation is under way.
     pub fn is_dirty(&self) -> bool {
         self.port.is_dirty()
-    }
-
-    /// What is to be put into the data now, see [`Port::poll_put`].
-    pub fn poll_put(&mut self) -> Option<Put> {
-        self.port.poll_put()
-    }
-
-    /// The bytes of a put are where they are to be.
-    pub fn end_put(&mut self, put: Put) {
-        self.port.end_put(put);
-        self.go_on();
     }
 
     /// An operation is under way, or its outcome hasn't been taken.

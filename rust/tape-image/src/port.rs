@@ -85,6 +85,16 @@ pub enum Io {
         /// Append here; what it holds stays.
         buf: Vec<u8>,
     },
+    /// Put `buf[from..]` into the caller's data at `data`, which has room for it.
+    /// The medium has no part in it.
+    Put {
+        /// Where in the data of the operation under way.
+        data: Range<usize>,
+        /// What to put there, from `from` on.
+        buf: Vec<u8>,
+        /// Bytes of `buf` to leave out.
+        from: usize,
+    },
     /// Everything completed so far is on stable storage when this completes.
     Flush,
     /// Make the medium `length` bytes long, a [`Truncation`](crate::Truncation)
@@ -102,7 +112,7 @@ pub struct Completion {
     pub id: RequestId,
     /// Bytes read, or anything for other requests. A write is all or an error.
     pub result: Result<usize, IoError>,
-    /// `buf` of a read or copy (filled), `head` of a write, else empty.
+    /// `buf` of a read or copy (filled) or put, `head` of a write, else empty.
     pub buf: Vec<u8>,
 }
 
@@ -114,19 +124,6 @@ pub struct IoError(pub i32);
 impl IoError {
     /// What a medium that is shorter than it said amounts to.
     pub const EIO: Self = Self(5);
-}
-
-/// Bytes for the data of the operation under way, see [`Port::put`].
-#[derive(Debug)]
-pub struct Put {
-    /// Where in that data.
-    pub at: usize,
-    /// The bytes are `buf[from..]`.
-    pub buf: Vec<u8>,
-    /// See `buf`.
-    pub from: usize,
-    /// How many.
-    pub len: usize,
 }
 
 /// What a write that nobody waited for has failed to do.
@@ -146,7 +143,6 @@ struct Exchange {
     /// The request that the operation under way waits for.
     waiting: Option<RequestId>,
     answer: Option<Completion>,
-    put: Option<Put>,
     /// Writes that nobody waits for, made and not completed: what is behind which
     /// offset they bring. `None`: whoever made it is no longer there.
     behind: Vec<(RequestId, Option<u64>)>,
@@ -196,21 +192,6 @@ impl Port {
     /// The next request to carry out. `None` until the operation is polled again.
     pub fn poll_request(&self) -> Option<Request> {
         self.exchange().requests.pop_front()
-    }
-
-    /// What is to be put into the data now. It is given back with
-    /// [`end_put`](Self::end_put) before the operation is polled again.
-    pub fn poll_put(&self) -> Option<Put> {
-        self.exchange().put.take()
-    }
-
-    /// The bytes of a put are where they are to be.
-    pub fn end_put(&self, put: Put) {
-        self.exchange().answer = Some(Completion {
-            id: RequestId(u64::MAX),
-            result: Ok(put.len),
-            buf: put.buf,
-        });
     }
 
     /// Takes the result of a request. The operation, if there is one, is polled
@@ -275,29 +256,20 @@ impl Port {
         self.0.interrupted.load(Relaxed)
     }
 
-    /// Begins something, and waits for what comes of it.
+    /// Makes a request and waits for it.
     #[inline]
-    fn wait<'a>(
-        &'a self,
-        begin: impl FnOnce(&mut Exchange) + 'a,
-    ) -> impl Future<Output = Completion> + 'a {
-        let mut begin = Some(begin);
+    fn ask(&self, io: Io) -> impl Future<Output = Completion> + '_ {
+        let mut io = Some(io);
         poll_fn(move |_| {
             let mut port = self.exchange();
-            match begin.take() {
-                Some(begin) => {
-                    begin(&mut port);
+            match io.take() {
+                Some(io) => {
+                    port.waiting = Some(port.make(io));
                     Poll::Pending
                 }
                 None => port.answer.take().map_or(Poll::Pending, Poll::Ready),
             }
         })
-    }
-
-    /// Makes a request and waits for it.
-    #[inline]
-    fn ask(&self, io: Io) -> impl Future<Output = Completion> + '_ {
-        self.wait(|port| port.waiting = Some(port.make(io)))
     }
 
     /// Reads from `offset` into `data`, then into `buf[skip..]`. How many bytes
@@ -358,9 +330,11 @@ impl Port {
         copied.result.map(|_| copied.buf)
     }
 
-    /// Puts bytes into the caller's data, and gives their buffer back.
-    pub async fn put(&self, put: Put) -> Vec<u8> {
-        self.wait(|port| port.put = Some(put)).await.buf
+    /// Puts the `len` bytes `buf[from..]` into the caller's data at `at`, and gives
+    /// their buffer back.
+    pub async fn put(&self, at: usize, buf: Vec<u8>, from: usize, len: usize) -> Vec<u8> {
+        let data = at..at + len;
+        self.ask(Io::Put { data, buf, from }).await.buf
     }
 
     /// Waits until at most `most` requests are out, or a write behind has failed.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::config::{Config, Format, Truncation};
 use crate::error::Error;
 use crate::index::{Index, Totals};
-use crate::port::{IoError, Port, Put};
+use crate::port::{IoError, Port};
 use crate::stage::Stage;
 use crate::window::{Direction, Window};
 use crate::word::WORD_LEN;
@@ -195,13 +195,13 @@ impl TapeCore {
         let len = self.buffered().len();
         match self.buffered {
             Buffered::Prefix => {
-                let (buf, from) = (core::mem::take(&mut self.prefix), 0);
-                self.prefix = port.put(Put { at, buf, from, len }).await;
+                let buf = core::mem::take(&mut self.prefix);
+                self.prefix = port.put(at, buf, 0, len).await;
             }
             Buffered::Window { offset, .. } => {
                 let (start, buf) = (self.window.offset(), self.window.take());
                 let from = offset.saturating_sub(start) as usize;
-                let buf = port.put(Put { at, buf, from, len }).await;
+                let buf = port.put(at, buf, from, len).await;
                 self.window.put(start, buf);
             }
         }

@@ -3,7 +3,7 @@
 
 use std::{ptr, slice};
 
-use tape_drive::{Action, Completion, Io, Request};
+use tape_drive::{Completion, Io, Request};
 
 use super::types::{AnnexTapeData, AnnexTapeIo, AnnexTapeIoKind};
 use super::{Out, State};
@@ -12,29 +12,32 @@ impl State {
     /// What is to be done to the image; what only the buffer takes part in is done here.
     pub(super) fn poll(&mut self) -> Option<AnnexTapeIo> {
         loop {
-            let request = match self.drive.poll()? {
-                Action::Io(request) => request,
-                Action::Put { at, bytes } => {
+            let request = self.drive.poll()?;
+            let buf = match request.io {
+                Io::Copy { data, mut buf } => {
+                    // SAFETY: the drive keeps within the buffer, and nothing is being read into it.
+                    let bytes =
+                        unsafe { slice::from_raw_parts(self.data.add(data.start), data.len()) };
+                    buf.extend_from_slice(bytes);
+                    buf
+                }
+                Io::Put { data, buf, from } => {
+                    let bytes = &buf[from..][..data.len()];
                     // SAFETY: the drive keeps within the buffer, which is the command's own, and
                     // no I/O that is out touches this part of it.
                     unsafe {
-                        ptr::copy_nonoverlapping(bytes.as_ptr(), self.data.add(at), bytes.len());
+                        let to = self.data.add(data.start);
+                        ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
                     }
-                    continue;
+                    buf
                 }
+                _ => return Some(self.io(request)),
             };
-            if let Io::Copy { data, mut buf } = request.io {
-                // SAFETY: the drive keeps within the buffer, and nothing is being read into it.
-                let bytes = unsafe { slice::from_raw_parts(self.data.add(data.start), data.len()) };
-                buf.extend_from_slice(bytes);
-                self.drive.handle(Completion {
-                    id: request.id,
-                    result: Ok(bytes.len()),
-                    buf,
-                });
-                continue;
-            }
-            return Some(self.io(request));
+            self.drive.handle(Completion {
+                id: request.id,
+                result: Ok(0),
+                buf,
+            });
         }
     }
 
@@ -78,7 +81,7 @@ impl State {
             }
             Io::Flush => (AnnexTapeIoKind::Flush, 0, [none; 2], Vec::new()),
             Io::Truncate { length } => (AnnexTapeIoKind::Truncate, length, [none; 2], Vec::new()),
-            Io::Copy { .. } => unreachable!("carried out by the caller"),
+            Io::Copy { .. } | Io::Put { .. } => unreachable!("carried out by the caller"),
         };
         self.out.push(Out {
             id,

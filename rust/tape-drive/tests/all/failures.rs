@@ -6,7 +6,7 @@ use std::io;
 use crate::support::*;
 use tape_drive::driver::Runner;
 use tape_drive::Key::*;
-use tape_drive::{asc, Action, Config, Drive, Io, Medium, Task};
+use tape_drive::{asc, Config, Drive, Io, Medium, Task};
 use tape_image::driver::{carry_out, Data, Medium as Bytes};
 use tape_image::Truncation;
 
@@ -273,17 +273,14 @@ fn interrupted(drive: &mut Runner<Vec<u8>>, cdb: &[u8], at: usize) -> Option<boo
     drive.drive.start(cdb, room);
     let mut seen = 0;
     let mut asked = false;
-    while let Some(action) = drive.drive.poll() {
-        let Action::Io(request) = action else {
-            continue;
-        };
-        seen += 1;
-        if seen == at {
+    while let Some(request) = drive.drive.poll() {
+        seen += usize::from(!matches!(request.io, Io::Put { .. }));
+        if seen == at && !asked {
             drive.drive.interrupt();
             asked = true;
         }
         let mut data = match request.io {
-            Io::Read { .. } => Data::In(&mut buffer),
+            Io::Read { .. } | Io::Put { .. } => Data::In(&mut buffer),
             _ => Data::Out(&buffer),
         };
         let completion = carry_out(request, &mut drive.medium, &mut data);
@@ -342,10 +339,7 @@ fn completions_of_a_cartridge_that_is_gone_are_taken() {
         let mut buffer = data.clone();
         drive.drive.start(&write(0, 60_000), buffer.len());
         loop {
-            while let Some(action) = drive.drive.poll() {
-                let Action::Io(request) = action else {
-                    unreachable!("a write puts nothing")
-                };
+            while let Some(request) = drive.drive.poll() {
                 // A write behind: nobody waits for it.
                 if drive.drive.is_dirty() && matches!(request.io, Io::Write { .. }) {
                     held.push(request);
