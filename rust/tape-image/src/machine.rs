@@ -23,8 +23,9 @@ use crate::port::{Completion, Port, Request};
 /// there is as far as it goes, and gives its output, once.
 type Runner<I, O> = Box<dyn FnMut(Option<I>) -> Option<O> + Send>;
 
-/// A place for the futures that `make` makes.
-fn runner<I: 'static, F>(make: fn(I) -> F) -> Runner<I, F::Output>
+/// A place for the futures that `make` makes, right there: one moved there would
+/// be kilobytes copied for each operation.
+fn runner<I: 'static, F>(make: impl Fn(I) -> F + Send + 'static) -> Runner<I, F::Output>
 where
     F: Future + Send + 'static,
 {

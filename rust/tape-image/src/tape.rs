@@ -305,6 +305,7 @@ impl TapeCore {
     }
 
     /// The result of a write of what is behind `from`.
+    #[inline]
     pub(crate) fn written<T>(&self, port: &Port, result: Result<T, IoError>, from: u64) -> Go<T> {
         match result {
             Ok(done) if !port.has_loss() => Ok(done),

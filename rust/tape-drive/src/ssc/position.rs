@@ -58,8 +58,7 @@ async fn read_position(core: &mut Core, call: &Call) -> Result<(), Sense> {
     if unknown {
         // What stands there would be the address of the next record.
         let addresses = match action {
-            6 => 8..24,
-            8 => 8..24,
+            6 | 8 => 8..24,
             _ => 4..12,
         };
         data[addresses].fill(0);
@@ -69,11 +68,7 @@ async fn read_position(core: &mut Core, call: &Call) -> Result<(), Sense> {
 }
 
 fn flag(set: bool, bit: u8) -> u8 {
-    if set {
-        bit
-    } else {
-        0
-    }
+    u8::from(set) * bit
 }
 
 /// LOCU and BYCU, and the counts of what is in the drive's buffer.

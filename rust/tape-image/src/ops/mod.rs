@@ -40,7 +40,7 @@ impl TapeCore {
         operation: Operation,
         data: usize,
     ) -> Result<Outcome, Error> {
-        if !self.loaded && operation != Operation::Load {
+        if !self.loaded && !matches!(operation, Operation::Load) {
             return Err(Error::NotLoaded);
         }
         self.buffered = Buffered::Window { offset: 0, len: 0 };
@@ -52,7 +52,12 @@ impl TapeCore {
             ..Manner::default()
         };
         loop {
-            match self.carry_out(port, operation).await {
+            // A layer less for what comes most often, and is polled twice.
+            let done = match operation {
+                Operation::Write { length } => self.write_record(port, length).await,
+                _ => self.carry_out(port, operation).await,
+            };
+            match done {
                 Ok(outcome) => return Ok(outcome),
                 Err(Halt::Again) => {}
                 Err(Halt::Failed(error)) => return Err(error),
@@ -65,7 +70,6 @@ impl TapeCore {
     async fn carry_out(&mut self, port: &Port, operation: Operation) -> Go<Outcome> {
         let interruptible = !matches!(operation, Operation::Sync | Operation::Unload);
         match operation {
-            Operation::Write { length } => return self.write_record(port, length).await,
             Operation::WriteMarks(count) => return self.write_marks(port, count).await,
             Operation::Erase => return self.erase(port).await,
             Operation::Load => {}

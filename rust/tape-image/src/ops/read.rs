@@ -19,7 +19,7 @@ use super::scan::Next;
 use crate::config::Format;
 use crate::error::{Error, Reason};
 use crate::index::{extent, Found, Kind};
-use crate::object::{AwsHeader, PendingRecord, AWS_HEADER, AWS_SEGMENT_MAX};
+use crate::object::{PendingRecord, AWS_HEADER, AWS_SEGMENT_MAX};
 use crate::operation::Outcome;
 use crate::port::{IoError, Port};
 use crate::stage::DIRECT_MIN;
@@ -378,10 +378,7 @@ impl TapeCore {
         let (mut before, mut headers) = (0u64, 0);
         loop {
             let at = offset + headers + before;
-            self.need(port, at, AWS_HEADER as usize).await?;
-            let header = AwsHeader::parse(self.window.from(at));
-            let damaged = |reason| Error::Damaged { offset: at, reason };
-            header.check(None, headers > 0).map_err(damaged)?;
+            let header = self.segment(port, at, None, headers > 0).await?;
             let length = u64::from(header.length);
             if headers == 0 && header.ends() && length == u64::from(record.len) {
                 debug_assert!(length <= AWS_SEGMENT_MAX);
@@ -397,7 +394,8 @@ impl TapeCore {
             }
             let after = before + length;
             if after > record.len.into() || header.ends() != (after == record.len.into()) {
-                return Err(damaged(Reason::AwsFlags(header.flags)).into());
+                let reason = Reason::AwsFlags(header.flags);
+                return Err(Error::Damaged { offset: at, reason }.into());
             }
             let wanted = |bytes: u64| want.min((bytes as usize).saturating_sub(skip));
             let data = wanted(before)..wanted(after);

@@ -201,6 +201,22 @@ impl TapeCore {
         }))
     }
 
+    /// The AWS header at `at`, within a record (`inside`) or not, which is one that
+    /// can follow a segment of `previous` bytes; `None`: of any length.
+    pub(super) async fn segment(
+        &mut self,
+        port: &Port,
+        at: u64,
+        previous: Option<u16>,
+        inside: bool,
+    ) -> Go<AwsHeader> {
+        self.need(port, at, AWS_HEADER as usize).await?;
+        let header = AwsHeader::parse(self.window.from(at));
+        let checked = header.check(previous, inside);
+        checked.map_err(|reason| Error::Damaged { offset: at, reason })?;
+        Ok(header)
+    }
+
     /// Adds the next AWS object, the whole of it, to the index.
     async fn scan_aws(&mut self, port: &Port) -> Go<bool> {
         let start = self.index.end().offset;
@@ -212,23 +228,18 @@ impl TapeCore {
             let at = start + u64::from(segments) * AWS_HEADER + u64::from(total);
             let damaged = |reason| Error::Damaged { offset: at, reason };
             let fits = |tape: &Self, bytes: u64| at + AWS_HEADER + bytes <= tape.length;
-            let got = match fits(self, 0) {
-                true => self.need(port, at, AWS_HEADER as usize).await,
-                false => Ok(()),
-            };
-            // The medium may have turned out to be shorter.
-            if !fits(self, 0) {
-                if segments > 0 {
+            let got = self.segment(port, at, Some(previous), segments > 0).await;
+            let header = match got {
+                // The medium may have turned out to be shorter.
+                _ if !fits(self, 0) && segments == 0 => {
+                    self.complete = true;
+                    return Ok(false);
+                }
+                _ if !fits(self, 0) => {
                     return Err(damaged(Reason::Truncated { header: total }).into());
                 }
-                self.complete = true;
-                return Ok(false);
-            }
-            got?;
-            let header = AwsHeader::parse(self.window.from(at));
-            header
-                .check(Some(previous), segments > 0)
-                .map_err(damaged)?;
+                got => got?,
+            };
             if header.is_mark() {
                 self.previous_segment = 0;
                 self.index.append(Kind::Mark, 0);

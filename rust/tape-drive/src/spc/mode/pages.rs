@@ -46,19 +46,6 @@ pub(super) const PEWS_LOW: Field = field(0x10, 1, 7, 0xff);
 const DDE: Field = field(0x0f, 0, 3, 0x80);
 const ALGORITHM: Field = field(0x0f, 0, 7, 0x01);
 
-const CHANGEABLE: [Field; 10] = [
-    D_SENSE,
-    CONTROL_SWP,
-    DCE,
-    DDE,
-    ALGORITHM,
-    SWP,
-    SDCA,
-    WRITE_MODE,
-    PEWS,
-    PEWS_LOW,
-];
-
 /// The current values, with what the cartridge decides.
 pub(super) fn live(page: &Page, view: View<'_>) -> Vec<u8> {
     let mut bytes = page.current.clone();
@@ -78,21 +65,22 @@ pub(super) fn pages(config: &Config) -> Vec<Page> {
     vec![
         // Read-write error recovery. What fails here is the host's I/O, which
         // has retried by itself.
-        page(0x01, 0, 12, &[]),
+        page(0x01, 0, 12, &[], &[]),
         // Disconnect-reconnect.
-        page(0x02, 0, 16, &[]),
+        page(0x02, 0, 16, &[], &[]),
         // Control. GLTSD: counters aren't kept over a power cycle.
-        page(0x0a, 0, 12, &[(2, 0x02)]),
+        page(0x0a, 0, 12, &[(2, 0x02)], &[D_SENSE, CONTROL_SWP]),
         // Control extension.
-        page(0x0a, 1, 32, &[]),
+        page(0x0a, 1, 32, &[], &[]),
         // Control data protection: blocks carry no check of their own.
-        page(0x0a, 0xf0, 32, &[]),
+        page(0x0a, 0xf0, 32, &[], &[]),
         // Data compression: DCE, DCC; DDE.
         page(
             0x0f,
             0,
             16,
             &[(2, 0x40 | u8::from(config.compression) << 7), (3, 0x80)],
+            &[DCE, DDE, ALGORITHM],
         ),
         // Device configuration: LOIS (once BIS); EEG, SEW; a reset keeps the
         // position (REWIND ON RESET).
@@ -106,23 +94,25 @@ pub(super) fn pages(config: &Config) -> Vec<Page> {
                 (14, u8::from(config.compression)),
                 (15, 0x10),
             ],
+            &[SWP, SDCA],
         ),
         // Device configuration extension: a short erase records end of data.
-        page(0x10, 1, 32, &[(5, 0x02)]),
+        page(0x10, 1, 32, &[(5, 0x02)], &[WRITE_MODE, PEWS, PEWS_LOW]),
         partition::default_page(),
         // Power condition: there are none.
-        page(0x1a, 0, 40, &[]),
+        page(0x1a, 0, 40, &[], &[]),
         // Informational exceptions: reported in the TapeAlert log page only.
-        page(0x1c, 0, 12, &[(2, 0x08)]),
+        page(0x1c, 0, 12, &[(2, 0x08)], &[]),
         // Medium configuration: WORMM. On WORM media nothing is overwritten
         // but the filemarks right before the end of data, and of these not the
         // one closest to the beginning of the partition.
-        page(0x1d, 0, 32, &[(2, u8::from(config.worm)), (5, 0x02)]),
+        page(0x1d, 0, 32, &[(2, u8::from(config.worm)), (5, 0x02)], &[]),
     ]
 }
 
-/// A page of `length` bytes that are zero but for `values`.
-fn page(code: u8, subpage: u8, length: usize, values: &[(usize, u8)]) -> Page {
+/// A page of `length` bytes that are zero but for `values`; initiators may change
+/// these `fields`, which are the page's own.
+fn page(code: u8, subpage: u8, length: usize, values: &[(usize, u8)], fields: &[Field]) -> Page {
     let mut default = vec![0; length];
     match subpage {
         0 => default[..2].copy_from_slice(&[code, length as u8 - 2]),
@@ -133,10 +123,9 @@ fn page(code: u8, subpage: u8, length: usize, values: &[(usize, u8)]) -> Page {
     for &(byte, value) in values {
         default[byte] = value;
     }
-    for field in CHANGEABLE {
-        if (field.code, field.subpage) == (code, subpage) {
-            changeable[field.byte] |= field.mask;
-        }
+    for field in fields {
+        debug_assert_eq!((field.code, field.subpage), (code, subpage));
+        changeable[field.byte] |= field.mask;
     }
     from_default(code, subpage, default, changeable)
 }
