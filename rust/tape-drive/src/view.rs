@@ -11,6 +11,16 @@ pub(crate) struct Partition {
     pub(crate) used: u64,
 }
 
+impl Partition {
+    /// Bytes that can still be written; `u64::MAX`: unknown.
+    pub(crate) fn remaining(&self) -> u64 {
+        match self.capacity {
+            u64::MAX => u64::MAX,
+            capacity => capacity.saturating_sub(self.used),
+        }
+    }
+}
+
 /// The tape that is loaded.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tape {

@@ -8,7 +8,7 @@ use crate::command::{
 };
 use crate::core::Core;
 use crate::density;
-use crate::sense::{Answer, Sense};
+use crate::sense::{Answer, Refusal, Sense};
 use crate::spc::inquiry::inquiry;
 use crate::spc::log::Context;
 use crate::spc::{diagnostic, security};
@@ -23,8 +23,10 @@ commands! {
     0x12, "INQUIRY", InField(3, 2), QUIET,
         reply |core, call, _| Ok(inquiry(&core.config, call.cdb())?), [1 0xff 0xff 0xff 0];
     0x15, "MODE SELECT(6)", OutField(4, 1), SETS, reply mode_select, [0x11 0 0 0xff 0];
-    0x16, "RESERVE(6)", Length::None, CHANGES, reply reserve, [0 0 0 0 0];
-    0x17, "RELEASE(6)", Length::None, CHANGES, reply release, [0 0 0 0 0];
+    0x16, "RESERVE(6)", Length::None, CHANGES,
+        reply |core, _, _| set(core.reservations.reserve()), [0 0 0 0 0];
+    0x17, "RELEASE(6)", Length::None, CHANGES,
+        reply |core, _, _| set(core.reservations.release()), [0 0 0 0 0];
     0x1a, "MODE SENSE(6)", InField(4, 1), SETS, reply mode_sense, [8 0xff 0xff 0xff 0];
     0x1c, "RECEIVE DIAGNOSTIC RESULTS", InField(3, 2), SETS,
         reply |_, call, _| Ok(diagnostic::receive(call.cdb())?), [1 0xff 0xff 0xff 0];
@@ -47,8 +49,10 @@ commands! {
         [1 0xff 0xff 0 0xff 0xff 0xff 0xff 0];
     0x55, "MODE SELECT(10)", OutField(7, 2), SETS, reply mode_select,
         [0x11 0 0 0 0 0 0xff 0xff 0];
-    0x56, "RESERVE(10)", Length::None, CHANGES, reply reserve, [0 0 0 0 0 0 0 0 0];
-    0x57, "RELEASE(10)", Length::None, CHANGES, reply release, [0 0 0 0 0 0 0 0 0];
+    0x56, "RESERVE(10)", Length::None, CHANGES,
+        reply |core, _, _| set(core.reservations.reserve()), [0 0 0 0 0 0 0 0 0];
+    0x57, "RELEASE(10)", Length::None, CHANGES,
+        reply |core, _, _| set(core.reservations.release()), [0 0 0 0 0 0 0 0 0];
     0x5a, "MODE SENSE(10)", InField(7, 2), SETS, reply mode_sense,
         [8 0xff 0xff 0 0 0 0xff 0xff 0];
     0x5e / 0x00, "PERSISTENT RESERVE IN, READ KEYS", InField(7, 2), CHANGES,
@@ -94,9 +98,8 @@ fn in_512(cdb: &[u8]) -> u64 {
     number(cdb, 6, 4) * if cdb[4] & 0x80 != 0 { 512 } else { 1 }
 }
 
-fn set(done: Result<(), Sense>) -> Answer {
-    done?;
-    Ok(Vec::new())
+fn set(done: Result<(), impl Into<Refusal>>) -> Answer {
+    done.map(|()| Vec::new()).map_err(Into::into)
 }
 
 fn mode_sense(core: &mut Core, call: &Call, _: &[u8]) -> Answer {
@@ -120,21 +123,12 @@ fn log_sense(core: &mut Core, call: &Call, _: &[u8]) -> Answer {
     Ok(core.counters.sense(&context, call.cdb())?)
 }
 
-fn reserve(core: &mut Core, _: &Call, _: &[u8]) -> Answer {
-    core.reservations.reserve().map(|()| Vec::new())
-}
-
-fn release(core: &mut Core, _: &Call, _: &[u8]) -> Answer {
-    core.reservations.release().map(|()| Vec::new())
-}
-
 fn persistent_in(core: &mut Core, call: &Call, _: &[u8]) -> Answer {
     Ok(core.reservations.persistent_in(call.cdb())?)
 }
 
 fn persistent_out(core: &mut Core, call: &Call, data: &[u8]) -> Answer {
-    let done = core.reservations.persistent_out(call.cdb(), data);
-    done.map(|()| Vec::new())
+    set(core.reservations.persistent_out(call.cdb(), data))
 }
 
 /// REQUEST SENSE, SPC-4 6.37: a deferred error, as nothing else is pending

@@ -16,22 +16,15 @@ pub(super) fn attributes(memory: &Memory<'_>, tape: &Tape, partition: usize) -> 
     const DATA: u8 = 0x00;
     let config = memory.config;
     let size = tape.partitions[partition];
-    let (maximum, remaining) = match size.capacity {
-        u64::MAX => (u64::MAX, u64::MAX),
-        capacity => (capacity, capacity.saturating_sub(size.used)),
-    };
     let mount = memory.counters.mount();
     let life = life::of(memory.kept(0));
     let mebi = |bytes: u64| bytes >> 20;
 
-    let mut device = Vec::new();
-    padded(&mut device, &config.vendor, 8);
-    padded(&mut device, config.serial.as_deref().unwrap_or(""), 32);
-
+    let serial = config.serial.as_deref().unwrap_or("");
     let mut all = vec![
         // Remaining and maximum capacity in the partition.
-        binary(0x0000, mebi(remaining).to_be_bytes()),
-        binary(0x0001, mebi(maximum).to_be_bytes()),
+        binary(0x0000, mebi(size.remaining()).to_be_bytes()),
+        binary(0x0001, mebi(size.capacity).to_be_bytes()),
         binary(0x0002, memory.counters.alerts().to_be_bytes()),
         // Load count, this one included.
         binary(0x0003, (life.loads + 1).to_be_bytes()),
@@ -40,11 +33,7 @@ pub(super) fn attributes(memory: &Memory<'_>, tape: &Tape, partition: usize) -> 
         // Formatted density.
         binary(0x0006, [config.density]),
         // Vendor and serial number of the drive at the last load.
-        Attribute {
-            id: 0x020a,
-            format: ASCII,
-            value: device,
-        },
+        text(0x020a, &format!("{:8}{serial:32.32}", config.vendor), 40),
         // Written and read: in the medium's life, and since it was loaded.
         binary(0x0220, (life.written + mebi(mount.from_host)).to_be_bytes()),
         binary(0x0221, (life.read + mebi(mount.to_host)).to_be_bytes()),

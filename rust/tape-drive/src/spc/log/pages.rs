@@ -157,13 +157,6 @@ fn units(bytes: u64, unit: u64) -> [u8; 4] {
     value.to_be_bytes()
 }
 
-fn remaining(partition: &Partition) -> u64 {
-    match partition.capacity {
-        u64::MAX => u64::MAX,
-        capacity => capacity.saturating_sub(partition.used),
-    }
-}
-
 /// 17h, volume statistics. Page valid is 0 without a cartridge.
 fn volume(context: &Context<'_>, counters: &Counters) -> Vec<Parameter> {
     let Some(tape) = context.view else {
@@ -178,7 +171,7 @@ fn volume(context: &Context<'_>, counters: &Counters) -> Vec<Parameter> {
         |mebi: u64, bytes| megabytes_of(mebi.saturating_mul(1 << 20).saturating_add(bytes));
     let barcode = life::barcode(context.attributes);
     let config = context.config;
-    let before_early_warning = |partition: &Partition| match remaining(partition) {
+    let before_early_warning = |partition: &Partition| match partition.remaining() {
         u64::MAX => u64::MAX,
         bytes => bytes.saturating_sub(early_warning_in(config, partition.capacity)),
     };
@@ -286,8 +279,8 @@ fn capacity(context: &Context<'_>, _: &Counters) -> Vec<Parameter> {
     let partition = |number: usize| context.view.and_then(|tape| tape.partitions.get(number));
     let of = |number, bytes: fn(&Partition) -> u64| partition(number).map_or(0, bytes);
     vec![
-        binary(1, mebi(of(0, remaining))),
-        binary(2, mebi(of(1, remaining))),
+        binary(1, mebi(of(0, Partition::remaining))),
+        binary(2, mebi(of(1, Partition::remaining))),
         binary(3, mebi(of(0, |partition| partition.capacity))),
         binary(4, mebi(of(1, |partition| partition.capacity))),
     ]
