@@ -19,7 +19,7 @@ const MAX_PASSWORD: u64 = 1024;
 /// A QEMU guest's screen over RDP.
 ///
 /// Joins a QEMU that was started with `-display dbus,p2p=yes`, and serves its screen, keyboard
-/// and mouse to one RDP client at a time; who logs in takes the session over. Listens on loopback
+/// and mouse to RDP clients of one user, up to four at a time. Listens on loopback
 /// unless told otherwise, and beyond it only with a user and a password. The password comes
 /// from --password-file or the variable ANNEX_RDP_PASSWORD, never from the command line.
 #[derive(Clone, Debug, Parser)]

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The guest's screen as it is now. QEMU draws into it, whether a client looks or not; a session
-//! takes what has changed. Neither waits for the other longer than a copy takes.
+//! The guest's screen as it is now. QEMU draws into it, whether a client looks or not; each session
+//! takes what has changed since it looked last. None waits for another longer than a copy takes.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -102,10 +103,28 @@ struct Screen {
     guest: (usize, usize),
     size: Size,
     frame: Vec<u8>,
-    damage: Damage,
     shape: Pointer,
     visible: bool,
-    pointer_changed: bool,
+    viewers: BTreeMap<u64, View>,
+    /// How many there have been.
+    viewed: u64,
+}
+
+/// What a viewer hasn't been told yet.
+struct View {
+    damage: Damage,
+    pointer: bool,
+    changed: Arc<Notify>,
+}
+
+impl View {
+    fn all(size: Size) -> Self {
+        Self {
+            damage: Damage::all(size.width.into(), size.height.into()),
+            pointer: true,
+            changed: Arc::default(),
+        }
+    }
 }
 
 impl Screen {
@@ -119,10 +138,37 @@ impl Screen {
             guest,
             size,
             frame,
-            damage: Damage::all(width, height),
             shape: Pointer::Default,
             visible: true,
-            pointer_changed: true,
+            viewers: BTreeMap::new(),
+            viewed: 0,
+        }
+    }
+
+    /// A black screen, maybe of another size, in place of this one.
+    fn replace(&mut self, guest: (usize, usize), size: Size) {
+        let new = Self::new(guest, size);
+        let old = std::mem::replace(self, new);
+        (self.viewers, self.viewed) = (old.viewers, old.viewed);
+        self.show(|view| {
+            view.damage = Damage::all(size.width.into(), size.height.into());
+            view.pointer = true;
+        });
+    }
+
+    /// Tells all viewers of a change.
+    fn show(&mut self, change: impl Fn(&mut View)) {
+        for view in self.viewers.values_mut() {
+            change(view);
+            view.changed.notify_one();
+        }
+    }
+
+    /// The pointer is this from now on.
+    fn point(&mut self, shape: Pointer, visible: bool) {
+        if (&self.shape, self.visible) != (&shape, visible) {
+            (self.shape, self.visible) = (shape, visible);
+            self.show(|view| view.pointer = true);
         }
     }
 
@@ -138,7 +184,7 @@ impl Screen {
                 &mut self.frame[to..to + rect.width * BYTES],
             );
         }
-        self.damage.add(rect);
+        self.show(|view| view.damage.add(rect));
     }
 
     fn tile(&self, rect: Rect) -> Tile {
@@ -172,12 +218,9 @@ fn check(rect: Rect, format: Format, stride: usize, data: &[u8]) -> Result<(), D
     Ok(())
 }
 
-/// A screen that a thread draws and another shows.
+/// A screen that a thread draws and others show. Clones are the same.
 #[derive(Clone)]
-pub struct Shared {
-    screen: Arc<Mutex<Screen>>,
-    changed: Arc<Notify>,
-}
+pub struct Shared(Arc<Mutex<Screen>>);
 
 impl Default for Shared {
     /// A black screen of the size that text has.
@@ -186,17 +229,14 @@ impl Default for Shared {
             width: 720,
             height: 400,
         };
-        Self {
-            screen: Arc::new(Mutex::new(Screen::new((720, 400), size))),
-            changed: Arc::default(),
-        }
+        Self(Arc::new(Mutex::new(Screen::new((720, 400), size))))
     }
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Screen> {
         // Whoever panicked has left a picture, right or not.
-        self.screen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The desktop's size.
@@ -232,13 +272,11 @@ impl Shared {
         check(rect, known, stride as usize, data)?;
         let mut screen = self.lock();
         if screen.guest != guest {
-            let old = std::mem::replace(&mut *screen, Screen::new(guest, size));
-            screen.shape = old.shape;
-            screen.visible = old.visible;
+            let (shape, visible) = (screen.shape.clone(), screen.visible);
+            screen.replace(guest, size);
+            screen.point(shape, visible);
         }
         screen.put(rect, known, stride as usize, data);
-        drop(screen);
-        self.changed.notify_one();
         Ok(())
     }
 
@@ -270,17 +308,14 @@ impl Shared {
         }
         check(rect, known, stride as usize, data)?;
         screen.put(rect, known, stride as usize, data);
-        drop(screen);
-        self.changed.notify_one();
         Ok(())
     }
 
     /// The display is off: black, and no pointer of its own.
     pub fn blank(&self) {
         let mut screen = self.lock();
-        *screen = Screen::new(screen.guest, screen.size);
-        drop(screen);
-        self.changed.notify_one();
+        let (guest, size) = (screen.guest, screen.size);
+        screen.replace(guest, size);
     }
 
     /// The guest's pointer has another picture: four bytes a pixel, alpha last.
@@ -312,28 +347,48 @@ impl Shared {
             Pointer::Default
         };
         let mut screen = self.lock();
-        screen.pointer_changed |= screen.shape != shape;
-        screen.shape = shape;
-        drop(screen);
-        self.changed.notify_one();
+        let visible = screen.visible;
+        screen.point(shape, visible);
         Ok(())
     }
 
     /// The guest shows its pointer, or hides it.
     pub fn show_pointer(&self, visible: bool) {
         let mut screen = self.lock();
-        screen.pointer_changed |= screen.visible != visible;
-        screen.visible = visible;
-        drop(screen);
-        self.changed.notify_one();
+        let shape = screen.shape.clone();
+        screen.point(shape, visible);
     }
 
-    /// A client that has seen nothing yet looks at it.
-    pub fn show_all(&self) {
+    /// Somebody looks, who has seen nothing yet.
+    pub fn viewer(&self) -> Viewer {
         let mut screen = self.lock();
-        screen.damage.add_all();
-        screen.pointer_changed = true;
-        drop(screen);
+        screen.viewed += 1;
+        let (id, view) = (screen.viewed, View::all(screen.size));
+        let changed = view.changed.clone();
+        screen.viewers.insert(id, view);
+        Viewer {
+            screen: self.clone(),
+            id,
+            changed,
+        }
+    }
+}
+
+/// Who looks at a screen. What others are told isn't taken from it.
+pub struct Viewer {
+    screen: Shared,
+    id: u64,
+    changed: Arc<Notify>,
+}
+
+impl Viewer {
+    /// Forgets what was seen.
+    pub fn show_all(&self) {
+        let mut screen = self.screen.lock();
+        if let Some(view) = screen.viewers.get_mut(&self.id) {
+            view.damage.add_all();
+            view.pointer = true;
+        }
         self.changed.notify_one();
     }
 
@@ -351,17 +406,25 @@ impl Shared {
     }
 
     fn take(&self, shown: Size, most: usize) -> Option<Change> {
-        let mut screen = self.lock();
+        let mut screen = self.screen.lock();
         if screen.size != shown {
             return Some(Change::Size(screen.size));
         }
-        let pointer = std::mem::take(&mut screen.pointer_changed).then(|| screen.pointer());
-        let rects = screen.damage.take(most);
-        if rects.is_empty() && pointer.is_none() {
+        let view = screen.viewers.get_mut(&self.id)?;
+        let pointer = std::mem::take(&mut view.pointer);
+        let rects = view.damage.take(most);
+        if rects.is_empty() && !pointer {
             return None;
         }
+        let pointer = pointer.then(|| screen.pointer());
         let tiles = rects.into_iter().map(|rect| screen.tile(rect)).collect();
         Some(Change::Picture(tiles, pointer))
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.screen.lock().viewers.remove(&self.id);
     }
 }
 
@@ -374,8 +437,14 @@ mod tests {
 
     const X8R8G8B8: u32 = 0x2002_0888;
 
-    fn all(shared: &Shared) -> Vec<Tile> {
-        match shared.take(shared.size(), MAX_TILES) {
+    fn viewed() -> (Shared, Viewer) {
+        let shared = Shared::default();
+        let viewer = shared.viewer();
+        (shared, viewer)
+    }
+
+    fn all(viewer: &Viewer) -> Vec<Tile> {
+        match viewer.take(viewer.screen.size(), MAX_TILES) {
             Some(Change::Picture(tiles, _)) => tiles,
             None => Vec::new(),
             change => panic!("{change:?}"),
@@ -395,7 +464,7 @@ mod tests {
 
     #[test]
     fn a_picture_lies_in_a_black_desktop() {
-        let shared = Shared::default();
+        let (shared, viewer) = viewed();
         shared
             .scanout(2, 1, 12, X8R8G8B8, &[1, 2, 3, 0, 4, 5, 6, 0])
             .unwrap();
@@ -406,25 +475,25 @@ mod tests {
                 height: 200
             }
         );
-        let tiles = all(&shared);
+        let tiles = all(&viewer);
         assert_eq!(tiles.len(), 16);
         assert_eq!(
             tiles[0].pixels[..12],
             [1, 2, 3, 255, 4, 5, 6, 255, 0, 0, 0, 255]
         );
         assert_eq!(tiles[0].pixels[TILE * BYTES..][..4], [0, 0, 0, 255]);
-        assert_eq!(all(&shared), []);
+        assert_eq!(all(&viewer), []);
     }
 
     #[test]
     fn an_update_is_seen_where_it_is() {
-        let shared = Shared::default();
+        let (shared, viewer) = viewed();
         shared
             .scanout(256, 200, 1024, X8R8G8B8, &[0; 1024 * 200])
             .unwrap();
-        all(&shared);
+        all(&viewer);
         shared.update(65, 64, 1, 2, 4, X8R8G8B8, &[9; 8]).unwrap();
-        let tiles = all(&shared);
+        let tiles = all(&viewer);
         assert_eq!(tiles.len(), 1);
         assert_eq!(
             tiles[0].rect,
@@ -443,7 +512,7 @@ mod tests {
 
     #[test]
     fn what_lies_is_refused_and_draws_nothing() {
-        let shared = Shared::default();
+        let (shared, viewer) = viewed();
         let size = shared.size();
         let scanout = |w, h, stride, bytes| shared.scanout(w, h, stride, X8R8G8B8, &vec![1; bytes]);
         assert_eq!(scanout(0, 1, 4, 4), Err(DrawError::Size(0, 1)));
@@ -466,7 +535,7 @@ mod tests {
             shared.scanout(1, 1, 4, 7, &[0; 4]),
             Err(DrawError::Format(7))
         );
-        all(&shared);
+        all(&viewer);
         for (x, y, w, h) in [
             (-1, 0, 1, 1),
             (0, -1, 1, 1),
@@ -483,12 +552,12 @@ mod tests {
             shared.update(0, 0, 1, 1, 4, X8R8G8B8, &[]),
             Err(DrawError::Short(0))
         );
-        assert_eq!(all(&shared), []);
+        assert_eq!(all(&viewer), []);
     }
 
     #[test]
     fn a_size_is_told_before_anything_else() {
-        let shared = Shared::default();
+        let (shared, viewer) = viewed();
         let old = shared.size();
         shared
             .scanout(300, 300, 1200, X8R8G8B8, &[0; 360_000])
@@ -497,27 +566,72 @@ mod tests {
             width: 300,
             height: 300,
         };
-        assert_eq!(shared.take(old, 9), Some(Change::Size(new)));
-        assert_eq!(shared.take(old, 9), Some(Change::Size(new)));
-        assert!(matches!(shared.take(new, 9), Some(Change::Picture(tiles, _)) if tiles.len() == 9));
+        assert_eq!(viewer.take(old, 9), Some(Change::Size(new)));
+        assert_eq!(viewer.take(old, 9), Some(Change::Size(new)));
+        assert!(matches!(viewer.take(new, 9), Some(Change::Picture(tiles, _)) if tiles.len() == 9));
+    }
+
+    #[test]
+    fn each_viewer_sees_all_and_for_itself() {
+        let (shared, viewer) = viewed();
+        all(&viewer);
+        shared.update(0, 0, 1, 1, 4, X8R8G8B8, &[7; 4]).unwrap();
+        // One that comes later, and one that goes.
+        let late = shared.viewer();
+        let gone = shared.viewer();
+        assert_eq!(all(&late).len(), 12 * 7);
+        drop(gone);
+        assert_eq!(shared.lock().viewers.len(), 2);
+        assert_eq!(all(&late), []);
+        assert_eq!(all(&viewer).len(), 1, "what another has seen");
+        shared.update(0, 0, 1, 1, 4, X8R8G8B8, &[8; 4]).unwrap();
+        late.show_all();
+        assert_eq!(all(&viewer).len(), 1);
+        assert_eq!(all(&late).len(), 12 * 7);
+        shared.show_pointer(false);
+        for viewer in [&viewer, &late] {
+            let change = viewer.take(shared.size(), MAX_TILES);
+            assert_eq!(change, Some(Change::Picture(vec![], Some(Pointer::Hidden))));
+        }
+        // A new size, and a black screen, are there for both.
+        shared
+            .scanout(200, 200, 800, X8R8G8B8, &[0; 160_000])
+            .unwrap();
+        assert_eq!((all(&viewer).len(), all(&late).len()), (16, 16));
+        shared.blank();
+        assert_eq!((all(&viewer).len(), all(&late).len()), (16, 16));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_woken() {
+        let (shared, viewer) = viewed();
+        let late = shared.viewer();
+        (all(&viewer), all(&late));
+        let size = shared.size();
+        let draw = async {
+            tokio::task::yield_now().await;
+            shared.update(0, 0, 1, 1, 4, X8R8G8B8, &[7; 4]).unwrap();
+        };
+        let (one, other, ()) = tokio::join!(viewer.change(size, 9), late.change(size, 9), draw);
+        assert_eq!(one, other);
     }
 
     #[test]
     fn the_latest_picture_wins() {
-        let shared = Shared::default();
-        all(&shared);
+        let (shared, viewer) = viewed();
+        all(&viewer);
         for value in 0..=99 {
             shared.update(0, 0, 1, 1, 4, X8R8G8B8, &[value; 4]).unwrap();
         }
-        let tiles = all(&shared);
+        let tiles = all(&viewer);
         assert_eq!(tiles.len(), 1);
         assert_eq!(tiles[0].pixels[..4], [99, 99, 99, 255]);
     }
 
     #[test]
     fn pointers() {
-        let shared = Shared::default();
-        let pointer = || match shared.take(shared.size(), MAX_TILES) {
+        let (shared, viewer) = viewed();
+        let pointer = || match viewer.take(shared.size(), MAX_TILES) {
             Some(Change::Picture(_, pointer)) => pointer,
             _ => None,
         };

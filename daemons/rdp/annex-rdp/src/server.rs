@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Clients come and go. One sees the screen: the one that logged in last.
+//! Clients come and go. All of them are the same user's, so they have their sessions side by side:
+//! one shows the screen, say, and another brings USB devices. Who logs in when there is no place
+//! left takes that of the session which has lasted longest.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{watch, Mutex, Semaphore};
+use tokio::sync::{watch, Semaphore};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
@@ -15,17 +18,47 @@ use crate::session::{Common, Session};
 
 /// Connections at a time, most of which haven't logged in.
 const CONNECTIONS: usize = 16;
+/// Sessions at a time. Each is sent the screen for itself.
+pub const SESSIONS: usize = 4;
 /// How long sessions may take to end: longer than a session that can't tell its client.
 const END: Duration = Duration::from_secs(4);
 /// After an error of accept(): there are no descriptors left, say, and soon there may be.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The sessions that nobody has ended, the earliest first: what ends them.
+#[derive(Default)]
+struct Sessions(RefCell<VecDeque<watch::Sender<bool>>>);
+
+impl Sessions {
+    /// A session begins; when this becomes true it has to end. The earliest one has to, if there
+    /// are too many.
+    fn begin(&self) -> watch::Receiver<bool> {
+        let (end, ended) = watch::channel(false);
+        let mut ends = self.0.borrow_mut();
+        // Those that have ended by themselves.
+        ends.retain(|end| !end.is_closed());
+        ends.push_back(end);
+        if ends.len() > SESSIONS {
+            if let Some(earliest) = ends.pop_front() {
+                log::info!("there are {SESSIONS} sessions: the earliest one is ended");
+                earliest.send_replace(true);
+            }
+        }
+        ended
+    }
+
+    fn end_all(&self) {
+        for end in self.0.borrow_mut().drain(..) {
+            end.send_replace(true);
+        }
+    }
+}
+
 struct Server {
     common: Common,
-    /// Ends the session that there is.
-    current: RefCell<Option<watch::Sender<bool>>>,
-    /// Whoever shows the screen holds it.
-    turn: Mutex<()>,
+    sessions: Sessions,
+    /// A place for each session that stands.
+    places: Semaphore,
     stop: watch::Receiver<bool>,
 }
 
@@ -34,8 +67,8 @@ pub async fn serve(listener: TcpListener, common: Common, mut stop: watch::Recei
     let places = std::sync::Arc::new(Semaphore::new(CONNECTIONS));
     let server = Rc::new(Server {
         common,
-        current: RefCell::default(),
-        turn: Mutex::default(),
+        sessions: Sessions::default(),
+        places: Semaphore::new(SESSIONS),
         stop: stop.clone(),
     });
     loop {
@@ -63,9 +96,7 @@ pub async fn serve(listener: TcpListener, common: Common, mut stop: watch::Recei
             drop(place);
         });
     }
-    if let Some(end) = server.current.take() {
-        end.send_replace(true);
-    }
+    server.sessions.end_all();
     // An error: a session hangs, and dies with this process.
     let _ = timeout(END, places.acquire_many(CONNECTIONS as u32)).await;
 }
@@ -79,14 +110,40 @@ impl Server {
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
         log::info!("{peer}: logged in");
-        let (end, ended) = watch::channel(*self.stop.borrow());
-        if let Some(other) = self.current.replace(Some(end)) {
-            other.send_replace(true);
+        let ended = self.sessions.begin();
+        if *self.stop.borrow() {
+            self.sessions.end_all();
         }
-        let turn = self.turn.lock().await;
+        let place = self.places.acquire().await?;
         let result = session.run(ended).await;
-        drop(turn);
+        drop(place);
         log::info!("{peer}: left");
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earliest_session_makes_room() {
+        let sessions = Sessions::default();
+        let mut all: Vec<_> = (0..SESSIONS).map(|_| sessions.begin()).collect();
+        let ended = |all: &[watch::Receiver<bool>]| -> Vec<usize> {
+            let ended = all.iter().enumerate().filter(|(_, it)| *it.borrow());
+            ended.map(|(number, _)| number).collect()
+        };
+        assert_eq!(ended(&all), [0; 0]);
+        // One that has ended by itself is in nobody's way.
+        drop(all.remove(1));
+        all.push(sessions.begin());
+        assert_eq!(ended(&all), [0; 0]);
+        all.push(sessions.begin());
+        assert_eq!(ended(&all), [0]);
+        all.push(sessions.begin());
+        assert_eq!(ended(&all), [0, 1]);
+        sessions.end_all();
+        assert_eq!(ended(&all), [0, 1, 2, 3, 4, 5]);
     }
 }

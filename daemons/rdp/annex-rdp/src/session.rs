@@ -32,6 +32,7 @@ use ironrdp_pdu::x224::X224;
 use ironrdp_pdu::Action;
 use ironrdp_svc::{server_encode_svc_messages, StaticChannelSet, SvcMessage};
 use ironrdp_tokio::{FramedWrite, NetworkClient, TokioFramed};
+use rustix::net::sockopt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -45,11 +46,13 @@ use crate::capabilities::{self, Client};
 use crate::encode;
 use crate::input::{Command, Input};
 use crate::reactivate::reactivate;
-use crate::screen::{Change, Shared, Size};
+use crate::screen::{Change, Shared, Size, Viewer};
 use crate::tls::Tls;
 
 /// How long a client may take to log in, and to follow a change of size.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client's machine may answer nothing, not even TCP's.
+const SILENCE: Duration = Duration::from_secs(18);
 /// How long an end may take that is told to the client.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Tiles that are sent before anything else has its turn. Behind a slow line, this is what a
@@ -121,6 +124,7 @@ impl Session {
         common: Common,
     ) -> anyhow::Result<Self> {
         stream.set_nodelay(true)?;
+        silence(&stream).context("a limit for silence")?;
         let credentials = common.login.as_ref().map(|login| Credentials {
             username: login.user.clone(),
             password: login.password.clone(),
@@ -176,7 +180,7 @@ impl Session {
         })
     }
 
-    /// Shows the screen until the client leaves, or `stop` becomes true.
+    /// Shows the screen, unless the client wants none, until it leaves, or `stop` becomes true.
     ///
     /// # Errors
     ///
@@ -209,6 +213,7 @@ impl Session {
         } = self;
         let client = Client::from(result.capabilities.as_slice());
         ensure!(client.fast_path, "the client takes no fast-path updates");
+        let viewer = common.screen.viewer();
         let mut shown = Shown {
             framed,
             channels: std::mem::take(&mut result.static_channels),
@@ -219,6 +224,7 @@ impl Session {
             suppressed: false,
             told: false,
             input,
+            viewer: &viewer,
             common: &common,
         };
         shown.start_channels().await?;
@@ -234,7 +240,7 @@ impl Session {
                 }
             }
             // A client that is activated has an empty screen.
-            common.screen.show_all();
+            viewer.show_all();
             match shown
                 .until_end(size, &mut layouts, &mut usb, &mut stop)
                 .await?
@@ -262,7 +268,7 @@ impl Session {
     }
 }
 
-/// A session whose client sees the screen.
+/// A session that stands.
 struct Shown<'a> {
     framed: Framed,
     channels: StaticChannelSet,
@@ -270,11 +276,13 @@ struct Shown<'a> {
     io_channel: u16,
     user_channel: u16,
     client: Client,
-    /// The client is minimized and wants no pictures.
+    /// The client wants no pictures: its window is minimized, or it has none. Nor is it told of
+    /// the screen's size then.
     suppressed: bool,
     /// A fault on a channel was logged; the next ones are for debugging.
     told: bool,
     input: &'a mut Input,
+    viewer: &'a Viewer,
     common: &'a Common,
 }
 
@@ -297,7 +305,7 @@ impl Shown<'_> {
                         return Ok(End::Left);
                     }
                 }
-                change = self.common.screen.change(size, TILES), if !self.suppressed => {
+                change = self.viewer.change(size, TILES), if !self.suppressed => {
                     match change {
                         Change::Size(new) => return Ok(End::Size(new)),
                         Change::Picture(tiles, pointer) => {
@@ -379,10 +387,10 @@ impl Shown<'_> {
             ShareDataPdu::SuppressOutput(pdu) => {
                 self.suppressed = pdu.desktop_rect.is_none();
                 if !self.suppressed {
-                    self.common.screen.show_all();
+                    self.viewer.show_all();
                 }
             }
-            ShareDataPdu::RefreshRectangle(_) => self.common.screen.show_all(),
+            ShareDataPdu::RefreshRectangle(_) => self.viewer.show_all(),
             ShareDataPdu::ShutdownRequest => return Ok(true),
             _ => {}
         }
@@ -473,12 +481,24 @@ impl Shown<'_> {
     }
 }
 
+/// A client that has vanished without a word (its network did, or its power) leaves within
+/// [`SILENCE`]: its devices are in nobody's way then.
+fn silence(stream: &TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, SILENCE / 2)?;
+    sockopt::set_tcp_keepintvl(stream, SILENCE / 6)?;
+    sockopt::set_tcp_keepcnt(stream, 3)?;
+    sockopt::set_tcp_user_timeout(stream, SILENCE.as_millis() as u32)
+}
+
 /// A client that closes its connection has left, whether it said so or not.
 fn unless_closed<T>(read: std::io::Result<T>) -> anyhow::Result<Option<T>> {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, TimedOut, UnexpectedEof};
     match read {
         Ok(read) => Ok(Some(read)),
-        Err(error) if [BrokenPipe, ConnectionReset, UnexpectedEof].contains(&error.kind()) => {
+        Err(error)
+            if [BrokenPipe, ConnectionReset, TimedOut, UnexpectedEof].contains(&error.kind()) =>
+        {
             Ok(None)
         }
         Err(error) => Err(error).context("read from the client"),

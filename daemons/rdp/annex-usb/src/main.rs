@@ -157,6 +157,7 @@ fn password(file: Option<PathBuf>) -> Result<String> {
 
 async fn share(selectors: &[Selector], server: &Server) -> Result<()> {
     let mut session = Session::connect(server).await?;
+    session.want_no_pictures().await?;
     let (ended, done) = ends();
     let (changes, receiver) = mpsc::channel(16);
     let watch = watch(selectors.to_vec(), ended, changes);

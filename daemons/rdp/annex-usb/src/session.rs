@@ -23,6 +23,8 @@ use ironrdp_graphics::image_processing::PixelFormat;
 use ironrdp_pdu::gcc::{ConnectionType, KeyboardType};
 use ironrdp_pdu::rdp::capability_sets::{MajorPlatformType, RailSupportLevel};
 use ironrdp_pdu::rdp::client_info::{PerformanceFlags, TimezoneInfo};
+use ironrdp_pdu::rdp::headers::ShareDataPdu;
+use ironrdp_pdu::rdp::suppress_output::SuppressOutputPdu;
 use ironrdp_session::image::DecodedImage;
 use ironrdp_session::{ActiveStage, ActiveStageBuilder, ActiveStageOutput};
 use ironrdp_svc::{SvcMessage, SvcProcessorMessages};
@@ -101,6 +103,21 @@ impl Session {
             client,
             devices: BTreeMap::new(),
         })
+    }
+
+    /// Asks the server for no pictures (MS-RDPBCGR 2.2.11.3.1). Until it has heard that, it may
+    /// send some.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke.
+    pub async fn want_no_pictures(&mut self) -> Result<()> {
+        let none = SuppressOutputPdu { desktop_rect: None };
+        let mut frame = WriteBuf::new();
+        self.stage
+            .encode_static(&mut frame, ShareDataPdu::SuppressOutput(none))?;
+        self.framed.write_all(frame.filled()).await?;
+        Ok(())
     }
 
     /// Shares devices until the server ends the session, or `changes` ends. What has happened to

@@ -17,6 +17,8 @@ inventory::submit! { Family(|add| {
     add("rdp/ends/twenty-sessions".into(), Box::new(twenty_sessions));
 }) }
 
+/// Sessions that annex-rdp has side by side (docs/rdp.md).
+const SESSIONS: usize = 4;
 /// Left Shift.
 const SHIFT: u8 = 0x2a;
 
@@ -39,10 +41,22 @@ fn everybody(dir: &Dir) -> Result<()> {
     client.input(&press(A))?;
     machine.typed("Aa")?;
 
-    // Who logs in takes over.
+    // Another session beside it: both show the screen, and both type.
     let mut second = log_in(&server)?;
+    same(dir, &machine, &mut second)?;
+    second.input(&press(A))?;
+    machine.typed("Aaa")?;
+    client.input(&press(A))?;
+    machine.typed("Aaaa")?;
+    same(dir, &machine, &mut client)?;
+    same(dir, &machine, &mut second)?;
+
+    // When there are too many, the earliest one is ended.
+    let others = (2..=SESSIONS).map(|_| log_in(&server));
+    let others = others.collect::<Result<Vec<Client>>>()?;
     client.closed()?;
     same(dir, &machine, &mut second)?;
+    drop(others);
 
     // QEMU killed, and started again: the same session shows the new one.
     machine.process.signal(Signal::KILL)?;
@@ -55,7 +69,11 @@ fn everybody(dir: &Dir) -> Result<()> {
     machine.booted()?;
     same(dir, &machine, &mut second)?;
     second.input(&press(A))?;
-    machine.typed("a")?;
+    // The guest may still be about to change its screen's size, which the client has to follow.
+    wait::until("the key in the guest", LIMIT, || {
+        second.look(LOOK)?;
+        Ok(machine.serial()?.ends_with(b"a").then_some(()))
+    })?;
 
     // The server killed: QEMU goes on, and another server joins it.
     server.process.signal(Signal::KILL)?;

@@ -38,10 +38,19 @@ pub fn press(code: u8) -> [FastPathInputEvent; 2] {
 /// Waits until a client's picture is QEMU's, byte by byte; the picture. Beside it there is
 /// nothing but black. If it doesn't become so, the two are left to be looked at.
 pub fn same(dir: &Dir, machine: &Machine, client: &mut Client) -> Result<Picture> {
+    same_as(dir, || machine.dump(), client)
+}
+
+/// Likewise, for a QEMU whose screen `dump` takes.
+pub fn same_as(
+    dir: &Dir,
+    dump: impl Fn() -> Result<Picture>,
+    client: &mut Client,
+) -> Result<Picture> {
     let mut last = None;
     let seen = wait::until("the client's picture to be QEMU's", LIMIT, || {
         client.look(LOOK)?;
-        let (dump, shown) = (machine.dump()?, client.picture());
+        let (dump, shown) = (dump()?, client.picture());
         let part = shown.top_left(dump.width, dump.height);
         let difference = part.differs(&dump);
         let same = difference.is_none().then(|| dump.clone());

@@ -16,12 +16,16 @@ use rustix::process::Signal;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::machine::{Server, LIMIT};
+use crate::client::Client;
+use crate::machine::{Server, LIMIT, LOGIN};
 use crate::picture::Picture;
+use crate::screen::same_as;
 use crate::usb_client::{Shared, UsbClient};
 
 inventory::submit! { Family(|add| {
     add("rdp/usb/stick".into(), Box::new(stick));
+    add("rdp/usb/beside-a-screen".into(), Box::new(beside_a_screen));
+    add("rdp/usb/twenty-sessions".into(), Box::new(twenty_sessions));
     add("rdp/usb/sizes-of-the-screen".into(), Box::new(sizes_of_the_screen));
     add("rdp/usb/whoever-goes".into(), Box::new(whoever_goes));
 }) }
@@ -32,6 +36,8 @@ const BLOCKS: usize = 4096;
 const PIECE: usize = 1 << 16;
 /// How often the screen's size changes.
 const SIZES: usize = 20;
+/// How many sessions end of which nothing may be left.
+const SESSIONS: usize = 20;
 /// Between two looks at what the guest has.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -235,49 +241,202 @@ fn stick(dir: &Dir) -> Result<()> {
     vm.quit()
 }
 
+/// A guest that reads a stick again and again.
+struct Reading<'a>(&'a Vm);
+
+impl<'a> Reading<'a> {
+    fn begin(vm: &'a Vm, disk: &str) -> Result<Self> {
+        let read = format!("dd if=/dev/{disk} bs={PIECE} iflag=direct 2>/dev/null | sha256sum");
+        let reading = format!("while [ ! -e /data/stop ]; do {read}; done");
+        vm.agent.sh(&format!(
+            "rm -f /data/stop /data/ended; \
+             ({reading}; touch /data/ended) >/data/digests 2>&1 &"
+        ))?;
+        Ok(Self(vm))
+    }
+
+    /// How often it has; each time it was what is on the stick.
+    fn end(self, stick: &Shared) -> Result<usize> {
+        let agent = &self.0.agent;
+        agent.sh("touch /data/stop")?;
+        let digests = wait::until("the end of reading", LIMIT, || {
+            std::thread::sleep(LOOK);
+            let (status, text) = agent.run("[ -e /data/ended ] && cat /data/digests")?;
+            Ok((status == 0).then_some(text))
+        })?;
+        let expected = digest(&stick.blocks());
+        ensure!(
+            digests.lines().all(|line| line.starts_with(&expected)),
+            "read: {digests}"
+        );
+        Ok(digests.lines().count())
+    }
+}
+
+/// QEMU's VGA (docs/specs/standard-vga), by its first and third BARs.
+struct Vga<'a> {
+    vm: &'a Vm,
+    memory: String,
+    registers: String,
+}
+
+impl<'a> Vga<'a> {
+    fn find(vm: &'a Vm) -> Result<Self> {
+        let bar = |line: u32| {
+            let start = vm.agent.sh(&format!(
+                "for d in /sys/bus/pci/devices/*; do \
+                 [ $(cat $d/vendor) != 0x1234 ] || sed -n '{line}s/ .*//p' $d/resource; done"
+            ))?;
+            anyhow::Ok(start.trim().to_owned())
+        };
+        Ok(Self {
+            vm,
+            memory: bar(1)?,
+            registers: bar(3)?,
+        })
+    }
+
+    /// Another size, in 32 bits a pixel.
+    fn resize(&self, width: usize, height: usize) -> Result<()> {
+        let bar = &self.registers;
+        let registers = [(4, 0), (1, width), (2, height), (3, 32), (4, 0x41)];
+        let commands = registers
+            .map(|(index, value)| format!("devmem $(({bar} + {})) 16 {value}", 0x500 + 2 * index));
+        self.vm.agent.sh(&commands.join(" && "))?;
+        Ok(())
+    }
+
+    /// Pixels of this colour, from one on, in the order of the memory.
+    fn draw(&self, first: usize, count: usize, colour: u32) -> Result<()> {
+        let bar = &self.memory;
+        self.vm.agent.sh(&format!(
+            "i={first}; while [ $i -lt {} ]; do \
+             devmem $(({bar} + 4 * $i)) 32 {colour}; i=$((i + 1)); done",
+            first + count
+        ))?;
+        Ok(())
+    }
+}
+
+/// What QEMU has on its screen.
+fn dump(dir: &Dir, vm: &Vm) -> Result<Picture> {
+    let dump = dir.file("dump.ppm");
+    vm.qmp.execute("screendump", json!({"filename": dump}))?;
+    Picture::read_ppm(&dump)
+}
+
+/// One user's two sessions: one shows the screen while the other's stick is read. And a third,
+/// with a stick of its own.
+fn beside_a_screen(dir: &Dir) -> Result<()> {
+    let socket = dir.file("qmp");
+    let vm = boot(dir, "vm", &socket)?;
+    let server = Server::start(dir, &socket)?;
+    let mut screen = Client::connect(server.address, LOGIN.0, LOGIN.1)?;
+    let mut client = UsbClient::connect(server.address)?;
+    let stick = Shared::new(content(6));
+    client.plug(&stick)?;
+    let disk = disks(&vm, 1)?.remove(0);
+
+    let vga = Vga::find(&vm)?;
+    let reading = Reading::begin(&vm, &disk)?;
+    for (turn, (width, height)) in [(800, 600), (1024, 768), (640, 480)]
+        .into_iter()
+        .enumerate()
+    {
+        vga.resize(width, height)?;
+        let before = same_as(dir, || dump(dir, &vm), &mut screen)?;
+        ensure!(before.width == width, "{before:?} hasn't the new size");
+        vga.draw((100 + turn) * width + 50, 100, 0x0020_4060 + turn as u32)?;
+        let after = same_as(dir, || dump(dir, &vm), &mut screen)?;
+        ensure!(after.differs(&before).is_some(), "nothing was drawn");
+    }
+    let times = reading.end(&stick)?;
+    ensure!(times > 0, "nothing was read");
+    dir.log(format!("read {times} times"));
+
+    let mut third = UsbClient::connect(server.address)?;
+    let other = Shared::new(content(7));
+    third.plug(&other)?;
+    let names = disks(&vm, 2)?;
+    ensure!(names.contains(&disk), "the first stick has gone");
+    drop(client);
+    let left = disks(&vm, 1)?.remove(0);
+    ensure!(
+        read(&vm, &left)? == digest(&other.blocks()),
+        "it isn't the third session's stick that is left"
+    );
+    vga.draw(0, 100, 0x0012_3456)?;
+    same_as(dir, || dump(dir, &vm), &mut screen)?;
+    drop(screen);
+    ensure!(disks(&vm, 1)? == [left], "a stick has gone with the screen");
+    third.leave()?;
+    none(&vm)?;
+    vm.quit()
+}
+
+/// Of twenty sessions that end with a transfer out, nothing is left.
+fn twenty_sessions(dir: &Dir) -> Result<()> {
+    let socket = dir.file("qmp");
+    let vm = boot(dir, "vm", &socket)?;
+    let server = Server::start(dir, &socket)?;
+    let stick = Shared::new(content(8));
+    let session = || {
+        let mut client = UsbClient::connect(server.address)?;
+        client.plug(&stick)?;
+        let disk = disks(&vm, 1)?.remove(0);
+        begin_to_read(&vm, &disk, &stick)?;
+        drop(client);
+        has_failed(&vm)?;
+        none(&vm)
+    };
+    // The first ones make what is kept: threads, a heap's arenas.
+    for _ in 0..5 {
+        session()?;
+    }
+    let (before, memory) = (server.holds()?, server.memory()?);
+    for _ in 0..SESSIONS {
+        session()?;
+    }
+    wait::until(&format!("{before:?} descriptors, threads"), LIMIT, || {
+        let holds = server.holds()?;
+        Ok((holds.0 <= before.0 && holds.1 <= before.1).then_some(()))
+    })?;
+    let after = server.memory()?;
+    dir.log(format!(
+        "{before:?}, {memory} KiB before, {after} KiB after"
+    ));
+    // What one may have in flight is 8 MiB; what these had is 64 KiB each.
+    ensure!(after < memory + 1024, "{memory} KiB became {after} KiB");
+    // Both usb-redirs are free.
+    let mut client = UsbClient::connect(server.address)?;
+    client.plug(&stick)?;
+    client.plug(&Shared::new(content(9)))?;
+    disks(&vm, 2)?;
+    client.leave()?;
+    vm.quit()
+}
+
 /// A new size of the screen takes the session's share away, and nothing of what a stick sends.
 fn sizes_of_the_screen(dir: &Dir) -> Result<()> {
     let socket = dir.file("qmp");
     let vm = boot(dir, "vm", &socket)?;
     let server = Server::start(dir, &socket)?;
-    let mut client = UsbClient::connect(server.address)?;
+    let mut client = UsbClient::with_pictures(server.address)?;
     let stick = Shared::new(content(5));
     client.plug(&stick)?;
     let disk = disks(&vm, 1)?.remove(0);
 
-    let read = format!("dd if=/dev/{disk} bs={PIECE} iflag=direct 2>/dev/null | sha256sum");
-    let reading = format!("while [ ! -e /data/stop ]; do {read}; done");
-    vm.agent.sh(&format!(
-        "({reading}; touch /data/ended) >/data/digests 2>&1 &"
-    ))?;
-    // The registers of QEMU's VGA (docs/specs/standard-vga), in its third BAR.
-    let bar = vm.agent.sh("for d in /sys/bus/pci/devices/*; do \
-         [ $(cat $d/vendor) != 0x1234 ] || sed -n '3s/ .*//p' $d/resource; done")?;
+    let reading = Reading::begin(&vm, &disk)?;
+    let vga = Vga::find(&vm)?;
     for turn in 0..SIZES {
         let (width, height) = [(800, 600), (1024, 768)][turn % 2];
-        let registers = [(4, 0), (1, width), (2, height), (3, 32), (4, 0x41)];
-        let commands = registers
-            .map(|(index, value)| format!("devmem $(({bar} + {})) 16 {value}", 0x500 + 2 * index));
-        vm.agent.sh(&commands.join(" && "))?;
-        let dump = dir.file("dump.ppm");
-        vm.qmp.execute("screendump", json!({"filename": dump}))?;
+        vga.resize(width, height)?;
         ensure!(
-            Picture::read_ppm(&dump)?.width == width,
+            dump(dir, &vm)?.width == width,
             "the screen has kept its size"
         );
     }
-    vm.agent.sh("touch /data/stop")?;
-    let digests = wait::until("the end of reading", LIMIT, || {
-        std::thread::sleep(LOOK);
-        let (status, text) = vm.agent.run("[ -e /data/ended ] && cat /data/digests")?;
-        Ok((status == 0).then_some(text))
-    })?;
-    let expected = digest(&stick.blocks());
-    dir.log(format!("read {} times", digests.lines().count()));
-    ensure!(
-        digests.lines().all(|line| line.starts_with(&expected)),
-        "read: {digests}"
-    );
+    dir.log(format!("read {} times", reading.end(&stick)?));
     // What is lost is asked for again, after 30 s and a reset.
     let resets = vm.agent.sh("dmesg | grep -c 'reset high-speed' || true")?;
     ensure!(

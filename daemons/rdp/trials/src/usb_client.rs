@@ -120,8 +120,17 @@ pub struct UsbClient {
 }
 
 impl UsbClient {
-    /// Connects and logs in.
+    /// Connects and logs in, and asks for no pictures, as annex-usb does.
     pub fn connect(address: SocketAddr) -> Result<Self> {
+        Self::start(address, false)
+    }
+
+    /// Likewise, and is sent the screen as well, as clients are that show it.
+    pub fn with_pictures(address: SocketAddr) -> Result<Self> {
+        Self::start(address, true)
+    }
+
+    fn start(address: SocketAddr, pictures: bool) -> Result<Self> {
         let server = Server {
             host: address.ip().to_string(),
             port: address.port(),
@@ -139,6 +148,9 @@ impl UsbClient {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let mut session = Session::connect(&server).await?;
+                if !pictures {
+                    session.want_no_pictures().await?;
+                }
                 ready.send(())?;
                 let tell = |event| told.lock().expect("no panic while it is held").push(event);
                 tokio::select! {

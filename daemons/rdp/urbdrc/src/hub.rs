@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Channels, devices and `usb-redir`s: which device is where, and what goes from one to the
-//! other. No I/O, and time is an argument.
+//! Sessions' channels, devices and `usb-redir`s: which device is where, and what goes from one to
+//! the other. No I/O, and time is an argument.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,7 +16,7 @@ use usbredir::Filter;
 
 use crate::device::{Device, Event};
 
-/// The most channels of devices at once. A client that asks for more gets none.
+/// The most channels of devices that a session has at once. A client that asks for more gets none.
 pub(crate) const MAX_DEVICES: usize = 32;
 /// What a message has beside a transfer's data, in bytes, and what ADD_DEVICE may have.
 const OVERHEAD: usize = 1 << 16;
@@ -36,6 +36,18 @@ pub struct Config {
 /// A `usb-redir`, by the order in which they were added.
 pub(crate) type LinkId = usize;
 
+/// A session, by the order in which they were prepared.
+pub(crate) type SessionId = u64;
+
+/// A channel of a session. Another session's may have the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ChannelId {
+    /// Whose it is.
+    pub(crate) session: SessionId,
+    /// Its number in that session's DRDYNVC.
+    pub(crate) number: u32,
+}
+
 /// What the stream of a `usb-redir` is to be used for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Interest {
@@ -48,11 +60,21 @@ pub(crate) struct Interest {
 /// What is to be done for a session.
 pub(crate) enum Output {
     /// Open a channel for a device.
-    Open,
+    Open(SessionId),
     /// Send messages on a channel.
-    Send(u32, Vec<DvcMessage>),
+    Send(ChannelId, Vec<DvcMessage>),
     /// Close a channel.
-    Close(u32),
+    Close(ChannelId),
+}
+
+impl Output {
+    /// Whose it is.
+    pub(crate) fn session(&self) -> SessionId {
+        match self {
+            Output::Open(session) => *session,
+            Output::Send(channel, _) | Output::Close(channel) => channel.session,
+        }
+    }
 }
 
 struct Link {
@@ -60,7 +82,7 @@ struct Link {
     /// Nothing while there is no connection to it.
     slot: Option<Slot>,
     /// The channel of the device that is in it.
-    device: Option<u32>,
+    device: Option<ChannelId>,
 }
 
 /// Counts the channels that a client asks for.
@@ -74,11 +96,14 @@ impl UrbdrcControlServerBackend for Asked {
     }
 }
 
+/// A session: its control channel.
 struct Control {
-    channel: u32,
+    number: u32,
     server: UrbdrcControlServer,
     asked: Asked,
     faults: u32,
+    /// Channels that are being opened.
+    opening: usize,
 }
 
 /// All of it.
@@ -87,10 +112,8 @@ pub(crate) struct Hub {
     links: Vec<Link>,
     /// No more of them are about to be added.
     complete: bool,
-    control: Option<Control>,
-    devices: BTreeMap<u32, Device>,
-    /// Channels that are being opened.
-    opening: usize,
+    controls: BTreeMap<SessionId, Control>,
+    devices: BTreeMap<ChannelId, Device>,
     interfaces: InterfaceAlloc,
     output: VecDeque<Output>,
 }
@@ -101,15 +124,14 @@ impl Hub {
             config,
             links: Vec::new(),
             complete: true,
-            control: None,
+            controls: BTreeMap::new(),
             devices: BTreeMap::new(),
-            opening: 0,
             interfaces: InterfaceAlloc::default(),
             output: VecDeque::new(),
         }
     }
 
-    /// What is to be done next for the session.
+    /// What is to be done next for a session.
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
         self.output.pop_front()
     }
@@ -192,62 +214,68 @@ impl Hub {
 
     // --- channels ---
 
-    /// A session begins, or has ended: nothing is left of the one before.
-    pub(crate) fn session_ended(&mut self, now: Instant) {
-        self.control = None;
-        self.opening = 0;
-        for channel in self.devices.keys().copied().collect::<Vec<u32>>() {
+    /// A session has ended: nothing is left of it. The others go on.
+    pub(crate) fn session_ended(&mut self, session: SessionId, now: Instant) {
+        self.controls.remove(&session);
+        let channels: Vec<ChannelId> = self.devices_of(session).copied().collect();
+        for channel in channels {
             self.closed(channel, now);
         }
-        self.output.clear();
+        self.output.retain(|output| output.session() != session);
     }
 
-    /// The control channel is open.
-    pub(crate) fn control_opened(&mut self, channel: u32) {
+    /// A session begins: its control channel is open.
+    pub(crate) fn control_opened(&mut self, channel: ChannelId) {
         let asked = Asked::default();
         let mut server = UrbdrcControlServer::new(Box::new(asked.clone()));
-        match server.start(channel) {
+        match server.start(channel.number) {
             Ok(messages) => self.send(channel, messages),
             Err(error) => log::error!("USB's control channel: {error}"),
         }
-        self.control = Some(Control {
-            channel,
+        let control = Control {
+            number: channel.number,
             server,
             asked,
             faults: 0,
-        });
+            opening: 0,
+        };
+        self.controls.insert(channel.session, control);
     }
 
     /// A device's channel is open.
-    pub(crate) fn device_opened(&mut self, channel: u32) {
-        self.opening = self.opening.saturating_sub(1);
+    pub(crate) fn device_opened(&mut self, channel: ChannelId) {
+        self.device_not_opened(channel.session);
         let Some(interface) = self.interfaces.alloc() else {
             log::error!("more devices than there are numbers");
             self.output.push_back(Output::Close(channel));
             return;
         };
-        match Device::new(channel, interface) {
+        match Device::new(channel.number, interface) {
             Ok((device, messages)) => {
                 self.devices.insert(channel, device);
                 self.send(channel, messages);
             }
-            Err(error) => log::error!("USB's channel {channel}: {error}"),
+            Err(error) => log::error!("USB's channel {}: {error}", channel.number),
         }
     }
 
-    /// The client didn't open the channel that it has asked for.
-    pub(crate) fn device_not_opened(&mut self) {
-        self.opening = self.opening.saturating_sub(1);
+    /// A channel that the client has asked for is no longer being opened.
+    pub(crate) fn device_not_opened(&mut self, session: SessionId) {
+        if let Some(control) = self.controls.get_mut(&session) {
+            control.opening = control.opening.saturating_sub(1);
+        }
+    }
+
+    /// The control channel with this id, if it is one.
+    fn control(&mut self, channel: ChannelId) -> Option<&mut Control> {
+        let control = self.controls.get_mut(&channel.session)?;
+        (control.number == channel.number).then_some(control)
     }
 
     /// A channel has been closed by the client, or with the session.
-    pub(crate) fn closed(&mut self, channel: u32, now: Instant) {
-        if self
-            .control
-            .as_ref()
-            .is_some_and(|it| it.channel == channel)
-        {
-            self.control = None;
+    pub(crate) fn closed(&mut self, channel: ChannelId, now: Instant) {
+        if self.control(channel).is_some() {
+            self.controls.remove(&channel.session);
         }
         let Some(device) = self.devices.remove(&channel) else {
             return;
@@ -266,12 +294,10 @@ impl Hub {
 
     /// A message on a channel. One that can't be is counted, and ends the device at last; the
     /// session goes on.
-    pub(crate) fn message(&mut self, channel: u32, message: &[u8], now: Instant) {
+    pub(crate) fn message(&mut self, channel: ChannelId, message: &[u8], now: Instant) {
         let too_long = message.len() > self.config.limits.transfer + OVERHEAD;
-        if let Some(control) = &mut self.control {
-            if control.channel == channel {
-                return self.control_message(message, too_long);
-            }
+        if self.control(channel).is_some() {
+            return self.control_message(channel, message, too_long);
         }
         let Some(device) = self.devices.get_mut(&channel) else {
             return;
@@ -291,19 +317,18 @@ impl Hub {
         self.place(now);
     }
 
-    fn control_message(&mut self, message: &[u8], too_long: bool) {
-        let Some(control) = &mut self.control else {
+    fn control_message(&mut self, channel: ChannelId, message: &[u8], too_long: bool) {
+        let Some(control) = self.control(channel) else {
             return;
         };
         if control.faults >= MAX_FAULTS {
             return;
         }
-        let channel = control.channel;
         let answer = match too_long {
             true => Err("it is too long".to_owned()),
             false => control
                 .server
-                .process(channel, message)
+                .process(channel.number, message)
                 .map_err(|error| error.to_string()),
         };
         let asked = control.asked.0.swap(0, Ordering::Relaxed);
@@ -314,17 +339,21 @@ impl Hub {
                 log::warn!("a message on USB's control channel that can't be: {error}");
             }
         }
+        let open = self.devices_of(channel.session).count();
         for _ in 0..asked {
-            if self.devices.len() + self.opening >= MAX_DEVICES {
+            let Some(control) = self.control(channel) else {
+                return;
+            };
+            if open + control.opening >= MAX_DEVICES {
                 log::warn!("the client has more than {MAX_DEVICES} USB devices: one is left out");
                 continue;
             }
-            self.opening += 1;
-            self.output.push_back(Output::Open);
+            control.opening += 1;
+            self.output.push_back(Output::Open(channel.session));
         }
     }
 
-    fn device_event(&mut self, channel: u32, link: Option<LinkId>, event: Event) {
+    fn device_event(&mut self, channel: ChannelId, link: Option<LinkId>, event: Event) {
         match event {
             Event::Arrived(name) => log::info!("the client has the USB device {name}"),
             Event::Completed(completion) => {
@@ -333,7 +362,10 @@ impl Hub {
                 }
             }
             Event::Wrong(error) => {
-                log::warn!("USB's channel {channel}: a message that can't be: {error}");
+                log::warn!(
+                    "USB's channel {}: a message that can't be: {error}",
+                    channel.number
+                );
                 match link.and_then(|link| self.links[link].slot.as_mut()) {
                     Some(slot) => slot.misbehaved(),
                     // It isn't anywhere yet.
@@ -364,13 +396,22 @@ impl Hub {
 
     // --- between them ---
 
-    fn link_of(&self, channel: u32) -> Option<LinkId> {
+    /// The channels of a session's devices.
+    fn devices_of(&self, session: SessionId) -> impl Iterator<Item = &ChannelId> {
+        let all = |number| ChannelId { session, number };
+        self.devices
+            .range(all(0)..=all(u32::MAX))
+            .map(|(channel, _)| channel)
+    }
+
+    fn link_of(&self, channel: ChannelId) -> Option<LinkId> {
         self.links.iter().position(|it| it.device == Some(channel))
     }
 
-    /// Puts devices that wait into `usb-redir`s that are free.
+    /// Puts devices that wait into `usb-redir`s that are free, those of the earlier session first.
+    /// Whoever has a `usb-redir` keeps it.
     fn place(&mut self, now: Instant) {
-        let waiting: Vec<(u32, usbredir::Speed)> = self
+        let waiting: Vec<(ChannelId, usbredir::Speed)> = self
             .devices
             .iter()
             .filter(|(channel, _)| self.link_of(**channel).is_none())
@@ -398,7 +439,7 @@ impl Hub {
     }
 
     /// Tells the client that a device isn't wanted, and closes its channel.
-    fn retract(&mut self, channel: u32) {
+    fn retract(&mut self, channel: ChannelId) {
         if let Some(mut device) = self.devices.remove(&channel) {
             let messages = device.retract();
             self.send(channel, messages.into_iter().collect());
@@ -451,7 +492,7 @@ impl Hub {
         }
     }
 
-    fn send(&mut self, channel: u32, messages: Vec<DvcMessage>) {
+    fn send(&mut self, channel: ChannelId, messages: Vec<DvcMessage>) {
         if !messages.is_empty() {
             self.output.push_back(Output::Send(channel, messages));
         }

@@ -9,13 +9,14 @@
 //! ```
 //!
 //! A client opens a control channel, and asks there for a channel for each device that it has.
-//! A device is put into a `usb-redir` that is free; without one, its channel is closed. The
+//! A device is put into a `usb-redir` that is free, whichever session it is from; without one, its
+//! channel is closed. The
 //! `usb-redir`s stay when a session ends, and a device stays when its `usb-redir` goes: it waits
 //! for QEMU to come back.
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `hub` | channels, devices and `usb-redir`s: bytes in, messages out, no I/O |
+//! | `hub` | sessions' channels, devices and `usb-redir`s: bytes in, messages out, no I/O |
 //! | `device` | one device's channel, and its requests in flight |
 //! | `convert` | rdp-usb's requests and completions as ironrdp-rdpeusb has them |
 //! | [`clients`] | what clients do otherwise than the standard says, and what is done about it |

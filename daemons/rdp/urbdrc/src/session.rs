@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The channels as IronRDP wants them, and what a session is told to send.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -13,20 +14,20 @@ use ironrdp_rdpeusb::CHANNEL_NAME;
 use ironrdp_svc::{ChannelFlags, SvcMessage};
 use tokio::sync::{mpsc, Notify};
 
-use crate::hub::{Config, Hub, Interest, Output};
+use crate::hub::{ChannelId, Config, Hub, Interest, Output, SessionId};
 use crate::link::Link;
 
-/// The `usb-redir`s of a virtual machine, and the session that has devices for them: one at a
-/// time. It outlives sessions. Clones are the same.
+/// The `usb-redir`s of a virtual machine, and the sessions that have devices for them, side by
+/// side: how many there are is the caller's to bound. It outlives sessions. Clones are the same.
 #[derive(Clone)]
 pub struct Usb(Arc<Mutex<State>>);
 
 struct State {
     hub: Hub,
-    /// The session that stands, and the last one that was prepared.
-    session: u64,
-    last: u64,
-    messages: Option<mpsc::UnboundedSender<ToSession>>,
+    /// The last session that was prepared.
+    last: SessionId,
+    /// Where messages go, for each session that stands.
+    sessions: BTreeMap<SessionId, mpsc::UnboundedSender<ToSession>>,
     /// For each link.
     wakers: Vec<Waker>,
 }
@@ -85,9 +86,8 @@ impl Usb {
     pub fn new(config: Config) -> Usb {
         Usb(Arc::new(Mutex::new(State {
             hub: Hub::new(config),
-            session: 0,
             last: 0,
-            messages: None,
+            sessions: BTreeMap::new(),
             wakers: Vec::new(),
         })))
     }
@@ -113,8 +113,8 @@ impl Usb {
     }
 
     /// A session's control channel, which is to be added to its `drdynvc`, and what it is to
-    /// send. The session begins when a client has opened that channel, and ends the one before:
-    /// whoever hasn't logged in takes no device from anybody.
+    /// send. The session begins when a client has opened that channel, and ends when the channel is
+    /// dropped: its devices are unplugged then, and no other session's.
     pub fn session(&self) -> (Channel, Messages) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let session = self.with(|state| {
@@ -125,18 +125,23 @@ impl Usb {
     }
 
     /// Begins a session, on a channel that has been opened.
-    fn begin(&self, session: u64, sender: mpsc::UnboundedSender<ToSession>, channel: u32) {
-        // What waited for the session before may be channels: dropped when nothing is locked.
-        let _before = self.with(|state| {
-            state.hub.session_ended(Instant::now());
-            state.session = session;
-            let before = state.messages.replace(sender);
-            state.hub.control_opened(channel);
-            before
+    fn begin(&self, session: SessionId, sender: mpsc::UnboundedSender<ToSession>, number: u32) {
+        self.with(|state| {
+            state.sessions.insert(session, sender);
+            state.hub.control_opened(ChannelId { session, number });
         });
     }
 
-    fn channel(&self, session: u64, role: Role) -> Channel {
+    /// Ends a session, if it has begun.
+    fn end(&self, session: SessionId) {
+        // What waits for it may be channels: dropped when nothing is locked.
+        let _waiting = self.with(|state| {
+            state.hub.session_ended(session, Instant::now());
+            state.sessions.remove(&session)
+        });
+    }
+
+    fn channel(&self, session: SessionId, role: Role) -> Channel {
         Channel {
             usb: self.clone(),
             session,
@@ -149,18 +154,22 @@ impl Usb {
         self.with(|state| act(&mut state.hub))
     }
 
-    /// Does something; what comes of it goes to the session and the links.
+    /// Does something; what comes of it goes to the sessions and the links.
     fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.0.lock().expect("no panic while it is held");
         let result = act(&mut state);
         let mut refused = Vec::new();
         while let Some(output) = state.hub.poll_output() {
+            let session = output.session();
             let message = match output {
-                Output::Open => ToSession::Open(self.channel(state.session, Role::Device)),
-                Output::Send(channel, messages) => ToSession::Send { channel, messages },
-                Output::Close(channel) => ToSession::Close { channel },
+                Output::Open(_) => ToSession::Open(self.channel(session, Role::Device)),
+                Output::Send(to, messages) => ToSession::Send {
+                    channel: to.number,
+                    messages,
+                },
+                Output::Close(it) => ToSession::Close { channel: it.number },
             };
-            match &state.messages {
+            match state.sessions.get(&session) {
                 Some(sender) => refused.extend(sender.send(message).err().map(|error| error.0)),
                 None => refused.push(message),
             }
@@ -195,19 +204,26 @@ enum Role {
 /// A dynamic channel "URBDRC". Nothing that a client sends on it is an error of the session.
 pub struct Channel {
     usb: Usb,
-    session: u64,
+    session: SessionId,
     role: Role,
     opened: bool,
 }
 
 impl Channel {
-    /// Does something to the hub, unless it is another session's by now.
+    /// Does something to the hub, unless the session has ended.
     fn hub(&self, act: impl FnOnce(&mut Hub)) {
         self.usb.with(|state| {
-            if state.session == self.session {
+            if state.sessions.contains_key(&self.session) {
                 act(&mut state.hub);
             }
         });
+    }
+
+    fn id(&self, number: u32) -> ChannelId {
+        ChannelId {
+            session: self.session,
+            number,
+        }
     }
 }
 
@@ -222,26 +238,26 @@ impl DvcProcessor for Channel {
         self.opened = true;
         match &self.role {
             Role::Control(sender) => self.usb.begin(self.session, sender.clone(), channel),
-            Role::Device => self.hub(|hub| hub.device_opened(channel)),
+            Role::Device => self.hub(|hub| hub.device_opened(self.id(channel))),
         }
         Ok(vec![])
     }
 
     fn process(&mut self, channel: u32, message: &[u8]) -> PduResult<Vec<DvcMessage>> {
-        self.hub(|hub| hub.message(channel, message, Instant::now()));
+        self.hub(|hub| hub.message(self.id(channel), message, Instant::now()));
         Ok(vec![])
     }
 
     fn close(&mut self, channel: u32) {
-        self.hub(|hub| hub.closed(channel, Instant::now()));
+        self.hub(|hub| hub.closed(self.id(channel), Instant::now()));
     }
 }
 
 impl Drop for Channel {
     fn drop(&mut self) {
         match self.role {
-            Role::Control(_) => self.hub(|hub| hub.session_ended(Instant::now())),
-            Role::Device if !self.opened => self.hub(Hub::device_not_opened),
+            Role::Control(_) => self.usb.end(self.session),
+            Role::Device if !self.opened => self.hub(|hub| hub.device_not_opened(self.session)),
             Role::Device => (),
         }
     }

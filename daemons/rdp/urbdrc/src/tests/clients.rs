@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdp_usb::testing::{Keyboard, Serial, Stick};
 use usbredir::{Packet, Status};
 
-use super::rig::{completion, words, Asked, Rig, URB_COMPLETION, URB_COMPLETION_NO_DATA};
+use super::rig::{channel, completion, words, Asked, Rig, URB_COMPLETION, URB_COMPLETION_NO_DATA};
 use crate::clients::{self, Expected};
 
 const OK: Status = Status::SUCCESS;
@@ -112,7 +112,7 @@ fn libusbs_status_of_packets() {
     let packets = |status| words(&[0, 2, 1, 0, 3, 0, 3, 2, status]);
     let head = |body: &[u8]| {
         let asked = Asked {
-            channel: 2,
+            channel: channel(1, 2),
             head: [0x4000_0004, 1],
             request: 7,
             what: ironrdp_rdpeusb::pdu::UrbdrcServerDevicePdu::Caps(

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use rdp_usb::testing::{Serial, Stick};
 use usbredir::Packet;
 
-use super::rig::{add_device, completion, words, Rig, CONTROL, URB_COMPLETION};
+use super::rig::{add_device, channel, completion, words, Rig, CONTROL, URB_COMPLETION};
 use crate::hub::Config;
 
 /// A device that makes no sense is ended, and the one beside it goes on.
@@ -88,7 +88,7 @@ proptest! {
         )
     ) {
         let mut rig = Rig::new(Config::default(), 2);
-        let channel = rig.plug(Serial::default());
+        let device = rig.plug(Serial::default());
         rig.manual = true;
         for (to, which, damage, cut) in messages {
             if rig.guests[0].device.is_some() {
@@ -121,11 +121,11 @@ proptest! {
                 }
             }
             message.truncate(message.len() - cut.index(message.len() + 1) / 4);
-            rig.client(CONTROL + to % (channel + 1), &message);
+            let number = CONTROL.number + to % (device.number + 1);
+            rig.client(channel(rig.session, number), &message);
         }
         // Another device can still come, unless there is no channel left to ask for one.
-        rig.hub.session_ended(rig.now);
-        rig.settle();
+        rig.end();
         prop_assert!(rig.guests.iter().all(|guest| guest.device.is_none()));
         prop_assert!(rig.guests.iter().all(|guest| guest.waiting.is_empty()));
     }

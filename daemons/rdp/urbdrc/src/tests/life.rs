@@ -5,7 +5,7 @@ use rdp_usb::testing::{command_block, Keyboard, Serial, Stick, BLOCK};
 use rdp_usb::Limits;
 use usbredir::{Filter, Packet, Status};
 
-use super::rig::{words, Rig, CONTROL};
+use super::rig::{channel, words, Rig, CONTROL};
 use crate::hub::{Config, MAX_DEVICES};
 
 const OK: Status = Status::SUCCESS;
@@ -146,7 +146,7 @@ fn a_device_comes_back_while_its_transfers_are_out() {
     assert_eq!(rig.answered(id), bulk(2, 2, b""));
     let id = rig.ask(bulk(0x81, 64, b""));
     assert_eq!(rig.answered(id), bulk(0x81, 2, b"hi"));
-    assert_eq!(rig.closed, [], "{again}");
+    assert_eq!(rig.closed, [], "{again:?}");
 }
 
 #[test]
@@ -176,8 +176,7 @@ fn the_next_session_finds_all_free() {
     rig.plug(Stick::new(8));
     rig.plug(Keyboard::default());
     for _ in 0..3 {
-        rig.hub.session_ended(rig.now);
-        rig.settle();
+        rig.end();
         assert_eq!(seen(&rig), [None, None]);
         rig.control();
         rig.plug(Keyboard::default());
@@ -185,6 +184,45 @@ fn the_next_session_finds_all_free() {
         assert_eq!(seen(&rig), [KEYBOARD, STICK]);
     }
     assert_eq!(rig.closed, []);
+}
+
+/// Two clients at once, whose channels have the same numbers.
+#[test]
+fn a_session_has_its_devices_beside_anothers() {
+    let mut rig = Rig::new(Config::default(), 2);
+    let stick = rig.plug(Stick::new(8));
+    rig.session = 2;
+    rig.control();
+    let keyboard = rig.plug(Keyboard::default());
+    assert_eq!(stick.number, keyboard.number);
+    assert_eq!(seen(&rig), [STICK, KEYBOARD]);
+    // Whoever has a usb-redir keeps it.
+    let third = rig.plug(Stick::new(8));
+    assert_eq!(rig.retracted, [third]);
+    // What is wrong with one client is not the other's fault.
+    for _ in 0..200 {
+        rig.client(channel(2, CONTROL.number), b"no message at all");
+        rig.client(keyboard, b"nor this");
+    }
+    assert_eq!(seen(&rig), [STICK, None]);
+    assert!(scsi(&mut rig, &[0; 6], &[], 0).1);
+    rig.end();
+    assert_eq!(seen(&rig), [STICK, None]);
+    // The first one ends while the second waits for what it has.
+    rig.session = 3;
+    rig.control();
+    rig.plug(Keyboard::default());
+    assert_eq!(seen(&rig), [STICK, KEYBOARD]);
+    rig.session = 1;
+    rig.frozen = true;
+    rig.end();
+    rig.session = 3;
+    let again = rig.plug(Stick::new(8));
+    assert!(!rig.closed.contains(&again));
+    rig.frozen = false;
+    rig.settle();
+    assert_eq!(seen(&rig), [STICK, KEYBOARD]);
+    assert!(scsi(&mut rig, &[0; 6], &[], 0).1);
 }
 
 #[test]
@@ -207,15 +245,23 @@ fn a_filter_keeps_devices_out() {
 #[test]
 fn a_client_has_only_so_many_channels() {
     let mut rig = Rig::new(Config::default(), 1);
+    let one_more = words(&[0x4000_0001, 0, 0x100]);
     for _ in 0..MAX_DEVICES {
         rig.channel();
     }
-    let one_more = words(&[0x4000_0001, 0, 0x100]);
     rig.client(CONTROL, &one_more);
     assert_eq!(rig.channels(), MAX_DEVICES);
-    rig.close(CONTROL + 1);
+    rig.close(channel(1, CONTROL.number + 1));
     rig.channel();
     assert_eq!(rig.channels(), MAX_DEVICES);
+    // And another client as many.
+    rig.session = 2;
+    rig.control();
+    for _ in 0..MAX_DEVICES {
+        rig.channel();
+    }
+    rig.client(channel(2, CONTROL.number), &one_more);
+    assert_eq!(rig.channels(), 2 * MAX_DEVICES);
 }
 
 #[test]

@@ -11,17 +11,22 @@ use rdp_usb::testing::{Device, Guest};
 use rdp_usb::{Buffer, Done, Operation, UsbdStatus};
 use usbredir::Packet;
 
-use crate::hub::{Config, Hub, Output};
+use crate::hub::{ChannelId, Config, Hub, Output, SessionId};
 
-/// The control channel's id; those of devices come behind it.
-pub const CONTROL: u32 = 1;
+/// The control channel of the first session; devices' come behind it.
+pub const CONTROL: ChannelId = channel(1, 1);
 /// FunctionId of the completions.
 pub const URB_COMPLETION: u32 = 0x101;
 pub const URB_COMPLETION_NO_DATA: u32 = 0x102;
 
+/// A channel of a session, by its number there.
+pub const fn channel(session: SessionId, number: u32) -> ChannelId {
+    ChannelId { session, number }
+}
+
 /// A request of the server.
 pub struct Asked {
-    pub channel: u32,
+    pub channel: ChannelId,
     /// InterfaceId and MessageId of the completion.
     pub head: [u32; 2],
     pub request: u32,
@@ -31,11 +36,11 @@ pub struct Asked {
 pub struct Rig {
     pub hub: Hub,
     pub guests: Vec<Guest>,
-    pub devices: BTreeMap<u32, Box<dyn Device>>,
+    pub devices: BTreeMap<ChannelId, Box<dyn Device>>,
     /// Channels that the hub has closed.
-    pub closed: Vec<u32>,
+    pub closed: Vec<ChannelId>,
     /// Devices that were told that they aren't wanted.
-    pub retracted: Vec<u32>,
+    pub retracted: Vec<ChannelId>,
     /// Requests that nobody has answered; with `manual` none are by themselves.
     pub asked: VecDeque<Asked>,
     pub manual: bool,
@@ -44,9 +49,12 @@ pub struct Rig {
     /// Requests that were to be cancelled.
     pub cancelled: Vec<u32>,
     pub now: Instant,
-    next: u32,
-    completions: BTreeMap<u32, u32>,
-    open: BTreeSet<u32>,
+    /// The session whose client plugs devices in.
+    pub session: SessionId,
+    /// The number of its next channel.
+    next: BTreeMap<SessionId, u32>,
+    completions: BTreeMap<ChannelId, u32>,
+    open: BTreeSet<ChannelId>,
 }
 
 /// A message of 32-bit words.
@@ -118,7 +126,8 @@ impl Rig {
             frozen: false,
             cancelled: Vec::new(),
             now: Instant::now(),
-            next: CONTROL + 1,
+            session: CONTROL.session,
+            next: BTreeMap::new(),
             completions: BTreeMap::new(),
             open: BTreeSet::new(),
         };
@@ -132,7 +141,7 @@ impl Rig {
     }
 
     /// One whose only guest sees a device; and its channel.
-    pub fn with(device: impl Device + 'static) -> (Rig, u32) {
+    pub fn with(device: impl Device + 'static) -> (Rig, ChannelId) {
         let mut rig = Rig::new(Config::default(), 1);
         let channel = rig.plug(device);
         assert!(rig.guests[0].device.is_some());
@@ -141,20 +150,22 @@ impl Rig {
 
     /// A session begins: the control channel, up to where devices are added.
     pub fn control(&mut self) {
-        self.hub.control_opened(CONTROL);
+        let control = channel(self.session, CONTROL.number);
+        self.next.insert(self.session, CONTROL.number + 1);
+        self.hub.control_opened(control);
         self.settle();
-        self.client(CONTROL, &words(&[0, 1, 1, 0]));
-        self.client(CONTROL, &words(&[0x4000_0003, 1, 0x100, 1, 0, 0]));
+        self.client(control, &words(&[0, 1, 1, 0]));
+        self.client(control, &words(&[0x4000_0003, 1, 0x100, 1, 0, 0]));
     }
 
     /// A message of the client.
-    pub fn client(&mut self, channel: u32, message: &[u8]) {
+    pub fn client(&mut self, channel: ChannelId, message: &[u8]) {
         self.hub.message(channel, message, self.now);
         self.settle();
     }
 
     /// The client has a device.
-    pub fn plug(&mut self, device: impl Device + 'static) -> u32 {
+    pub fn plug(&mut self, device: impl Device + 'static) -> ChannelId {
         let channel = self.channel();
         self.devices.insert(channel, Box::new(device));
         self.client(channel, &add_device(5, 1));
@@ -162,9 +173,10 @@ impl Rig {
     }
 
     /// A channel for a device, before there is one.
-    pub fn channel(&mut self) -> u32 {
-        let channel = self.next;
-        self.client(CONTROL, &words(&[0x4000_0001, 0, 0x100]));
+    pub fn channel(&mut self) -> ChannelId {
+        let control = channel(self.session, CONTROL.number);
+        let channel = channel(self.session, self.next[&self.session]);
+        self.client(control, &words(&[0x4000_0001, 0, 0x100]));
         assert!(self.open.contains(&channel), "no channel was opened");
         self.client(channel, &words(&[0, 1, 1, 0]));
         self.client(channel, &words(&[0x4000_0003, 1, 0x100, 1, 0, 0]));
@@ -177,11 +189,22 @@ impl Rig {
     }
 
     /// The client closes a channel.
-    pub fn close(&mut self, channel: u32) {
+    pub fn close(&mut self, channel: ChannelId) {
         self.open.remove(&channel);
         self.devices.remove(&channel);
         self.asked.retain(|asked| asked.channel != channel);
         self.hub.closed(channel, self.now);
+        self.settle();
+    }
+
+    /// The session ends, whatever it has.
+    pub fn end(&mut self) {
+        self.devices
+            .retain(|channel, _| channel.session != self.session);
+        self.open.retain(|channel| channel.session != self.session);
+        self.asked
+            .retain(|asked| asked.channel.session != self.session);
+        self.hub.session_ended(self.session, self.now);
         self.settle();
     }
 
@@ -230,10 +253,12 @@ impl Rig {
 
     fn output(&mut self, output: Output) {
         match output {
-            Output::Open => {
-                self.open.insert(self.next);
-                self.hub.device_opened(self.next);
-                self.next += 1;
+            Output::Open(session) => {
+                let next = self.next.get_mut(&session).expect("a session that stands");
+                let opened = channel(session, *next);
+                *next += 1;
+                self.open.insert(opened);
+                self.hub.device_opened(opened);
             }
             Output::Close(channel) => {
                 self.closed.push(channel);
@@ -243,7 +268,7 @@ impl Rig {
             Output::Send(channel, messages) => {
                 for message in messages {
                     let bytes = encode_vec(message.as_ref()).expect("a message");
-                    if channel != CONTROL {
+                    if channel.number != CONTROL.number {
                         self.server(channel, &bytes);
                     }
                 }
@@ -252,7 +277,7 @@ impl Rig {
     }
 
     /// A message of the server on a device's channel.
-    fn server(&mut self, channel: u32, bytes: &[u8]) {
+    fn server(&mut self, channel: ChannelId, bytes: &[u8]) {
         use UrbdrcServerDevicePdu::*;
         let pdu = UrbdrcServerDevicePdu::decode(&mut ReadCursor::new(bytes)).expect("a PDU");
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four"));
