@@ -606,7 +606,8 @@ mod tests {
     async fn whoever_waits_is_woken() {
         let (shared, viewer) = viewed();
         let late = shared.viewer();
-        (all(&viewer), all(&late));
+        all(&viewer);
+        all(&late);
         let size = shared.size();
         let draw = async {
             tokio::task::yield_now().await;
