@@ -134,9 +134,9 @@ user_data:
     .quad 0x00cff3000000ffff
 user_code:
     .quad 0x00affb000000ffff
-tss_0:                          /* machine.rs fills them: 0x38000, 0x38080 */
-    .quad 0x0000890380000067, 0
-    .quad 0x0000890380800067, 0
+tss_0:                          /* machine.rs fills them: 0x34000, 0x34080 */
+    .quad 0x0000890340000067, 0
+    .quad 0x0000890340800067, 0
 gdt_pointer:
     .word . - gdt - 1
     .long gdt

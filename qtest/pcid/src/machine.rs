@@ -6,7 +6,8 @@
 //! 0x1_0000    the firmware's page tables: the lower 4 GiB, as they are
 //! 0x2_0000    stacks
 //! 0x3_0000    CPUs started, CPUs wanted; from 0x3_0100 on what each does, 128 bytes
-//! 0x3_8000    a task-state segment for each CPU, 128 bytes
+//! 0x3_4000    a task-state segment for each CPU, 128 bytes
+//! 0x3_8000    what system management mode executes, and a count of it
 //! 2 MiB       what user mode executes to make an access
 //! 4 MiB       what programs change: a tlb_model Layout for each CPU
 //! 32 MiB      each CPU's steps, and behind them its answers
@@ -41,10 +42,15 @@ const STACKS: u64 = 0x2_0000;
 const STACK_SIZE: u64 = 0x4000;
 /// Within a stack, where user mode comes back to.
 const USER_SIDE: u64 = 0x1000;
-const TSS: u64 = 0x3_8000;
+const TSS: u64 = 0x3_4000;
 const TSS_SIZE: u64 = 128;
 /// Within a task-state segment: the stack of supervisors.
 const RSP0: u64 = 4;
+/// Where a CPU goes with its first system management interrupt, and how many there were.
+const SMI_HANDLER: u64 = 0x3_8000;
+pub const SMI_COUNT: u64 = 0x3_8100;
+/// INC CS:[0x8100], 32 bits, in 16-bit code; RSM.
+const SMI_CODE: [u8; 8] = [0x2e, 0x66, 0xff, 0x06, 0x00, 0x81, 0x0f, 0xaa];
 const USER_CODE: u64 = 2 * MIB;
 const LAYOUTS: u64 = 4 * MIB;
 const STEPS: u64 = 32 * MIB;
@@ -154,6 +160,11 @@ impl Running {
         self.ram.read(address)
     }
 
+    /// Writes eight bytes there.
+    pub fn write(&self, address: u64, value: u64) -> Result<()> {
+        self.ram.write(address, value)
+    }
+
     /// Resets the machine, which does its programs once more.
     pub fn again(&self) -> Result<()> {
         self.vm.qmp.execute("stop", json!({}))?;
@@ -251,6 +262,7 @@ impl Ram {
         for (code, at) in USER_ACCESSES.into_iter().zip((USER_CODE..).step_by(16)) {
             self.0.write_all_at(code, at)?;
         }
+        self.write(SMI_HANDLER, u64::from_le_bytes(SMI_CODE))?;
         self.write(CPUS, (programs.len() as u64) << 32)?;
         for (cpu, (program, area)) in programs.iter().zip(areas).enumerate() {
             let layout = layout(cpu);

@@ -2,6 +2,7 @@
 //! PCID and INVPCID under TCG, and a TLB that remembers: programs of page-table
 //! steps beside a model, and Linux. Each file registers its own tests.
 
+mod board;
 mod cpus;
 mod follow;
 mod gdb;
@@ -13,6 +14,7 @@ mod missed;
 mod outside;
 mod random;
 mod reports;
+mod two;
 
 fn main() -> std::process::ExitCode {
     annex_qtest::trial::main()
