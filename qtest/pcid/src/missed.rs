@@ -119,6 +119,8 @@ fn hidden(dir: &Dir) -> Result<()> {
 /// The kernel's own tests of memory management, with all of its PCIDs remembered.
 fn selftests(dir: &Dir) -> Result<()> {
     let vm = boot(dir, "tlb-contexts=16")?;
+    // mremap_test maps 2 GiB and touches little of it.
+    vm.agent.sh("echo 1 > /proc/sys/vm/overcommit_memory")?;
     for test in ["map_fixed_noreplace", "mremap_dontunmap", "mremap_test"] {
         let said = vm.agent.sh(&format!("{test} 2>&1"))?;
         dir.log(format!("{test}: {said}"));
