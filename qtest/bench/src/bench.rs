@@ -160,6 +160,7 @@ fn judged<B: Bench>(bench: &B) -> String {
 mod tests {
     use super::*;
     use crate::isolation::IsolationBench;
+    use crate::pcid::Pcid;
     use crate::rtc::Rtc;
     use crate::snapshot::Snapshot;
     use crate::tape::Tape;
@@ -195,6 +196,11 @@ mod tests {
     #[test]
     fn the_rtc_page_is_reproduced() {
         is_reproduced::<Rtc>();
+    }
+
+    #[test]
+    fn the_pcid_page_is_reproduced() {
+        is_reproduced::<Pcid>();
     }
 
     /// Data that are written and read again give the same page.
