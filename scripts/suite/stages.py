@@ -214,6 +214,12 @@ def mutants():
     return programs.run([programs.Program('pcid-mutants', [TOP / 'scripts/pcid-mutants'])])
 
 
+@stage('QEMU with TCG plugins, and what they are told of accesses by contexts', lane='alone',
+       form='tap', needs=('build',), full=True)
+def plugins():
+    return programs.run([programs.Program('check-plugins', [TOP / 'scripts/check-plugins'])])
+
+
 @stage('guests, booted by qtest/', lane='alone', form='libtest',
        needs=('build', 'images', 'rust', 'backends'))
 def guest():
