@@ -12,6 +12,7 @@
 //! | [`args`] | the command line, and what is refused |
 //! | [`qmp`], [`qemu`], [`listener`] | joins QEMU, is told of its screen, tells it of input |
 //! | [`screen`], [`damage`], [`pixels`] | the screen as it is, and what of it has changed |
+//! | [`sent`] | what of it a client has already |
 //! | [`encode`], [`capabilities`] | pictures as RDP has them |
 //! | [`input`], [`keys`] | keyboard and mouse, from RDP's events to QEMU's |
 //! | [`tls`], [`session`], [`reactivate`], [`bounds`] | a client's connection |
@@ -34,6 +35,7 @@ pub mod qemu;
 pub mod qmp;
 pub mod reactivate;
 pub mod screen;
+pub mod sent;
 pub mod server;
 pub mod session;
 pub mod tls;

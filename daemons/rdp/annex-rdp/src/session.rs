@@ -46,7 +46,8 @@ use crate::capabilities::{self, Client};
 use crate::encode;
 use crate::input::{Command, Input};
 use crate::reactivate::reactivate;
-use crate::screen::{Change, Shared, Size, Viewer};
+use crate::screen::{Change, Pointer, Shared, Size, Tile, Viewer};
+use crate::sent::Sent;
 use crate::tls::Tls;
 
 /// How long a client may take to log in, and to follow a change of size.
@@ -221,6 +222,7 @@ impl Session {
             io_channel: result.io_channel_id,
             user_channel: result.user_channel_id,
             client,
+            sent: Sent::new(size),
             suppressed: false,
             told: false,
             input,
@@ -240,6 +242,7 @@ impl Session {
                 }
             }
             // A client that is activated has an empty screen.
+            shown.sent = Sent::new(size);
             viewer.show_all();
             match shown
                 .until_end(size, &mut layouts, &mut usb, &mut stop)
@@ -276,6 +279,7 @@ struct Shown<'a> {
     io_channel: u16,
     user_channel: u16,
     client: Client,
+    sent: Sent,
     /// The client wants no pictures: its window is minimized, or it has none. Nor is it told of
     /// the screen's size then.
     suppressed: bool,
@@ -308,13 +312,7 @@ impl Shown<'_> {
                 change = self.viewer.change(size, TILES), if !self.suppressed => {
                     match change {
                         Change::Size(new) => return Ok(End::Size(new)),
-                        Change::Picture(tiles, pointer) => {
-                            let mut bytes = encode::tiles(&tiles)?;
-                            if let Some(pointer) = pointer {
-                                bytes.extend(encode::pointer(&pointer, self.client.pointer)?);
-                            }
-                            self.framed.write_all(&bytes).await.context("send a picture")?;
-                        }
+                        Change::Picture(tiles, pointer) => self.picture(tiles, pointer).await?,
                     }
                 }
                 Ok(()) = layouts.changed() => {
@@ -327,6 +325,19 @@ impl Shown<'_> {
                 () = stopped(stop) => return Ok(End::Stopped),
             }
         }
+    }
+
+    /// Sends what the client lacks of these tiles, and the pointer.
+    async fn picture(&mut self, tiles: Vec<Tile>, pointer: Option<Pointer>) -> anyhow::Result<()> {
+        let lacking = tiles.into_iter().filter_map(|tile| self.sent.changed(tile));
+        let mut bytes = encode::tiles(&lacking.collect::<Vec<_>>())?;
+        if let Some(pointer) = pointer {
+            bytes.extend(encode::pointer(&pointer, self.client.pointer)?);
+        }
+        self.framed
+            .write_all(&bytes)
+            .await
+            .context("send a picture")
     }
 
     /// Sends what USB redirection has for the client.
@@ -387,14 +398,20 @@ impl Shown<'_> {
             ShareDataPdu::SuppressOutput(pdu) => {
                 self.suppressed = pdu.desktop_rect.is_none();
                 if !self.suppressed {
-                    self.viewer.show_all();
+                    self.show_all();
                 }
             }
-            ShareDataPdu::RefreshRectangle(_) => self.viewer.show_all(),
+            ShareDataPdu::RefreshRectangle(_) => self.show_all(),
             ShareDataPdu::ShutdownRequest => return Ok(true),
             _ => {}
         }
         Ok(false)
+    }
+
+    /// The client may have lost what it was shown.
+    fn show_all(&mut self) {
+        self.sent.forget();
+        self.viewer.show_all();
     }
 
     /// A static channel's data: dynamic channels come in one. What is wrong with it ends no
