@@ -15,7 +15,7 @@
 //! | [`sent`] | what of it a client has already |
 //! | [`encode`], [`capabilities`] | pictures as RDP has them |
 //! | [`input`], [`keys`] | keyboard and mouse, from RDP's events to QEMU's |
-//! | [`tls`], [`session`], [`reactivate`], [`bounds`] | a client's connection |
+//! | [`tls`], [`session`], [`reactivate`], [`silence`], [`bounds`] | a client's connection |
 //! | [`usb`] | the `usb-redir`s of QEMU, for the crate urbdrc |
 //! | [`server`] | who is served |
 //!
@@ -38,5 +38,6 @@ pub mod screen;
 pub mod sent;
 pub mod server;
 pub mod session;
+pub mod silence;
 pub mod tls;
 pub mod usb;

@@ -32,7 +32,6 @@ use ironrdp_pdu::x224::X224;
 use ironrdp_pdu::Action;
 use ironrdp_svc::{server_encode_svc_messages, StaticChannelSet, SvcMessage};
 use ironrdp_tokio::{FramedWrite, NetworkClient, TokioFramed};
-use rustix::net::sockopt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -48,12 +47,14 @@ use crate::input::{Command, Input};
 use crate::reactivate::reactivate;
 use crate::screen::{Change, Pointer, Shared, Size, Tile, Viewer};
 use crate::sent::Sent;
+use crate::silence::Silence;
 use crate::tls::Tls;
 
 /// How long a client may take to log in, and to follow a change of size.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a client's machine may answer nothing, not even TCP's.
-const SILENCE: Duration = Duration::from_secs(18);
+/// How long a client's machine may answer nothing, not even TCP's. Its devices are in nobody's way
+/// then.
+const SILENCE: Silence = Silence::of(18);
 /// How long an end may take that is told to the client.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Tiles that are sent before anything else has its turn. Behind a slow line, this is what a
@@ -125,7 +126,7 @@ impl Session {
         common: Common,
     ) -> anyhow::Result<Self> {
         stream.set_nodelay(true)?;
-        silence(&stream).context("a limit for silence")?;
+        SILENCE.watch(&stream).context("a limit for silence")?;
         let credentials = common.login.as_ref().map(|login| Credentials {
             username: login.user.clone(),
             password: login.password.clone(),
@@ -498,17 +499,8 @@ impl Shown<'_> {
     }
 }
 
-/// A client that has vanished without a word (its network did, or its power) leaves within
-/// [`SILENCE`]: its devices are in nobody's way then.
-fn silence(stream: &TcpStream) -> rustix::io::Result<()> {
-    sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, SILENCE / 2)?;
-    sockopt::set_tcp_keepintvl(stream, SILENCE / 6)?;
-    sockopt::set_tcp_keepcnt(stream, 3)?;
-    sockopt::set_tcp_user_timeout(stream, SILENCE.as_millis() as u32)
-}
-
-/// A client that closes its connection has left, whether it said so or not.
+/// A client that closes its connection has left, whether it said so or not; likewise one that has
+/// vanished.
 fn unless_closed<T>(read: std::io::Result<T>) -> anyhow::Result<Option<T>> {
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset, TimedOut, UnexpectedEof};
     match read {
@@ -558,5 +550,26 @@ struct NoNetwork;
 impl NetworkClient for NoNetwork {
     async fn send(&mut self, _request: &NetworkRequest) -> ConnectorResult<Vec<u8>> {
         Err(general_err!("NLA by Kerberos isn't offered"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn whoever_closes_or_vanishes_has_left() {
+        let read = |kind| unless_closed::<()>(Err(Error::from(kind)));
+        for kind in [
+            ErrorKind::UnexpectedEof,
+            ErrorKind::ConnectionReset,
+            ErrorKind::BrokenPipe,
+            ErrorKind::TimedOut,
+        ] {
+            assert!(matches!(read(kind), Ok(None)), "{kind}");
+        }
+        assert!(read(ErrorKind::InvalidData).is_err());
     }
 }
