@@ -2,7 +2,8 @@
 //! Tiles and pointers as fast-path updates (MS-RDPBCGR 2.2.9.1.2).
 //!
 //! A tile becomes a bitmap of RDP 6.0 (MS-RDPEGDI 2.2.2.5.1): planes that are run-length coded,
-//! which every client decodes and which lose nothing.
+//! which every client decodes and which lose nothing. If the client has asked for it, an update is
+//! then compressed in bulk ([`crate::bulk`]), which loses nothing either.
 
 use anyhow::Context;
 use ironrdp_core::{encode_vec, Encode, WriteCursor};
@@ -14,6 +15,7 @@ use ironrdp_pdu::fast_path::{
 use ironrdp_pdu::geometry::InclusiveRectangle;
 use ironrdp_pdu::pointer::{ColorPointerAttribute, Point16, PointerAttribute};
 
+use crate::bulk::{self, Bulk};
 use crate::damage::TILE;
 use crate::pixels::BYTES;
 use crate::screen::{Pointer, Tile};
@@ -21,6 +23,9 @@ use crate::screen::{Pointer, Tile};
 /// Bytes of data in a TS_FP_UPDATE_PDU: its length has 15 bits, but clients expect less than
 /// 16 KiB with the headers.
 const FRAGMENT: usize = 16_374;
+/// What goes before them: the message's header and the update's, with the fields for compression
+/// (MS-RDPBCGR 2.2.9.1.2, 2.2.9.1.2.1).
+const HEADERS: usize = 3 + 4;
 /// The most that a tile can become: three planes of it, each row with a control byte for 15
 /// bytes (MS-RDPEGDI 3.1.9.2.3), and headers. It fits into a fragment, so that no client has to
 /// reassemble pictures.
@@ -28,56 +33,114 @@ const TILE_BOUND: usize = TILE * (TILE + TILE.div_ceil(15)) * 3 + 64;
 /// What goes before the bitmaps of an update.
 const UPDATE_HEADER: usize = 4;
 
-/// Fast-path messages, ready to be written, that show these tiles.
-pub fn tiles(tiles: &[Tile]) -> anyhow::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut message = Vec::new();
-    let mut number = 0;
-    for tile in tiles {
-        let bitmap = bitmap(tile)?;
-        if !message.is_empty() && UPDATE_HEADER + message.len() + bitmap.len() > FRAGMENT {
-            update(&std::mem::take(&mut message), number, &mut out)?;
-            number = 0;
-        }
-        message.extend_from_slice(&bitmap);
-        number += 1;
-    }
-    if number > 0 {
-        update(&message, number, &mut out)?;
-    }
-    Ok(out)
+/// Makes a session's updates, one after another: what is compressed in bulk refers to what was
+/// sent before.
+#[derive(Default)]
+pub struct Encoder {
+    bulk: Option<Bulk>,
 }
 
-/// A fast-path message that gives the client's pointer this shape. `bounds` is as large as the
-/// client's pointers can be.
-pub fn pointer(pointer: &Pointer, bounds: u16) -> anyhow::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    match pointer {
-        Pointer::Hidden => fragments(UpdateCode::HiddenPointer, &[], &mut out)?,
-        Pointer::Shape { size, hot, pixels } if size.width.max(size.height) <= bounds => {
-            let xor_mask = bottom_up(pixels, usize::from(size.width) * BYTES);
-            // One bit a pixel, rows of whole words; without a bit the alpha counts.
-            let and_row = usize::from(size.width).div_ceil(16) * 2;
-            let and_mask = vec![0; and_row * usize::from(size.height)];
-            let shape = PointerAttribute {
-                xor_bpp: 32,
-                color_pointer: ColorPointerAttribute {
-                    cache_index: 0,
-                    hot_spot: Point16 { x: hot.0, y: hot.1 },
-                    width: size.width,
-                    height: size.height,
-                    xor_mask: &xor_mask,
-                    and_mask: &and_mask,
-                },
-            };
-            let data = encode_vec(&shape).context("encode a pointer")?;
-            fragments(UpdateCode::NewPointer, &data, &mut out)?;
-        }
-        Pointer::Default | Pointer::Shape { .. } => {
-            fragments(UpdateCode::DefaultPointer, &[], &mut out)?;
-        }
+impl Encoder {
+    /// One that compresses in bulk, or not.
+    pub fn new(bulk: Option<Bulk>) -> Self {
+        Self { bulk }
     }
-    Ok(out)
+
+    /// Fast-path messages, ready to be written, that show these tiles.
+    pub fn tiles(&mut self, tiles: &[Tile]) -> anyhow::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        let mut message = Vec::new();
+        let mut number = 0;
+        for tile in tiles {
+            let bitmap = bitmap(tile)?;
+            if !message.is_empty() && UPDATE_HEADER + message.len() + bitmap.len() > FRAGMENT {
+                self.update(&std::mem::take(&mut message), number, &mut out)?;
+                number = 0;
+            }
+            message.extend_from_slice(&bitmap);
+            number += 1;
+        }
+        if number > 0 {
+            self.update(&message, number, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    /// A fast-path message that gives the client's pointer this shape. `bounds` is as large as the
+    /// client's pointers can be.
+    pub fn pointer(&mut self, pointer: &Pointer, bounds: u16) -> anyhow::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        match pointer {
+            Pointer::Hidden => self.fragments(UpdateCode::HiddenPointer, &[], &mut out)?,
+            Pointer::Shape { size, hot, pixels } if size.width.max(size.height) <= bounds => {
+                let xor_mask = bottom_up(pixels, usize::from(size.width) * BYTES);
+                // One bit a pixel, rows of whole words; without a bit the alpha counts.
+                let and_row = usize::from(size.width).div_ceil(16) * 2;
+                let and_mask = vec![0; and_row * usize::from(size.height)];
+                let shape = PointerAttribute {
+                    xor_bpp: 32,
+                    color_pointer: ColorPointerAttribute {
+                        cache_index: 0,
+                        hot_spot: Point16 { x: hot.0, y: hot.1 },
+                        width: size.width,
+                        height: size.height,
+                        xor_mask: &xor_mask,
+                        and_mask: &and_mask,
+                    },
+                };
+                let data = encode_vec(&shape).context("encode a pointer")?;
+                self.fragments(UpdateCode::NewPointer, &data, &mut out)?;
+            }
+            Pointer::Default | Pointer::Shape { .. } => {
+                self.fragments(UpdateCode::DefaultPointer, &[], &mut out)?;
+            }
+        }
+        Ok(out)
+    }
+
+    fn update(&mut self, bitmaps: &[u8], number: u16, out: &mut Vec<u8>) -> anyhow::Result<()> {
+        let mut data = vec![0; UPDATE_HEADER];
+        BitmapUpdateData::encode_header(number, &mut WriteCursor::new(&mut data))
+            .context("encode an update's header")?;
+        data.extend_from_slice(bitmaps);
+        self.fragments(UpdateCode::Bitmap, &data, out)
+    }
+
+    fn fragments(
+        &mut self,
+        code: UpdateCode,
+        data: &[u8],
+        out: &mut Vec<u8>,
+    ) -> anyhow::Result<()> {
+        let parts: Vec<_> = match data {
+            [] => vec![data],
+            data => data.chunks(FRAGMENT).collect(),
+        };
+        let last = parts.len() - 1;
+        for (index, data) in parts.into_iter().enumerate() {
+            let fragmentation = match (index, last) {
+                (0, 0) => Fragmentation::Single,
+                (0, _) => Fragmentation::First,
+                (index, last) if index == last => Fragmentation::Last,
+                _ => Fragmentation::Next,
+            };
+            let (compression, data) = match &mut self.bulk {
+                Some(bulk) => bulk.compress(data),
+                None => (None, data),
+            };
+            let update = FastPathUpdatePdu {
+                fragmentation,
+                update_code: code,
+                compression_flags: compression.map(|(flags, _)| flags),
+                compression_type: compression.map(|(_, kind)| kind),
+                data,
+            };
+            let header = FastPathHeader::new(EncryptionFlags::empty(), update.size());
+            out.extend(encode_vec(&header).context("encode a fast-path header")?);
+            out.extend(encode_vec(&update).context("encode a fast-path update")?);
+        }
+        Ok(())
+    }
 }
 
 /// Rows in the order of bitmaps: from the bottom.
@@ -119,41 +182,6 @@ fn bitmap(tile: &Tile) -> anyhow::Result<Vec<u8>> {
     .context("encode a tile")
 }
 
-fn update(bitmaps: &[u8], number: u16, out: &mut Vec<u8>) -> anyhow::Result<()> {
-    let mut data = vec![0; UPDATE_HEADER];
-    BitmapUpdateData::encode_header(number, &mut WriteCursor::new(&mut data))
-        .context("encode an update's header")?;
-    data.extend_from_slice(bitmaps);
-    fragments(UpdateCode::Bitmap, &data, out)
-}
-
-fn fragments(code: UpdateCode, data: &[u8], out: &mut Vec<u8>) -> anyhow::Result<()> {
-    let parts: Vec<_> = match data {
-        [] => vec![data],
-        data => data.chunks(FRAGMENT).collect(),
-    };
-    let last = parts.len() - 1;
-    for (index, data) in parts.into_iter().enumerate() {
-        let fragmentation = match (index, last) {
-            (0, 0) => Fragmentation::Single,
-            (0, _) => Fragmentation::First,
-            (index, last) if index == last => Fragmentation::Last,
-            _ => Fragmentation::Next,
-        };
-        let update = FastPathUpdatePdu {
-            fragmentation,
-            update_code: code,
-            compression_flags: None,
-            compression_type: None,
-            data,
-        };
-        let header = FastPathHeader::new(EncryptionFlags::empty(), update.size());
-        out.extend(encode_vec(&header).context("encode a fast-path header")?);
-        out.extend(encode_vec(&update).context("encode a fast-path update")?);
-    }
-    Ok(())
-}
-
 /// The largest pointer that a client draws without the capability of large ones.
 pub const POINTER: u16 = 32;
 /// The largest with it (LARGE_POINTER_FLAG_96x96).
@@ -161,6 +189,7 @@ pub const LARGE_POINTER: u16 = 96;
 
 const _: () = assert!(TILE * TILE * BYTES <= u16::MAX as usize);
 const _: () = assert!(UPDATE_HEADER + TILE_BOUND < FRAGMENT);
+const _: () = assert!(HEADERS + FRAGMENT + bulk::GROWTH < 1 << 14);
 
 #[cfg(test)]
 mod tests {
@@ -244,7 +273,7 @@ mod tests {
                     Tile { rect: Rect { x, y, width, height }, pixels: pixels.collect() }
                 })
                 .collect();
-            let bytes = tiles(&given).unwrap();
+            let bytes = Encoder::default().tiles(&given).unwrap();
             let shown: Vec<_> = updates(&bytes)
                 .iter()
                 .flat_map(|(code, data)| {
@@ -275,9 +304,9 @@ mod tests {
             rect,
             pixels: pixels.collect(),
         };
-        let bytes = tiles(&vec![tile; 3]).unwrap();
+        let bytes = Encoder::default().tiles(&vec![tile; 3]).unwrap();
         assert_eq!(updates(&bytes).len(), 3);
-        assert!(tiles(&[]).unwrap().is_empty());
+        assert!(Encoder::default().tiles(&[]).unwrap().is_empty());
     }
 
     #[test]
@@ -292,7 +321,7 @@ mod tests {
             rect,
             pixels: [1, 2, 3, 255].repeat(TILE * TILE),
         };
-        let length = tiles(&[tile]).unwrap().len();
+        let length = Encoder::default().tiles(&[tile]).unwrap().len();
         assert!(length < 1024, "{length} bytes");
     }
 
@@ -309,7 +338,7 @@ mod tests {
                 .collect(),
         };
         let code = |shape, bounds| {
-            let all = updates(&pointer(&shape, bounds).unwrap());
+            let all = updates(&Encoder::default().pointer(&shape, bounds).unwrap());
             assert_eq!(all.len(), 1);
             all.into_iter().next().unwrap()
         };

@@ -13,17 +13,19 @@
 //! | [`qmp`], [`qemu`], [`listener`] | joins QEMU, is told of its screen, tells it of input |
 //! | [`screen`], [`damage`], [`pixels`] | the screen as it is, and what of it has changed |
 //! | [`sent`] | what of it a client has already |
-//! | [`encode`], [`capabilities`] | pictures as RDP has them |
+//! | [`encode`], [`bulk`], [`capabilities`] | pictures as RDP has them |
 //! | [`input`], [`keys`] | keyboard and mouse, from RDP's events to QEMU's |
-//! | [`tls`], [`session`], [`reactivate`], [`silence`], [`bounds`] | a client's connection |
+//! | [`tls`], [`session`], [`accept`], [`reactivate`], [`silence`], [`bounds`] | a client's connection |
 //! | [`usb`] | the `usb-redir`s of QEMU, for the crate urbdrc |
 //! | [`server`] | who is served |
 //!
-//! Everything but `qmp`, `qemu`, `listener`, `session`, `reactivate`, `usb` and `server` does no
-//! I/O.
+//! Everything but `qmp`, `qemu`, `listener`, `session`, `accept`, `reactivate`, `usb` and `server`
+//! does no I/O.
 
+pub mod accept;
 pub mod args;
 pub mod bounds;
+pub mod bulk;
 pub mod capabilities;
 pub mod damage;
 pub mod encode;

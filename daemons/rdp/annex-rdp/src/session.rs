@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure, Context};
 use ironrdp_acceptor::{
-    accept_begin, accept_credssp, accept_finalize, Acceptor, AcceptorResult, BeginResult,
-    DesktopSize,
+    accept_begin, accept_credssp, Acceptor, AcceptorResult, BeginResult, DesktopSize,
 };
 use ironrdp_connector::sspi::generator::NetworkRequest;
 use ironrdp_connector::{general_err, ConnectorResult};
@@ -39,10 +38,12 @@ use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use urbdrc::{Messages, ToSession, Usb};
 
+use crate::accept::finalize;
 use crate::args::Login;
 use crate::bounds::Bounds;
+use crate::bulk::Bulk;
 use crate::capabilities::{self, Client};
-use crate::encode;
+use crate::encode::Encoder;
 use crate::input::{Command, Input};
 use crate::reactivate::reactivate;
 use crate::screen::{Change, Pointer, Shared, Size, Tile, Viewer};
@@ -89,6 +90,7 @@ pub struct Session {
     acceptor: Acceptor,
     result: AcceptorResult,
     size: Size,
+    encoder: Encoder,
     layouts: watch::Receiver<Option<Command>>,
     usb: Messages,
 }
@@ -168,15 +170,17 @@ impl Session {
                 .await
                 .context("NLA")?;
         }
-        let (framed, result) = accept_finalize(framed, &mut acceptor)
+        let (result, compression) = finalize(&mut framed, &mut acceptor)
             .await
             .context("negotiate capabilities")?;
+        log::debug!("{peer}: compression in bulk: {compression:?}");
         Ok(Self {
             common,
             framed,
             acceptor,
             result,
             size,
+            encoder: Encoder::new(compression.and_then(Bulk::new)),
             layouts,
             usb,
         })
@@ -210,6 +214,7 @@ impl Session {
             mut acceptor,
             mut result,
             mut size,
+            encoder,
             mut layouts,
             mut usb,
         } = self;
@@ -223,6 +228,7 @@ impl Session {
             io_channel: result.io_channel_id,
             user_channel: result.user_channel_id,
             client,
+            encoder,
             sent: Sent::new(size),
             suppressed: false,
             told: false,
@@ -280,6 +286,7 @@ struct Shown<'a> {
     io_channel: u16,
     user_channel: u16,
     client: Client,
+    encoder: Encoder,
     sent: Sent,
     /// The client wants no pictures: its window is minimized, or it has none. Nor is it told of
     /// the screen's size then.
@@ -331,9 +338,9 @@ impl Shown<'_> {
     /// Sends what the client lacks of these tiles, and the pointer.
     async fn picture(&mut self, tiles: Vec<Tile>, pointer: Option<Pointer>) -> anyhow::Result<()> {
         let lacking = tiles.into_iter().filter_map(|tile| self.sent.changed(tile));
-        let mut bytes = encode::tiles(&lacking.collect::<Vec<_>>())?;
+        let mut bytes = self.encoder.tiles(&lacking.collect::<Vec<_>>())?;
         if let Some(pointer) = pointer {
-            bytes.extend(encode::pointer(&pointer, self.client.pointer)?);
+            bytes.extend(self.encoder.pointer(&pointer, self.client.pointer)?);
         }
         self.framed
             .write_all(&bytes)

@@ -18,6 +18,7 @@ use ironrdp_graphics::image_processing::PixelFormat;
 use ironrdp_pdu::gcc::{ConnectionType, KeyboardType};
 use ironrdp_pdu::input::fast_path::FastPathInputEvent;
 use ironrdp_pdu::rdp::capability_sets::{BitmapCodecs, MajorPlatformType, RailSupportLevel};
+use ironrdp_pdu::rdp::client_info::CompressionType;
 use ironrdp_session::image::DecodedImage;
 use ironrdp_session::{ActiveStage, ActiveStageBuilder, ActiveStageOutput};
 use ironrdp_tokio::{single_sequence_step, FramedWrite, NetworkClient, TokioFramed};
@@ -302,7 +303,7 @@ fn config(user: &str, password: &str) -> Config {
         performance_flags: Default::default(),
         license_cache: None,
         timezone_info: Default::default(),
-        compression_type: None,
+        compression_type: Some(CompressionType::Rdp61),
         enable_server_pointer: false,
         pointer_software_rendering: false,
         multitransport_flags: None,

@@ -22,7 +22,8 @@ inventory::submit! { Family(|add| {
 /// The client's names: FreeRDP 3 has another in Debian.
 const CLIENTS: [&str; 2] = ["xfreerdp", "xfreerdp3"];
 
-fn found(names: &[&str]) -> Result<String> {
+/// One of these programs, or the test can't be run.
+pub fn found(names: &[&str]) -> Result<String> {
     let path = std::env::var("PATH")?;
     let there = |name: &&&str| {
         path.split(':')
@@ -70,12 +71,29 @@ fn picture(dir: &Dir) -> Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let _client = Running::start(dir, "freerdp", command)?;
 
+    shows(dir, &machine, 200)?;
+    // Other sizes, and pictures that refer to what was sent before.
+    for keys in ["t", "abcdefgh", "g"] {
+        for key in keys.chars() {
+            let key = json!({"keys": [{"type": "qcode", "data": key.to_string()}]});
+            machine.qmp.execute("send-key", key)?;
+        }
+        machine.typed(keys)?;
+        if keys != "t" {
+            shows(dir, &machine, if keys == "g" { 200 } else { 1 })?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the client shows QEMU's picture, which has more than so many colours.
+fn shows(dir: &Dir, machine: &Machine, colours: usize) -> Result<()> {
     let mut last = None;
     let seen = wait::until("FreeRDP's picture to be QEMU's", LIMIT, || {
         let shown = screen(&dir.file("Xvfb_screen0"))?;
         let dump = machine.dump()?;
         let difference = shown.top_left(dump.width, dump.height).differs(&dump);
-        let same = (difference.is_none() && dump.colours() > 200).then_some(());
+        let same = (difference.is_none() && dump.colours() > colours).then_some(());
         last = Some((shown, difference));
         Ok(same)
     });
