@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch, Notify};
+use tokio::time::timeout;
 use zbus::connection::Builder;
 use zbus::export::ordered_stream::OrderedStreamExt;
 use zbus::proxy::CacheProperties;
@@ -82,9 +83,40 @@ pub enum JoinError {
     /// D-Bus didn't.
     #[error("D-Bus: {0}")]
     Bus(#[from] zbus::Error),
+    /// QEMU has taken a listener, and doesn't talk to it.
+    #[error("QEMU doesn't answer on its listener's socket")]
+    Silent,
     /// A socket couldn't be made.
     #[error("a pair of sockets: {0}")]
     Io(#[from] std::io::Error),
+}
+
+/// Has a console's QEMU call a listener, which draws the screen.
+async fn listen(
+    console: &ConsoleProxy<'_>,
+    screen: &Shared,
+    lost: &Arc<Notify>,
+) -> Result<Connection, JoinError> {
+    let (ours, theirs) = UnixStream::pair()?;
+    let theirs = theirs.into_std()?;
+    theirs.set_nonblocking(false)?;
+    let listener = Builder::unix_stream(ours)
+        .p2p()
+        .serve_at(PATH, Listener::new(screen.clone(), lost.clone()))?
+        .serve_at(PATH, Map::new(screen.clone()))?
+        .build();
+    // QEMU waits in its main loop until this end has authenticated, so both are done at once. If
+    // it refuses (there is no such console, or nobody on the bus), nobody is at the other end.
+    let both = async {
+        tokio::try_join!(
+            console.register_listener(Fd::from(theirs.as_fd())),
+            listener
+        )
+    };
+    let ((), listener) = timeout(PATIENCE, both)
+        .await
+        .map_err(|_| JoinError::Silent)??;
+    Ok(listener)
 }
 
 /// Joins QEMU, draws its screen and passes commands on, until QEMU goes; and then again, for
@@ -181,24 +213,11 @@ impl Link {
             proxy!(MouseProxy),
         );
 
-        let (ours, theirs) = UnixStream::pair()?;
-        let theirs = theirs.into_std()?;
-        theirs.set_nonblocking(false)?;
         let lost = Arc::new(Notify::new());
-        // QEMU waits in its main loop until this end has authenticated, so do both at once.
-        let listener = Builder::unix_stream(ours)
-            .p2p()
-            .serve_at(PATH, Listener::new(screen.clone(), lost.clone()))?
-            .serve_at(PATH, Map::new(screen.clone()))?
-            .build();
-        let (registered, listener) = tokio::join!(
-            console.register_listener(Fd::from(theirs.as_fd())),
-            listener
-        );
-        registered?;
+        let listener = listen(&console, screen, &lost).await?;
         Ok(Self {
             main,
-            listener: listener?,
+            listener,
             lost,
             console,
             keyboard,
@@ -311,4 +330,35 @@ struct Pointing {
     relative: bool,
     /// Where the client's pointer was last, once it was anywhere.
     at: Option<(u16, u16)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A QEMU without this console, whose refusal has to be noticed: no one is at the listener's
+    /// other end then.
+    #[tokio::test]
+    async fn a_listener_that_is_refused() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let guid = zbus::Guid::generate();
+        let qemu = Builder::unix_stream(theirs)
+            .server(guid)
+            .unwrap()
+            .p2p()
+            .build();
+        let main = Builder::unix_stream(ours).p2p().build();
+        let (qemu, main) = tokio::try_join!(qemu, main).unwrap();
+        // It answers calls, all of them by an error: it has no objects.
+        let _objects = qemu.object_server();
+        let console = ConsoleProxy::builder(&main)
+            .path("/org/qemu/Display1/Console_7")
+            .unwrap()
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await
+            .unwrap();
+        let joined = listen(&console, &Shared::default(), &Arc::default()).await;
+        assert!(matches!(joined, Err(JoinError::Bus(_))), "{joined:?}");
+    }
 }

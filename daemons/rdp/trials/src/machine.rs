@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! QEMU with a guest of 512 bytes, and the annex-rdp that is joined to it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -142,6 +143,15 @@ impl Machine {
 
     /// The same with this kind of display.
     pub fn with_vga(dir: &Dir, qmp: &Path, vga: &str) -> Result<Self> {
+        Self::launch(dir, qmp, vga, "dbus,p2p=yes")
+    }
+
+    /// The first one, with its display on a bus.
+    pub fn on_bus(dir: &Dir, qmp: &Path, address: &str) -> Result<Self> {
+        Self::launch(dir, qmp, "std", &format!("dbus,addr={address}"))
+    }
+
+    fn launch(dir: &Dir, qmp: &Path, vga: &str, display: &str) -> Result<Self> {
         let mut image = BOOT.to_vec();
         image.resize(510, 0);
         image.extend([0x55, 0xaa]);
@@ -159,8 +169,8 @@ impl Machine {
                 .replace(',', ",,"))
         };
         let mut command = Command::new(files::qemu()?);
-        command.args("-nodefaults -accel tcg -m 64 -display dbus,p2p=yes".split(' '));
-        command.args(["-vga", vga]);
+        command.args("-nodefaults -accel tcg -m 64".split(' '));
+        command.args(["-display", display, "-vga", vga]);
         command.args("-device qemu-xhci -device usb-tablet".split(' '));
         command.args("-run-with exit-with-parent=on".split(' '));
         command.args("-trace input_event_btn -trace input_event_rel".split(' '));
@@ -223,13 +233,18 @@ pub struct Server {
 impl Server {
     /// Starts one, which joins the QEMU whose monitor is `qmp`, now or later.
     pub fn start(dir: &Dir, qmp: &Path) -> Result<Self> {
+        Self::joining(dir, "--qmp", qmp)
+    }
+
+    /// The same, told by this option where QEMU is.
+    pub fn joining(dir: &Dir, option: &str, place: impl AsRef<OsStr>) -> Result<Self> {
         let program = program()?;
         let password = dir.file("password");
         fs::write(&password, LOGIN.1)?;
         let mut command = Command::new(program);
         command
-            .arg("--qmp")
-            .arg(qmp)
+            .arg(option)
+            .arg(place)
             .args(["--listen", "127.0.0.1:0"]);
         command
             .args(["--user", LOGIN.0])
@@ -272,22 +287,17 @@ impl Server {
     }
 }
 
-/// The annex-rdp to test: `ANNEX_RDP`, else the one that Cargo has built beside this program.
+/// The annex-rdp to test: `ANNEX_RDP`, else the one that Cargo has built beside this program, or
+/// in the folder above it if it is a test.
 fn program() -> Result<PathBuf> {
-    let path = match std::env::var_os("ANNEX_RDP") {
-        Some(path) => path.into(),
-        None => std::env::current_exe()?
-            .ancestors()
-            .nth(2)
-            .context("a program in a folder of Cargo's")?
-            .join("annex-rdp"),
-    };
-    if !path.exists() {
-        let words = format!(
-            "{} is missing: `cargo build --bins` makes it",
-            path.display()
-        );
-        return Err(MachineFailure(words).into());
+    if let Some(path) = std::env::var_os("ANNEX_RDP") {
+        return Ok(path.into());
     }
-    Ok(path)
+    let this = std::env::current_exe()?;
+    let folders = this.ancestors().skip(1).take(2);
+    let path = folders
+        .map(|folder| folder.join("annex-rdp"))
+        .find(|path| path.exists());
+    let words = || "annex-rdp is missing: `cargo build --bins` makes it".into();
+    path.ok_or_else(|| MachineFailure(words()).into())
 }

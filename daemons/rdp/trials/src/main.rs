@@ -2,6 +2,7 @@
 //! annex-rdp between QEMU and clients: guests that are a boot sector, or Linux; a client of IronRDP's
 //! crates, annex-usb's, and FreeRDP where it is installed. Each file registers its own tests.
 
+mod bus;
 mod client;
 mod ends;
 mod freerdp;
