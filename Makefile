@@ -3,7 +3,7 @@
 # The one entry. Every target does what it needs first, goes on where it was
 # cut off, and leaves what it makes in build/.
 
-.PHONY: all rdp prepare guest demo check check-all check-qtest bench bench-snapshot bench-tape bench-isolation bench-rtc bench-pcid export header help clean
+.PHONY: all rdp prepare guest demo check check-all check-qtest bench bench-snapshot bench-tape bench-isolation bench-rtc bench-pcid bench-rdp export header help clean
 
 all: prepare ## build QEMU with the annex, and the daemons
 	scripts/build
@@ -33,7 +33,7 @@ check-all: ## run every test, with what takes long and changes seldom
 check-qtest: all ## run QEMU's own qtest suite
 	scripts/check-qtest
 
-bench: bench-snapshot bench-tape bench-isolation bench-rtc bench-pcid ## run every bench
+bench: bench-snapshot bench-tape bench-isolation bench-rtc bench-pcid bench-rdp ## run every bench
 
 bench-snapshot: all guest ## measure starting from a snapshot; writes into docs/
 	scripts/bench snapshot
@@ -50,6 +50,9 @@ bench-rtc: all guest ## measure the virtio-rtc daemon beside eventfds and a time
 
 bench-pcid: all guest ## measure Linux with PCIDs and a TLB that remembers; writes into docs/
 	scripts/bench pcid
+
+bench-rdp: all ## measure a screen over RDP beside VNC; writes into docs/
+	scripts/bench rdp
 
 export: ## write the branch annex of build/qemu-src into patches/ [FOLDER=for new commits]
 	scripts/series export $(if $(FOLDER),--folder $(FOLDER))

@@ -15,6 +15,7 @@ mod machine;
 mod page;
 mod pcid;
 mod progress;
+mod rdp;
 mod results;
 mod rtc;
 mod runs;
@@ -51,6 +52,8 @@ enum Feature {
     Rtc,
     /// Linux with PCIDs and a TLB that remembers, beside the same without
     Pcid,
+    /// A guest's screen over RDP beside QEMU's own VNC server
+    Rdp,
     /// What the bench of virtio-rtc starts as its rival
     #[command(hide = true)]
     Echo,
@@ -64,6 +67,7 @@ impl Feature {
             Self::Isolation => bench::run::<isolation::IsolationBench>(options),
             Self::Rtc => bench::run::<rtc::Rtc>(options),
             Self::Pcid => bench::run::<pcid::Pcid>(options),
+            Self::Rdp => bench::run::<rdp::Rdp>(options),
             Self::Echo => rtc::serve(),
         }
     }

@@ -125,6 +125,23 @@ impl Client {
         Ok(runtime.block_on(framed.write_all(&bytes))?)
     }
 
+    /// Columns, rows and pixels of what it shows: red, green, blue, 255.
+    pub fn shown(&self) -> (usize, usize, &[u8]) {
+        let (width, height) = (self.image.width(), self.image.height());
+        (width.into(), height.into(), self.image.data())
+    }
+
+    /// Takes a frame. False: none came in time.
+    ///
+    /// # Errors
+    ///
+    /// The server has closed the connection.
+    pub fn step(&mut self, until: std::time::Instant) -> Result<bool> {
+        let came = self.frame(until.into())?;
+        ensure!(!self.closed, "the server has closed the connection");
+        Ok(came)
+    }
+
     /// Takes a frame. False: none came in time.
     fn frame(&mut self, until: Instant) -> Result<bool> {
         let Self {

@@ -3,14 +3,14 @@
 //! crates, annex-usb's, and FreeRDP where it is installed. Each file registers its own tests.
 
 mod bus;
-mod client;
 mod ends;
 mod freerdp;
-mod machine;
-mod picture;
+mod pictures;
 mod screen;
 mod usb;
 mod usb_client;
+
+use rdp_trials::{client, machine, picture};
 
 fn main() -> std::process::ExitCode {
     annex_qtest::trial::main()

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What tests and bench of annex-rdp share: a guest, annex-rdp, clients, and pictures.
+
+pub mod client;
+pub mod gallery;
+pub mod machine;
+pub mod measure;
+pub mod picture;
+pub mod vnc;
