@@ -3,7 +3,7 @@
 # The one entry. Every target does what it needs first, goes on where it was
 # cut off, and leaves what it makes in build/.
 
-.PHONY: all rdp prepare guest demo check check-all check-qtest bench bench-snapshot bench-tape bench-isolation bench-rtc bench-pcid bench-rdp export header help clean
+.PHONY: all rdp prepare guest demo demo-rdp check check-all check-qtest bench bench-snapshot bench-tape bench-isolation bench-rtc bench-pcid bench-rdp export header help clean
 
 all: prepare ## build QEMU with the annex, and the daemons
 	scripts/build
@@ -23,6 +23,10 @@ guest: prepare ## make the test guests
 
 demo: ## start a real guest from a snapshot, eagerly and on demand
 	scripts/demo
+
+demo-rdp: all ## start a guest with a desktop's screen, and say how to connect over RDP
+	scripts/rdp --all
+	@build/cargo/release/rdp-demo
 
 check: ## run the tests
 	scripts/check
