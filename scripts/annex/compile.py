@@ -13,6 +13,8 @@ import re
 import subprocess
 from pathlib import Path
 
+INCLUDE = re.compile(r'#include "([^"]+)"')
+
 HEADER = """\
 # The patches whose objects compile, each after a hash of what goes into them.
 # `make check-all` writes this; `make check` compiles what isn't here as it is now.
@@ -47,10 +49,12 @@ class Compiler:
         self.base = base
         self.build = git.path.parent / 'qemu'
         # What a commit's objects also depend on, and its tree doesn't tell.
-        self.outside, self.headers = (
-            [path.read_bytes() for path in paths if path.exists()]
-            for paths in ([top / 'patches/BASE', Path(__file__)],
-                          sorted((top / 'include').rglob('*.h'))))
+        self.outside = [path.read_bytes() for path in
+                        (top / 'patches/BASE', Path(__file__)) if path.exists()]
+        # The library's headers, by the names under which they are included.
+        include = top / 'include'
+        self.headers = {str(path.relative_to(include)): path.read_text()
+                        for path in include.rglob('*.h')}
 
     def key(self, commit):
         """A hash of what goes into the objects that a commit touches: of each file
@@ -69,14 +73,56 @@ class Compiler:
                          or path == 'MAINTAINERS')]
         # Which files the commit touches, even if it leaves one as the base has it.
         parts += [path.encode() for path in sorted(own)]
-        # Until there is a user of them, the library's headers make no difference.
-        if self.git.run('grep', '--quiet', '#include "qemu-annex', commit, '--',
-                        *blobs)[0]:
-            parts += self.headers
+        new = {path for path, line in zip(blobs, lines) if line.split()[4] == 'A'}
+        for name in sorted(self.library(own | users, commit, blobs, new)):
+            parts += [name.encode(), self.headers[name].encode()]
         digest = hashlib.sha256()
         for part in self.outside + parts:
             digest.update(len(part).to_bytes(8, 'big') + part)
         return digest.hexdigest()[:32]
+
+    def library(self, sources, commit, blobs, new):
+        """The library's headers that `sources` may include, themselves or through
+        the headers among `blobs`, the files that the series has changed so far.
+
+        What the series hasn't changed can include none through a `new` header, so
+        that only changed files need be looked at. It can through another one: then
+        they are all of them."""
+        headers = [path for path in blobs if path.endswith(('.h', '.inc'))]
+        through = found = {path for path, names
+                           in self.includes(headers, commit).items()
+                           if any(name.startswith('qemu-annex') for name in names)}
+        while found:
+            found = self.users(found, commit, headers) - through
+            through = through | found
+        if not through <= new:
+            return set(self.headers)
+        names = self.includes(set(sources) | through, commit)
+        wanted, todo, seen = set(), list(sources), set()
+        while todo:
+            path = todo.pop()
+            if path in seen:
+                continue
+            seen.add(path)
+            if path in self.headers:
+                wanted.add(path)
+                included = INCLUDE.findall(self.headers[path])
+            else:
+                included = names.get(path, [])
+            for name in included:
+                todo += [name] if name in self.headers else \
+                    [path for path in through if Path(path).name == Path(name).name]
+        return wanted
+
+    def includes(self, paths, commit):
+        """The names that files include, by path."""
+        found = {}
+        if paths:
+            for line in self.git.run('grep', '#include "', commit, '--',
+                                     *paths)[1].splitlines():
+                _, path, text = line.split(':', 2)
+                found.setdefault(path, []).extend(INCLUDE.findall(text))
+        return found
 
     def check(self, commit):
         """Complaints about a commit."""

@@ -27,7 +27,7 @@ IDENTITY = {f'GIT_{who}_{what}': value
 
 
 class SeriesTest(unittest.TestCase):
-    """A base with one file of 40 lines, and a series of two patches in two
+    """A base with one file of 40 lines and a header, and a series of two patches in two
     folders, exported from the branch annex."""
 
     def setUp(self):
@@ -49,6 +49,7 @@ class SeriesTest(unittest.TestCase):
         subprocess.run(['git', 'init', '-q', '-b', 'base', tree], check=True)
         (tree / 'scripts/checkpatch.pl').write_text(CHECKPATCH)
         self.file.write_text(''.join(f'line {n}\n' for n in range(40)))
+        (tree / 'base.h').touch()
         self.commit('base')
         self.git('tag', 'annex-base')
         self.git('checkout', '-q', '-b', 'annex')
@@ -249,11 +250,37 @@ class Compile(SeriesTest):
         self.amend('file.c', 'line\n', 'file: make thirty')
         self.assertEqual(self.compile()[0], ['file: make thirty'])
 
-    def test_the_librarys_header_is_everybodys_from_its_first_user_on(self):
+    def library(self, **headers):
+        """Write headers of the library."""
+        (self.top / 'include/qemu-annex').mkdir(exist_ok=True)
+        (self.top / 'include/qemu-annex.h').write_text('#include "qemu-annex/a.h"\n')
+        for name, text in headers.items():
+            (self.top / f'include/qemu-annex/{name}.h').write_text(text)
+
+    def test_a_header_of_the_library_is_of_those_who_include_it(self):
+        self.library(a='#include "qemu-annex/b.h"\n', b='int b;\n', c='int c;\n')
         self.amend('user.c', '#include "qemu-annex.h"\n', 'user: use the header')
         self.record()
-        (self.top / 'include/qemu-annex.h').write_text('int x;\n')
-        self.assertEqual(self.compile()[0], ['user: use the header', 'docs: say so'])
+        self.library(b='long b;\n')
+        self.assertEqual(self.record()[0], ['user: use the header'])
+        self.library(c='long c;\n')
+        self.assertEqual(self.compile()[0], [])
+
+    def test_the_library_through_a_header_of_the_series(self):
+        self.library(a='int a;\n')
+        self.amend('header.h', '#include "qemu-annex/a.h"\n', 'header: new')
+        self.record()
+        self.library(a='long a;\n')
+        self.assertEqual(self.compile()[0], ['header: new', 'user: use the header'])
+
+    def test_the_library_through_a_header_of_the_base(self):
+        self.library(a='int a;\n')
+        self.amend('base.h', '#include "qemu-annex/a.h"\n', 'header: new')
+        self.record()
+        self.library(c='int c;\n')
+        # Who includes base.h isn't known.
+        self.assertEqual(self.compile()[0], ['header: new', 'user: use the header',
+                                             'docs: say so'])
 
     def test_what_fails_is_not_recorded(self):
         asked, _ = self.record(everything=True, bad=('header: new',))
