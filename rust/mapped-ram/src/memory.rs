@@ -3,10 +3,12 @@
 
 #![allow(unsafe_code)]
 
+use std::io;
 use std::ops::Range;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::io::Errno;
-use rustix::mm::{madvise, Advice};
+use rustix::mm::{madvise, mmap, Advice, MapFlags, ProtFlags};
 
 use crate::uffd::Stopped;
 
@@ -84,6 +86,59 @@ pub fn populate(start: u64, len: u64) -> Result<(), Errno> {
     let start = std::ptr::with_exposed_provenance_mut(start as usize);
     // SAFETY: no byte changes; the kernel answers with an error where nothing is mapped.
     unsafe { madvise(start, len as usize, Advice::LinuxPopulateWrite) }
+}
+
+/// Replaces `len` bytes of memory at `address` by a private mapping of the file from `offset` on; all
+/// are multiples of the page size.
+///
+/// # Safety
+///
+/// The memory is the caller's to replace, and no reference to it is held.
+pub unsafe fn map_private(
+    file: BorrowedFd<'_>,
+    offset: u64,
+    address: u64,
+    len: u64,
+) -> io::Result<()> {
+    let at = std::ptr::with_exposed_provenance_mut(address as usize);
+    let prot = ProtFlags::READ | ProtFlags::WRITE;
+    // What isn't written to takes nothing of its own, and how much will be nobody knows.
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+    // SAFETY: the memory is the caller's to replace.
+    unsafe { mmap(at, len as usize, prot, flags, file, offset)? };
+    Ok(())
+}
+
+/// Reads `len` bytes of the file from `offset` on into memory at `address`.
+///
+/// # Safety
+///
+/// The memory is the caller's to write to, and no reference to it is held.
+pub unsafe fn read_into(
+    file: BorrowedFd<'_>,
+    offset: u64,
+    address: u64,
+    len: u64,
+) -> io::Result<()> {
+    let mut done = 0;
+    while done < len {
+        let at = std::ptr::with_exposed_provenance_mut((address + done) as usize);
+        let rest = (len - done) as usize;
+        // SAFETY: the memory is the caller's to write to; the kernel writes at most `rest` bytes.
+        let read =
+            unsafe { libc::pread(file.as_raw_fd(), at, rest, (offset + done) as libc::off_t) };
+        match read {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            1.. => done += read as u64,
+            _ => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether the kernel gives huge pages to memory that asks for them.

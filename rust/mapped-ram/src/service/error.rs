@@ -7,17 +7,18 @@ use std::io;
 use rustix::io::Errno;
 use thiserror::Error;
 
-use crate::format::{FormatError, MAX_BLOCKS};
+use crate::format::MAX_BLOCKS;
+use crate::image::ImageError;
 use crate::uffd::OpenError;
 use crate::working_set::{ForeignError, MergeError, ReadError, WriteError};
 
 /// A load can't be made ready.
 #[derive(Debug, Error)]
 pub enum SetupError {
-    /// The snapshot isn't what it should be.
+    /// A block's header or bitmap isn't what it should be, or can't be read.
     #[error(transparent)]
-    Format(#[from] FormatError),
-    /// The file's size or a bitmap can't be read.
+    Image(#[from] ImageError),
+    /// The file can't be read.
     #[error("can't read the snapshot's {what}")]
     Read {
         /// What was to be read.

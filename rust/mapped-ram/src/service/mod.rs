@@ -51,6 +51,7 @@ pub use observer::{BatchTrace, FailureReport, FaultBegin, FaultKind, FaultTrace,
 pub use stats::{Latency, Stats};
 
 use crate::format::{BlockImage, MAX_BLOCKS};
+use crate::image::read_image;
 use crate::memory::{has_numa_policy, transparent_huge_pages, Kind};
 use crate::plan::Plan;
 use crate::policy::{Background, Pace};
@@ -155,21 +156,14 @@ impl RamLoad {
             return Err(SetupError::TooManyBlocks);
         }
         let name = spec.name.to_string_lossy().into_owned();
-        let image = BlockImage::parse(
+        let (image, bitmap) = read_image(
+            &*self.source,
+            self.file_size,
             &name,
             spec.length,
             self.config.target_page_size,
             header,
-            self.file_size,
         )?;
-        let mut bytes = vec![0; image.bitmap_bytes() as usize];
-        self.source
-            .read_at(&mut bytes, image.bitmap_offset)
-            .map_err(|source| SetupError::Read {
-                what: format!("page bitmap of RAM block '{name}'"),
-                source,
-            })?;
-        let bitmap = image.parse_bitmap(&bytes, self.file_size)?;
         let next = image.next_offset();
         let block = Block::new(spec, image, bitmap, rustix::param::page_size() as u64)?;
         let fail = |problem| {
