@@ -60,6 +60,12 @@ typedef enum {
 typedef struct AnnexRamLoad AnnexRamLoad;
 
 /**
+ * A snapshot that is about to be mapped, copy on write. One thread at a time
+ * may use it.
+ */
+typedef struct AnnexRamMap AnnexRamMap;
+
+/**
  * What is wanted of the background.
  */
 typedef struct {
@@ -305,6 +311,29 @@ typedef struct {
     uint64_t fault_latency_max_ns;
 } AnnexRamLoadStats;
 
+/**
+ * What was mapped.
+ */
+typedef struct {
+    /**
+     * Bytes that are mapped from the file.
+     */
+    uint64_t bytes_mapped;
+    /**
+     * Bytes that are in the file and were copied, as the process may not have
+     * a mapping for each run of pages.
+     */
+    uint64_t bytes_copied;
+    /**
+     * Bytes that aren't in the file and read as zero.
+     */
+    uint64_t bytes_zero;
+    /**
+     * Mappings of the file.
+     */
+    uint64_t mappings;
+} AnnexRamMapStats;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -456,6 +485,56 @@ void annex_ram_load_stats(const AnnexRamLoad *load,
  * `load` is NULL, or alive and used by no other thread.
  */
 void annex_ram_load_free(AnnexRamLoad *load);
+
+/**
+ * Begins to map the snapshot in `fd`, a memfd open for reading that is sealed
+ * against shrinking and writing. Duplicates `fd`. `target_page_size` is
+ * TARGET_PAGE_SIZE, in bytes. NULL on failure, and if it isn't sealed; else
+ * freed with annex_ram_map_free().
+ *
+ * `fd` is open; `err` is NULL or valid for writing a pointer.
+ */
+AnnexRamMap *annex_ram_map_new(int fd,
+                               uint64_t target_page_size,
+                               AnnexError **err);
+
+/**
+ * Adds a block with its `header_len` bytes of `header` from the stream; reads
+ * and checks its page bitmap. Writes to `*next_offset` where in the file the
+ * stream goes on. Fails, and names the block, if its memory isn't private
+ * anonymous memory in base pages, or is to be populated, or follows a NUMA
+ * policy.
+ *
+ * `map` is alive; `block` points to a valid structure whose string ends in
+ * NUL; `header` has `header_len` bytes; `next_offset` is valid for writing;
+ * `err` is NULL or valid for writing a pointer.
+ */
+bool annex_ram_map_add_block(AnnexRamMap *map,
+                             const AnnexRamBlock *block,
+                             const uint8_t *header,
+                             size_t header_len,
+                             uint64_t *next_offset,
+                             AnnexError **err);
+
+/**
+ * Makes the memory of all blocks the snapshot's, and writes to `*stats` how.
+ * Replaces mappings: what was advised about the memory must be advised again.
+ * On failure the memory is neither what it was nor the snapshot's.
+ *
+ * `map` is alive; the memory of its blocks is private and anonymous, reads as
+ * zero, and may be replaced; `stats` is valid for writing; `err` is NULL or
+ * valid for writing a pointer.
+ */
+bool annex_ram_map_place(AnnexRamMap *map,
+                         AnnexRamMapStats *stats,
+                         AnnexError **err);
+
+/**
+ * Frees it; what was mapped stays so. NULL is allowed and does nothing.
+ *
+ * `map` is NULL, or alive and used by no other thread.
+ */
+void annex_ram_map_free(AnnexRamMap *map);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -139,7 +139,7 @@ static void write_pages(int fd, int first)
 
 static int make_snapshot(uint8_t header[28])
 {
-    int fd = memfd_create("snapshot", MFD_CLOEXEC);
+    int fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     unsigned long bitmap[(PAGES + 63) / 64] = { 0 };
 
     for (int i = 0; i < PAGES; i++) {
@@ -183,6 +183,50 @@ static void *map(void)
                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
+/* Mapped from a sealed memfd; from any other file it is refused. */
+static void test_map(void)
+{
+    uint8_t header[28];
+    int unsealed = make_snapshot(header), fd;
+    AnnexRamBlock block = {
+        .idstr = "pc.ram", .host = map(), .length = LENGTH, .page_size = PAGE,
+        .shared = true,
+    };
+    AnnexRamMapStats stats;
+    AnnexRamMap *snapshot;
+    AnnexError *err = NULL;
+    uint64_t next;
+
+    annex_ram_map_free(NULL);
+    tap_ok(!annex_ram_map_new(unsealed, PAGE, &err)
+           && strstr(annex_error_message(err), "sealed"),
+           "a file that may shrink isn't mapped");
+    annex_error_free(err);
+    err = NULL;
+    fd = make_snapshot(header);
+    close(unsealed);
+    tap_ok(!fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_WRITE)
+           && (snapshot = annex_ram_map_new(fd, PAGE, &err)) && !err,
+           "one that is sealed is");
+    close(fd);
+    tap_ok(!annex_ram_map_add_block(snapshot, &block, header, 28, &next, &err)
+           && strstr(annex_error_message(err), "'pc.ram'"),
+           "shared memory is refused by name");
+    annex_error_free(err);
+    err = NULL;
+    block.shared = false;
+    tap_ok(annex_ram_map_add_block(snapshot, &block, header, 28, &next, &err)
+           && next == PAGES_OFFSET + LENGTH
+           && annex_ram_map_place(snapshot, &stats, &err) && !err,
+           "private memory is mapped");
+    annex_ram_map_free(snapshot);
+    tap_ok(loaded(block.host) && stats.mappings == PAGES / 3
+           && stats.bytes_mapped == PAGES / 3 * 2 * PAGE && !stats.bytes_copied
+           && stats.bytes_zero == PAGES / 3 * PAGE,
+           "every page is the snapshot's, and the figures add up");
+    munmap(block.host, LENGTH);
+}
+
 int main(void)
 {
     uint8_t header[28];
@@ -210,6 +254,7 @@ int main(void)
     uint64_t next;
     int set_fd;
 
+    test_map();
     annex_ram_load_free(NULL);
     tap_ok(!annex_ram_load_new(-1, &config, &ops, &err) && err,
            "a load needs a file");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Loading a mapped-ram snapshot on demand: [`mapped_ram::service::RamLoad`] for C.
+//! Loading a mapped-ram snapshot on demand: [`mapped_ram::service::RamLoad`] for C, and mapping one:
+//! [`mapped_ram::mapping::Mapping`].
 //!
 //! Order of calls: new, add_block for each RAM block, use_working_set and record if they are wanted,
 //! then, all RAM being discarded, start; load
@@ -14,6 +15,7 @@ use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mapped_ram::mapping::Mapping;
 use mapped_ram::policy::{Background, Pace};
 use mapped_ram::service::{
     BatchTrace, BlockSpec, Config, FailureReport, FaultBegin, FaultKind, FaultTrace, Observer,
@@ -80,6 +82,22 @@ pub struct AnnexRamBlock {
     pub shared: bool,
     /// Whether to make all of it resident once it is loaded.
     pub populate: bool,
+}
+
+impl AnnexRamBlock {
+    /// # Safety
+    /// `idstr` is a string that ends in NUL.
+    unsafe fn spec(&self) -> BlockSpec {
+        BlockSpec {
+            // SAFETY: a string that ends in NUL, says the caller.
+            name: unsafe { CStr::from_ptr(self.idstr) }.to_owned(),
+            address: self.host as u64,
+            length: self.length,
+            page_size: self.page_size,
+            shared: self.shared,
+            populate: self.populate,
+        }
+    }
 }
 
 /// Pages that couldn't be brought. They stay missing, and whoever waits for
@@ -394,16 +412,8 @@ pub unsafe extern "C" fn annex_ram_load_add_block(
         // SAFETY: all as they must be, says the caller.
         let (load, block, header) =
             unsafe { (&*load, &*block, slice::from_raw_parts(header, header_len)) };
-        let spec = BlockSpec {
-            // SAFETY: a string that ends in NUL, says the caller.
-            name: unsafe { CStr::from_ptr(block.idstr) }.to_owned(),
-            address: block.host as u64,
-            length: block.length,
-            page_size: block.page_size,
-            shared: block.shared,
-            populate: block.populate,
-        };
-        let next = load.0.add_block(spec, header)?;
+        // SAFETY: its string ends in NUL, says the caller.
+        let next = load.0.add_block(unsafe { block.spec() }, header)?;
         // SAFETY: valid for writing, says the caller.
         unsafe { next_offset.write(next) };
         Ok(true)
@@ -648,5 +658,131 @@ pub unsafe extern "C" fn annex_ram_load_free(load: *mut AnnexRamLoad) {
         // SAFETY: it was boxed in `annex_ram_load_new`, and the caller hands it back.
         let load = unsafe { Box::from_raw(load) };
         infallible("annex_ram_load_free", (), || drop(load));
+    }
+}
+
+/// A snapshot that is about to be mapped, copy on write. One thread at a time
+/// may use it.
+pub struct AnnexRamMap(Mapping);
+
+/// What was mapped.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AnnexRamMapStats {
+    /// Bytes that are mapped from the file.
+    pub bytes_mapped: u64,
+    /// Bytes that are in the file and were copied, as the process may not have
+    /// a mapping for each run of pages.
+    pub bytes_copied: u64,
+    /// Bytes that aren't in the file and read as zero.
+    pub bytes_zero: u64,
+    /// Mappings of the file.
+    pub mappings: u64,
+}
+
+/// Begins to map the snapshot in `fd`, a memfd open for reading that is sealed
+/// against shrinking and writing. Duplicates `fd`. `target_page_size` is
+/// TARGET_PAGE_SIZE, in bytes. NULL on failure, and if it isn't sealed; else
+/// freed with annex_ram_map_free().
+///
+/// # Safety
+/// `fd` is open; `err` is NULL or valid for writing a pointer.
+#[no_mangle]
+pub unsafe extern "C" fn annex_ram_map_new(
+    fd: c_int,
+    target_page_size: u64,
+    err: *mut *mut AnnexError,
+) -> *mut AnnexRamMap {
+    let body = || {
+        if fd < 0 {
+            return Err("the snapshot has no file descriptor to map".into());
+        }
+        // SAFETY: open, says the caller, and borrowed only for this call.
+        let map = Mapping::new(unsafe { BorrowedFd::borrow_raw(fd) }, target_page_size)?;
+        Ok(Box::into_raw(Box::new(AnnexRamMap(map))))
+    };
+    // SAFETY: `err` is as it must be, says the caller.
+    unsafe { fallible(err, std::ptr::null_mut(), body) }
+}
+
+/// Adds a block with its `header_len` bytes of `header` from the stream; reads
+/// and checks its page bitmap. Writes to `*next_offset` where in the file the
+/// stream goes on. Fails, and names the block, if its memory isn't private
+/// anonymous memory in base pages, or is to be populated, or follows a NUMA
+/// policy.
+///
+/// # Safety
+/// `map` is alive; `block` points to a valid structure whose string ends in
+/// NUL; `header` has `header_len` bytes; `next_offset` is valid for writing;
+/// `err` is NULL or valid for writing a pointer.
+#[no_mangle]
+pub unsafe extern "C" fn annex_ram_map_add_block(
+    map: *mut AnnexRamMap,
+    block: *const AnnexRamBlock,
+    header: *const u8,
+    header_len: usize,
+    next_offset: *mut u64,
+    err: *mut *mut AnnexError,
+) -> bool {
+    let body = || {
+        // SAFETY: all as they must be, says the caller.
+        let (map, block, header) = unsafe {
+            (
+                &mut *map,
+                &*block,
+                slice::from_raw_parts(header, header_len),
+            )
+        };
+        // SAFETY: its string ends in NUL, says the caller.
+        let next = map.0.add_block(&unsafe { block.spec() }, header)?;
+        // SAFETY: valid for writing, says the caller.
+        unsafe { next_offset.write(next) };
+        Ok(true)
+    };
+    // SAFETY: `err` is as it must be, says the caller.
+    unsafe { fallible(err, false, body) }
+}
+
+/// Makes the memory of all blocks the snapshot's, and writes to `*stats` how.
+/// Replaces mappings: what was advised about the memory must be advised again.
+/// On failure the memory is neither what it was nor the snapshot's.
+///
+/// # Safety
+/// `map` is alive; the memory of its blocks is private and anonymous, reads as
+/// zero, and may be replaced; `stats` is valid for writing; `err` is NULL or
+/// valid for writing a pointer.
+#[no_mangle]
+pub unsafe extern "C" fn annex_ram_map_place(
+    map: *mut AnnexRamMap,
+    stats: *mut AnnexRamMapStats,
+    err: *mut *mut AnnexError,
+) -> bool {
+    let body = || {
+        // SAFETY: alive, and the memory is the caller's to replace, says the caller.
+        let done = unsafe { (*map).0.place() }?;
+        let read = AnnexRamMapStats {
+            bytes_mapped: done.mapped,
+            bytes_copied: done.copied,
+            bytes_zero: done.zero,
+            mappings: done.runs,
+        };
+        // SAFETY: valid for writing, says the caller.
+        unsafe { stats.write(read) };
+        Ok(true)
+    };
+    // SAFETY: `err` is as it must be, says the caller.
+    unsafe { fallible(err, false, body) }
+}
+
+/// Frees it; what was mapped stays so. NULL is allowed and does nothing.
+///
+/// # Safety
+/// `map` is NULL, or alive and used by no other thread.
+#[no_mangle]
+pub unsafe extern "C" fn annex_ram_map_free(map: *mut AnnexRamMap) {
+    if !map.is_null() {
+        // SAFETY: it was boxed in `annex_ram_map_new`, and the caller hands it back.
+        let map = unsafe { Box::from_raw(map) };
+        infallible("annex_ram_map_free", (), || drop(map));
     }
 }
