@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Shows what a mapped-ram snapshot holds; shows, merges and trims working sets.
+/// Shows what a mapped-ram snapshot holds; holds one in memory for VMs to share; shows, merges and
+/// trims working sets.
 ///
 /// Exits with 1 if a snapshot isn't known to be whole, and with 2 if something can't be done.
 #[derive(Debug, Parser)]
@@ -19,6 +20,9 @@ pub struct Cli {
 pub enum Command {
     /// What a snapshot holds: its RAM blocks, and whether it is whole
     Show(SnapshotFile),
+    /// Keep a snapshot in memory, sealed, for VMs to map (mapped-ram-backing=map): prints where it is
+    /// and stays until it is killed. VMs that have mapped it keep it
+    Hold(SnapshotFile),
     /// Working sets: which pages of a snapshot a load brings first
     #[command(subcommand)]
     WorkingSet(SetCommand),

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! annex-snapshot: shows what a mapped-ram snapshot holds; shows, merges and trims working sets.
+//! annex-snapshot: shows what a mapped-ram snapshot holds, and holds it in memory; shows, merges and
+//! trims working sets.
 
 mod args;
+mod hold;
 mod report;
 
 use std::error::Error as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use mapped_ram::snapshot::{End, Snapshot, SnapshotError};
-use mapped_ram::source::FileSource;
+use mapped_ram::source::{FileSource, PageSource};
 use mapped_ram::working_set::{
     self, ForeignError, Identity, MergeError, ReadError, Trim, WorkingSet, WriteError,
 };
@@ -35,6 +37,10 @@ enum Error {
     Merge(MergeError),
     #[error("{path}", path = .0.display())]
     Write(PathBuf, #[source] WriteError),
+    #[error("{path} isn't known to be whole: see 'annex-snapshot show'", path = .0.display())]
+    Cut(PathBuf),
+    #[error("{path}: can't hold it in memory", path = .0.display())]
+    Hold(PathBuf, #[source] io::Error),
     #[error("standard output")]
     Print(#[from] io::Error),
 }
@@ -63,6 +69,20 @@ fn run(command: Command, out: &mut impl Write) -> Result<bool, Error> {
             let (snapshot, identity) = read_snapshot(&file.snapshot, file.offset)?;
             report::snapshot(out, &snapshot, &identity)?;
             Ok(snapshot.end == End::Description)
+        }
+        Command::Hold(file) => {
+            let (snapshot, _) = read_snapshot(&file.snapshot, file.offset)?;
+            if snapshot.end != End::Description {
+                return Err(Error::Cut(file.snapshot));
+            }
+            let held = hold_file(&file.snapshot)
+                .map_err(|error| Error::Hold(file.snapshot.clone(), error))?;
+            let (process, fd) = (std::process::id(), held.as_raw_fd());
+            writeln!(out, "/proc/{process}/fd/{fd}")?;
+            out.flush()?;
+            loop {
+                std::thread::park();
+            }
         }
         Command::WorkingSet(command) => run_set(command, out).map(|()| true),
     }
@@ -134,6 +154,11 @@ fn read_snapshot(path: &Path, offset: u64) -> Result<(Snapshot, Identity), Error
         .identity(&source)
         .map_err(|error| Error::Open(path.into(), error))?;
     Ok((snapshot, identity))
+}
+
+fn hold_file(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    hold::hold(&file, FileSource::new(file.as_fd())?.size()?)
 }
 
 fn read_set(path: &Path) -> Result<WorkingSet, Error> {

@@ -2,10 +2,12 @@
 //! The command, as it is run.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
+use mapped_ram::mapping::Mapping;
 use mapped_ram::snapshot::Snapshot;
 use mapped_ram::source::FileSource;
 use mapped_ram::testing::{write_stream, WHOLE};
@@ -238,4 +240,31 @@ fn working_sets_are_merged_and_trimmed() {
         out.contains("/nowhere/x: can't create a file beside it"),
         "{out}"
     );
+}
+
+#[test]
+fn a_snapshot_is_held_where_it_says_until_it_is_killed() {
+    let dir = folder();
+    let mut holder = Command::new(env!("CARGO_BIN_EXE_annex-snapshot"))
+        .current_dir(dir.path())
+        .args(["hold", "whole"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(holder.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let held = File::open(line.trim()).unwrap();
+    assert_eq!(
+        fs::read(line.trim()).unwrap(),
+        fs::read(dir.path().join("whole")).unwrap()
+    );
+    Mapping::new(held.as_fd(), 4096).expect("it can be mapped");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    Mapping::new(held.as_fd(), 4096).expect("and still is there for who has it");
+
+    let error = refused(dir.path(), &["hold", "cut"]);
+    assert!(error.contains("isn't known to be whole"), "{error}");
 }
