@@ -3,18 +3,18 @@
 //! trims working sets.
 
 mod args;
-mod hold;
 mod report;
 
 use std::error::Error as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use mapped_ram::hold::Held;
 use mapped_ram::snapshot::{End, Snapshot, SnapshotError};
 use mapped_ram::source::{FileSource, PageSource};
 use mapped_ram::working_set::{
@@ -77,8 +77,7 @@ fn run(command: Command, out: &mut impl Write) -> Result<bool, Error> {
             }
             let held = hold_file(&file.snapshot)
                 .map_err(|error| Error::Hold(file.snapshot.clone(), error))?;
-            let (process, fd) = (std::process::id(), held.as_raw_fd());
-            writeln!(out, "/proc/{process}/fd/{fd}")?;
+            writeln!(out, "{}", held.path().display())?;
             out.flush()?;
             loop {
                 std::thread::park();
@@ -156,9 +155,9 @@ fn read_snapshot(path: &Path, offset: u64) -> Result<(Snapshot, Identity), Error
     Ok((snapshot, identity))
 }
 
-fn hold_file(path: &Path) -> io::Result<File> {
+fn hold_file(path: &Path) -> io::Result<Held> {
     let file = File::open(path)?;
-    hold::hold(&file, FileSource::new(file.as_fd())?.size()?)
+    Held::copy_of(&file, FileSource::new(file.as_fd())?.size()?)
 }
 
 fn read_set(path: &Path) -> Result<WorkingSet, Error> {

@@ -14,6 +14,7 @@
 //! | [`uffd`] | the kernel's userfaultfd calls | `ioctl(2)` |
 //! | [`memory`] | putting pages into guest memory | `ioctl(2)` |
 //! | [`mapping`] | guest memory that is the snapshot, copy on write | `mmap(2)` |
+//! | [`hold`] | a copy in memory that can be mapped | `memfd_create(2)` |
 //! | [`service`] | the threads that answer faults and load the rest | all of it |
 //!
 //! A caller makes a [`service::RamLoad`], gives it the blocks with their headers, starts it, loads
@@ -26,6 +27,7 @@ compile_error!("mapped-ram needs userfaultfd(2) and 64-bit bitmap words: build f
 pub mod bitmap;
 mod buffer;
 pub mod format;
+pub mod hold;
 pub mod image;
 pub mod mapping;
 pub mod memory;
