@@ -3,6 +3,7 @@
 
 mod boot;
 mod fixture;
+mod mapped;
 mod on_demand;
 mod snapshot_eager;
 

@@ -342,17 +342,25 @@ impl Vm {
 
     /// Resident memory of the QEMU process in KiB, shared memory included.
     pub fn resident_kib(&self) -> Result<u64> {
+        self.memory_kib("Rss")
+    }
+
+    /// A figure of the QEMU process's memory in KiB, by its name in
+    /// smaps_rollup: see proc_pid_smaps(5). In `Pss` each process has its share
+    /// of a page that several have mapped.
+    pub fn memory_kib(&self, figure: &str) -> Result<u64> {
         let path = format!("/proc/{}/smaps_rollup", self.pid());
         let text = fs::read_to_string(&path).with_context(|| path.clone())?;
         text.lines()
             .find_map(|line| {
-                line.strip_prefix("Rss:")?
+                line.strip_prefix(figure)?
+                    .strip_prefix(':')?
                     .trim()
                     .strip_suffix(" kB")?
                     .parse()
                     .ok()
             })
-            .with_context(|| format!("no Rss in {path}"))
+            .with_context(|| format!("no {figure} in {path}"))
     }
 
     /// SIGKILL, and how QEMU ended.

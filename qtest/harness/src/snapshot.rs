@@ -29,13 +29,16 @@ pub enum Mode {
     /// The same, with a background that goes from page to page, as QEMU's
     /// own later loader does it.
     Linear,
+    /// Not at all: RAM is the file, copy on write, which must be held in
+    /// sealed memory.
+    Mapped,
 }
 
 impl Mode {
     /// How the background of a load on demand goes about it, if it is one.
     pub fn background(self) -> Option<&'static str> {
         match self {
-            Self::Eager | Self::Multifd(_) => None,
+            Self::Eager | Self::Multifd(_) | Self::Mapped => None,
             Self::OnDemand => Some("adaptive"),
             Self::DemandOnly => Some("off"),
             Self::Linear => Some("linear"),
@@ -51,6 +54,7 @@ impl fmt::Display for Mode {
             Self::OnDemand => f.write_str("on demand"),
             Self::DemandOnly => f.write_str("on demand, no background"),
             Self::Linear => f.write_str("as later QEMU: linear"),
+            Self::Mapped => f.write_str("mapped"),
         }
     }
 }
@@ -106,6 +110,13 @@ pub fn prepare(vm: &Vm, mode: Mode) -> Result<()> {
                 return Ok(());
             };
             set_background(vm, background)
+        }
+        Mode::Mapped => {
+            enable(&vm.qmp, &["events", "mapped-ram"])?;
+            let parameters = json!({ "mapped-ram-backing": "map" });
+            vm.qmp
+                .execute("migrate-set-parameters", parameters)
+                .map(drop)
         }
         Mode::Multifd(channels) => {
             enable(&vm.qmp, &["events", "mapped-ram", "multifd"])?;

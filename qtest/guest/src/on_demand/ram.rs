@@ -15,6 +15,7 @@ use annex_qtest::trial::Family;
 use anyhow::{bail, ensure, Context, Result};
 
 use crate::fixture::{Fixture, RAM_MIB, SEED};
+use crate::mapped::hold;
 
 inventory::submit! { Family(|add| {
     for backing in Backing::ALL {
@@ -27,18 +28,18 @@ inventory::submit! { Family(|add| {
     add("snapshot/on-demand/read-only".into(), Box::new(read_only));
 }) }
 
-/// Every RAM block as an eager load leaves it: two machines restored paused and
-/// saved again before they ran make the same file, as far as it is RAM.
+/// Every RAM block as an eager load leaves it: machines restored paused and
+/// saved again before they ran make the same file, as far as it is RAM. Private
+/// memory may also be the snapshot itself.
 fn byte_for_byte(dir: &Dir, backing: Backing) -> Result<()> {
     let _pages = match backing {
         Backing::Hugetlb => Some(HugePages::reserve(RAM_MIB)?),
         _ => None,
     };
     let fixture = Fixture::paused()?;
-    let mut saved = Vec::new();
-    for (name, mode) in [("eager", Mode::Eager), ("on-demand", Mode::OnDemand)] {
+    let save = |name: &str, path: &Path, mode| {
         let config = fixture.config.backed_by(backing);
-        let vm = snapshot::load_whole(&config, name, dir, &fixture.path, mode)?;
+        let vm = snapshot::load_whole(&config, name, dir, path, mode)?;
         ensure!(
             vm.run_state()? == "paused",
             "restored {}, not paused",
@@ -47,9 +48,16 @@ fn byte_for_byte(dir: &Dir, backing: Backing) -> Result<()> {
         let path = dir.file(&format!("{name}.snapshot"));
         snapshot::save(&vm, &path)?;
         vm.quit()?;
-        saved.push(path);
+        anyhow::Ok(path)
+    };
+    let eager = save("eager", &fixture.path, Mode::Eager)?;
+    let on_demand = save("on-demand", &fixture.path, Mode::OnDemand)?;
+    same_bytes(&eager, &on_demand)?;
+    if backing == Backing::Anon {
+        let held = hold(&fixture.path)?;
+        same_bytes(&eager, &save("mapped", &held.path(), Mode::Mapped)?)?;
     }
-    same_bytes(&saved[0], &saved[1])
+    Ok(())
 }
 
 /// Compares the RAM sections of two snapshots: names, sizes, bitmaps, pages.
