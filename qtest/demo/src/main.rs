@@ -32,11 +32,11 @@ fn demo() -> Result<()> {
     })?;
 
     println!("2. Loading it eagerly: all of RAM is read, then the guest runs ...");
-    let eager = measure::load(&kept, Mode::Eager, 1)?;
+    let eager = measure::load(&kept, &kept.path, Mode::Eager, 1)?;
     println!("   the guest showed life after {}", seconds(eager.to_life));
 
     println!("3. Loading it on demand: the guest runs, RAM follows ...");
-    let on_demand = measure::load(&kept, Mode::OnDemand, 2)?;
+    let on_demand = measure::load(&kept, &kept.path, Mode::OnDemand, 2)?;
     println!(
         "   the guest showed life after {}\n",
         seconds(on_demand.to_life)

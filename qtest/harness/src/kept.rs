@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{ensure, Context, Result};
 use serde_json::json;
 
+use crate::console::Tick;
 use crate::error::MachineFailure;
 use crate::files::{self, Dir};
 use crate::qemu::Config;
@@ -108,6 +109,21 @@ impl Kept {
             nonce,
             counter,
         })
+    }
+}
+
+impl Kept {
+    /// Checks that a tick is of the guest that was saved, going on.
+    pub fn check(&self, tick: &Tick) -> Result<()> {
+        ensure!(
+            tick.nonce == self.nonce,
+            "this isn't the guest that was saved: {tick:?}"
+        );
+        ensure!(
+            tick.number > self.counter,
+            "the guest's counter went back: {tick:?}"
+        );
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{Context, Result};
 use serde_json::{json, Value};
 
 use crate::kept::{Kept, SEED};
@@ -34,7 +34,12 @@ pub struct Timings {
 /// Starts a machine to load a kept snapshot into. On demand, `load_threads`
 /// threads are to work in the background.
 fn start(kept: &Kept, mode: Mode, load_threads: u8) -> Result<Vm> {
-    let vm = kept.config.incoming().start("restored", &kept.dir)?;
+    start_as("restored", kept, mode, load_threads)
+}
+
+/// The same under a name of its own, where there are several.
+pub fn start_as(name: &str, kept: &Kept, mode: Mode, load_threads: u8) -> Result<Vm> {
+    let vm = kept.config.incoming().start(name, &kept.dir)?;
     snapshot::prepare(&vm, mode)?;
     if mode.background().is_some() {
         // QEMU's later loader has one.
@@ -62,10 +67,12 @@ pub struct Work {
     pub figures: Option<Value>,
 }
 
-/// Loads a kept snapshot in `mode`, with the working set `set` if there is one,
-/// and has the guest read and compare `pages` of its data, in random order.
+/// Loads a kept snapshot, or a copy of it, from `path` in `mode`, with the
+/// working set `set` if there is one, and has the guest read and compare `pages`
+/// of its data, in random order.
 pub fn work(
     kept: &Kept,
+    path: &Path,
     mode: Mode,
     load_threads: u8,
     set: Option<&Path>,
@@ -76,7 +83,7 @@ pub fn work(
         snapshot::use_working_set(&vm, set)?;
     }
     let start = Instant::now();
-    let to_run = snapshot::begin(&vm, &kept.path)?.wait_running()?.at - start;
+    let to_run = snapshot::begin(&vm, path)?.wait_running()?.at - start;
     probe(&vm, pages)?;
     let to_done = start.elapsed();
     let figures = match mode.background() {
@@ -109,12 +116,13 @@ fn probe(vm: &Vm, pages: u64) -> Result<()> {
         .map(drop)
 }
 
-/// Loads a kept snapshot in `mode` and checks that it is the guest that was
-/// saved. On demand, `load_threads` threads work in the background.
-pub fn load(kept: &Kept, mode: Mode, load_threads: u8) -> Result<Timings> {
+/// Loads a kept snapshot, or a copy of it, from `path` in `mode` and checks that
+/// it is the guest that was saved. On demand, `load_threads` threads work in the
+/// background.
+pub fn load(kept: &Kept, path: &Path, mode: Mode, load_threads: u8) -> Result<Timings> {
     let vm = start(kept, mode, load_threads)?;
     let start = Instant::now();
-    let loading = snapshot::begin(&vm, &kept.path)?;
+    let loading = snapshot::begin(&vm, path)?;
     let to_run = loading.wait_running()?.at - start;
     let tick = vm.console.wait_tick(0, 0, snapshot::LIMIT)?;
     let mut figures = None;
@@ -132,14 +140,7 @@ pub fn load(kept: &Kept, mode: Mode, load_threads: u8) -> Result<Timings> {
         }
     }
     let resident_kib = vm.resident_kib()?;
-    ensure!(
-        tick.nonce == kept.nonce,
-        "this isn't the guest that was saved: {tick:?}"
-    );
-    ensure!(
-        tick.number > kept.counter,
-        "the guest's counter went back: {tick:?}"
-    );
+    kept.check(&tick)?;
     vm.quit().context("after the load")?;
     Ok(Timings {
         to_run,

@@ -251,13 +251,14 @@ fn row_height(modes: usize) -> i32 {
 
 /// A mode's colour: the rival's grey, then such as the colour-blind tell apart.
 fn colour(mode: usize) -> RGBColor {
-    const COLOURS: [RGBColor; 6] = [
+    const COLOURS: [RGBColor; 7] = [
         RGBColor(110, 110, 110),
         RGBColor(0, 114, 178),
         RGBColor(213, 94, 0),
         RGBColor(0, 158, 115),
         RGBColor(204, 121, 167),
         RGBColor(150, 120, 0),
+        RGBColor(86, 180, 233),
     ];
     COLOURS[mode % COLOURS.len()]
 }

@@ -91,6 +91,8 @@ pub enum Doing {
     Ticks,
     /// It reads a tenth of its memory in random order, always the same.
     Works,
+    /// It ticks, one of so many that are loaded from one file at a time.
+    Fleet(u8),
 }
 
 /// A guest's snapshot, somewhere.
@@ -102,7 +104,8 @@ pub struct Case {
 }
 
 impl Case {
-    /// All of these guests: each ticks, and full ones work, cold.
+    /// All of these guests: each ticks, and full ones work, unless there is only one
+    /// cache: then a row is enough.
     pub fn of(guests: &'static [Guest], caches: &'static [Cache]) -> Vec<Self> {
         let case = |guest, cache, doing| Self {
             guest,
@@ -115,31 +118,55 @@ impl Case {
                 .map(move |&cache| case(guest, cache, Doing::Ticks))
         };
         let ticking = guests.iter().flat_map(of_guest);
-        let works = |guest: &&Guest| guest.is_full() && caches.contains(&Cache::Cold);
-        let working = guests
-            .iter()
-            .filter(works)
-            .map(|guest| case(guest, Cache::Cold, Doing::Works));
+        let works = |guest: &&Guest| guest.is_full() && caches.len() > 1;
+        let working = guests.iter().filter(works).flat_map(|guest| {
+            caches
+                .iter()
+                .rev()
+                .map(move |&cache| case(guest, cache, Doing::Works))
+        });
         ticking.chain(working).collect()
+    }
+
+    /// Fleets of the first of these guests, the largest first.
+    pub fn fleets(guests: &'static [Guest], counts: &'static [u8]) -> Vec<Self> {
+        let fleet = |&count| Self {
+            guest: &guests[0],
+            cache: Cache::Warm,
+            doing: Doing::Fleet(count),
+        };
+        counts.iter().map(fleet).collect()
     }
 
     /// The modes that it is measured in.
     pub fn modes(self) -> &'static [Mode] {
-        match self.doing {
-            Doing::Ticks => &[
+        // What is mapped is in memory, wherever the file is.
+        match (self.doing, self.cache) {
+            (Doing::Ticks, Cache::Warm) => &[
+                Mode::Multifd,
+                Mode::Eager,
+                Mode::OnDemand,
+                Mode::DemandOnly,
+                Mode::Linear,
+                Mode::Mapped,
+            ],
+            (Doing::Ticks, Cache::Cold) => &[
                 Mode::Multifd,
                 Mode::Eager,
                 Mode::OnDemand,
                 Mode::DemandOnly,
                 Mode::Linear,
             ],
-            Doing::Works => &[
+            (Doing::Works, Cache::Cold) => &[
                 Mode::Multifd,
                 Mode::OnDemand,
                 Mode::DemandOnly,
                 Mode::Linear,
                 Mode::WorkingSet,
             ],
+            (Doing::Works, Cache::Warm) | (Doing::Fleet(_), _) => {
+                &[Mode::Multifd, Mode::OnDemand, Mode::Mapped]
+            }
         }
     }
 
@@ -154,7 +181,14 @@ impl Case {
             Size::Full | Size::Smoke => Cache::VARIANTS,
             Size::Row => &[Cache::Warm],
         };
-        Self::of(guests(size), caches)
+        let fleets: &[u8] = match size {
+            Size::Full => &[16, 8],
+            Size::Smoke => &[4],
+            Size::Row => &[2],
+        };
+        let mut cases = Self::of(guests(size), caches);
+        cases.extend(Self::fleets(guests(size), fleets));
+        cases
     }
 }
 
@@ -169,6 +203,7 @@ impl results::Case for Case {
         let guest = match self.doing {
             Doing::Ticks => self.guest.name.into(),
             Doing::Works => format!("{}, a tenth read", self.guest.name),
+            Doing::Fleet(count) => format!("{count} of {}", self.guest.name),
         };
         vec![guest, self.cache.to_string()]
     }
@@ -191,6 +226,8 @@ pub enum Mode {
     /// When it is touched, and in the background, the pages first that were
     /// touched by the load before.
     WorkingSet,
+    /// Not at all: it is the file, copy on write, which is held in sealed memory.
+    Mapped,
 }
 
 impl Mode {
@@ -203,6 +240,7 @@ impl Mode {
             Self::DemandOnly => snapshot::Mode::DemandOnly,
             Self::Linear => snapshot::Mode::Linear,
             Self::WorkingSet => snapshot::Mode::OnDemand,
+            Self::Mapped => snapshot::Mode::Mapped,
         }
     }
 }
@@ -223,13 +261,14 @@ impl results::Mode for Mode {
 /// What a load gave.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Figures {
-    /// Seconds until the VM runs.
+    /// Seconds until the VM runs. Of a fleet this and what follows is of the
+    /// last one.
     pub to_run: f64,
     /// Until the guest shows life, or, if it works, until it is done.
     pub to_life: f64,
     /// Until all is loaded, where that comes by itself.
     pub to_loaded: Option<f64>,
-    /// Resident MiB then.
+    /// Resident MiB then; of a fleet, all that it has in memory together.
     pub resident: f64,
     /// Demand faults, if there may be some.
     pub faults: Option<f64>,

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! How long a guest takes to start from a snapshot: eagerly, eagerly with
-//! multifd, and on demand; and the loader's crate beside the least that faults
+//! multifd, on demand, and mapped; many of them from one; and the loader's crate beside the least that faults
 //! can cost.
 
 mod bare_loop;
 mod cache;
 mod cases;
+mod fleet;
 mod page;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use annex_qtest::kept::Kept;
 use annex_qtest::measure;
 use anyhow::{Context, Result};
 use bench_report::Spread;
+use mapped_ram::hold::Held;
 
 use crate::about::About;
 use crate::bench::Size;
@@ -67,7 +69,8 @@ impl Kind for OfSnapshot {
     fn measure(size: Size, about: &mut About) -> Result<ResultsOf<Self>> {
         about.figures = crate_figures::measure("mapped-ram", "load", size)?;
         let kept = prepare(guests(size))?;
-        let (results, bare) = loads(Case::all(size), &kept, size.pick(5, 1))?;
+        let cases = fleet::that_fit(Case::all(size))?;
+        let (results, bare) = loads(cases, &kept, size.pick(5, 1))?;
         let mut others: BTreeMap<_, Vec<f64>> = BTreeMap::new();
         for (name, micros) in bare.iter().flat_map(Latency::named) {
             others.entry(name).or_default().push(micros);
@@ -117,6 +120,13 @@ fn working_set(case: Case, kept: &Kept) -> Result<PathBuf> {
     Ok(set)
 }
 
+/// The snapshot in sealed memory, to be mapped.
+fn hold(path: &Path) -> Result<Held> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    Held::copy_of(&file, size).context("holding the snapshot in memory")
+}
+
 /// Round after round, while there is time; in each, every case once, and the
 /// bare loop.
 fn loads(
@@ -136,17 +146,26 @@ fn loads(
             let kept = kept.iter().find(|(guest, _)| *guest == case.guest);
             let (_, kept) = kept.context("all were made")?;
             results.turns_of(case, case.modes(), run, &progress, |case, mode: Mode| {
-                case.cache.prepare(&kept.path)?;
-                if case.doing == Doing::Ticks {
-                    return Ok(measure::load(kept, mode.load(), THREADS)?.into());
-                }
+                let held = match mode {
+                    Mode::Mapped => Some(hold(&kept.path)?),
+                    _ => None,
+                };
                 let set = match mode {
                     Mode::WorkingSet => Some(working_set(case, kept)?),
                     _ => None,
                 };
                 case.cache.prepare(&kept.path)?;
-                let set = set.as_deref();
-                Ok(measure::work(kept, mode.load(), THREADS, set, case.work())?.into())
+                let path = held.as_ref().map_or_else(|| kept.path.clone(), Held::path);
+                let (path, set) = (path.as_path(), set.as_deref());
+                Ok(match case.doing {
+                    Doing::Ticks => measure::load(kept, path, mode.load(), THREADS)?.into(),
+                    Doing::Works => {
+                        measure::work(kept, path, mode.load(), THREADS, set, case.work())?.into()
+                    }
+                    Doing::Fleet(count) => {
+                        fleet::load(kept, path, mode.load(), count, held.as_ref())?
+                    }
+                })
             })?;
             progress.case(page::line(&results, case));
         }
