@@ -9,14 +9,22 @@
 //! |---|---|
 //! | [`client`] | the channels of MS-RDPEUSB and a share for each device: no I/O |
 //! | `convert` | messages as rdp-usb's requests, and completions as messages |
+//! | [`connect`] | to an RDP server, by TLS and NLA |
 //! | [`device`] | what a device is, real or in software |
+//! | [`devices`] | the devices that are shared, whichever session there is |
+//! | [`keep`] | one session after another |
 //! | [`real`] | devices of this machine, by nusb |
+//! | [`reconnect`] | whether to connect again, and when: no I/O and no clock |
 //! | [`select`] | which devices a user has named |
-//! | [`session`] | the RDP connection, and what runs while it stands |
+//! | [`session`] | what runs while a connection stands |
 
 pub mod client;
+pub mod connect;
 mod convert;
 pub mod device;
+pub mod devices;
+pub mod keep;
 pub mod real;
+pub mod reconnect;
 pub mod select;
 pub mod session;

@@ -7,10 +7,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use annex_usb::client::Event;
-use annex_usb::device::DeviceId;
+use annex_usb::connect::Server;
+use annex_usb::device::{DeviceId, Ended};
+use annex_usb::devices::{Change, Devices};
+use annex_usb::keep::{keep, News};
+use annex_usb::real;
+use annex_usb::reconnect::Reconnect;
 use annex_usb::select::{path, Selector};
-use annex_usb::session::{ends, Change, Server, Session};
-use annex_usb::{device::Ended, real};
 use anyhow::{bail, Context, Result};
 use clap::{Parser, Subcommand};
 use futures_util::StreamExt;
@@ -46,6 +49,13 @@ enum Command {
         /// environment.
         #[arg(long)]
         password_file: Option<PathBuf>,
+        /// End with the session when the connection or the server goes, instead of connecting
+        /// again after growing pauses.
+        #[arg(long)]
+        no_reconnect: bool,
+        /// Give up after so many tries in a row to connect again. Without it, there is no end.
+        #[arg(long, value_name = "COUNT", conflicts_with = "no_reconnect")]
+        reconnect_tries: Option<u32>,
     },
 }
 
@@ -73,6 +83,8 @@ async fn run(command: Command) -> Result<()> {
             user,
             domain,
             password_file,
+            no_reconnect,
+            reconnect_tries,
         } => {
             let (selectors, (host, port)) = parse(&what)?;
             let password = password(password_file)?;
@@ -83,7 +95,12 @@ async fn run(command: Command) -> Result<()> {
                 password,
                 domain,
             };
-            share(&selectors, &server).await
+            let tries = if no_reconnect {
+                Some(0)
+            } else {
+                reconnect_tries
+            };
+            share(&selectors, &server, Reconnect::new(tries)).await
         }
     }
 }
@@ -155,50 +172,53 @@ fn password(file: Option<PathBuf>) -> Result<String> {
     }
 }
 
-async fn share(selectors: &[Selector], server: &Server) -> Result<()> {
-    let mut session = Session::connect(server).await?;
-    session.want_no_pictures().await?;
-    let (ended, done) = ends();
-    let (changes, receiver) = mpsc::channel(16);
-    let watch = watch(selectors.to_vec(), ended, changes);
-    let told = |event| match event {
-        Event::Taken(DeviceId(id)) => log::info!("device {id}: the server has it"),
-        Event::Refused(DeviceId(id)) => log::warn!(
-            "device {id}: the server doesn't want it: all of its usb-redir devices are in use, \
-             or a rule is against it"
-        ),
-        Event::Released(DeviceId(id)) => log::info!("device {id}: the server has let it go"),
-    };
+async fn share(selectors: &[Selector], server: &Server, reconnect: Reconnect) -> Result<()> {
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,
     );
-    let watch = async move {
+    let (devices, changes, ended) = Devices::new();
+    let watch = async {
         // When this ends, so does the session, in order.
         tokio::select! {
-            result = watch => result,
+            result = watch(selectors, ended, changes) => result,
             _ = interrupt.recv() => Ok(()),
             _ = terminate.recv() => Ok(()),
         }
     };
-    let (watched, ran) = tokio::join!(watch, session.run(receiver, done, told));
-    drop(session);
+    let place = format!("{}:{}", server.host, server.port);
+    let kept = keep(server, reconnect, devices, |news| tell(&place, news));
+    let (watched, kept) = tokio::join!(watch, kept);
     // The kernel's drivers get devices back.
     tokio::time::sleep(Duration::from_millis(200)).await;
-    watched.and(ran)
+    watched.and(kept)
+}
+
+fn tell(server: &str, news: News) {
+    match news {
+        News::Connected => log::info!("connected to {server}"),
+        News::Lost(error, pause) => log::warn!(
+            "{error:#}; devices stay with annex-usb, which connects again in {} s",
+            pause.as_secs()
+        ),
+        News::Device(Event::Taken(DeviceId(id))) => log::info!("device {id}: the server has it"),
+        News::Device(Event::Refused(DeviceId(id))) => log::warn!(
+            "device {id}: the server doesn't want it: all of its usb-redir devices are in use, \
+             or a rule is against it"
+        ),
+        News::Device(Event::Released(DeviceId(id))) => {
+            log::info!("device {id}: the server has let it go");
+        }
+    }
 }
 
 /// Opens the devices that are named, as they come.
-async fn watch(
-    selectors: Vec<Selector>,
-    ended: Ended,
-    changes: mpsc::Sender<Change>,
-) -> Result<()> {
+async fn watch(selectors: &[Selector], ended: Ended, changes: mpsc::Sender<Change>) -> Result<()> {
     let mut watch = nusb::watch_devices()?;
     let mut known: BTreeMap<String, DeviceId> = BTreeMap::new();
     let mut next = 1;
     let present: Vec<DeviceInfo> = nusb::list_devices().await?.collect();
-    for selector in &selectors {
+    for selector in selectors {
         if !present.iter().any(|it| selector.names(it)) {
             log::info!("{selector} isn't there: it is shared when it comes");
         }
@@ -252,7 +272,28 @@ async fn watch(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory;
+
     use super::*;
+
+    #[test]
+    fn the_manual_has_every_option_and_no_other() {
+        let page = include_str!("../annex-usb.1").lines();
+        let told: BTreeSet<String> = page
+            .filter(|line| line.starts_with(".B"))
+            .filter_map(|line| line.split_once("\\-\\-"))
+            .map(|(_, rest)| {
+                let end = rest.find([' ', '"']).unwrap_or(rest.len());
+                rest[..end].replace("\\-", "-")
+            })
+            .collect();
+        let command = Args::command();
+        let share = command.find_subcommand("share").expect("a command");
+        let known = share.get_arguments().filter_map(|it| it.get_long());
+        assert_eq!(told, known.map(str::to_owned).collect());
+    }
 
     #[test]
     fn devices_and_servers_are_told_apart() {

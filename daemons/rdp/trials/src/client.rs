@@ -4,27 +4,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{bail, ensure, Context, Result};
-use ironrdp_connector::connection_activation::ConnectionActivationState;
-use ironrdp_connector::sspi::generator::NetworkRequest;
-use ironrdp_connector::{
-    general_err, BitmapConfig, ClientConnector, Config, ConnectionOutcome, ConnectorResult,
-    Credentials, DesktopSize, Sequence,
-};
-use ironrdp_core::WriteBuf;
+use annex_usb::connect::{config, Connection, Server};
+use anyhow::{ensure, Context, Result};
+use ironrdp_connector::{BitmapConfig, Config};
 use ironrdp_displaycontrol::client::DisplayControlClient;
 use ironrdp_dvc::DrdynvcClient;
-use ironrdp_graphics::image_processing::PixelFormat;
-use ironrdp_pdu::gcc::{ConnectionType, KeyboardType};
 use ironrdp_pdu::input::fast_path::FastPathInputEvent;
-use ironrdp_pdu::rdp::capability_sets::{BitmapCodecs, MajorPlatformType, RailSupportLevel};
+use ironrdp_pdu::rdp::capability_sets::BitmapCodecs;
 use ironrdp_pdu::rdp::client_info::CompressionType;
-use ironrdp_session::image::DecodedImage;
-use ironrdp_session::{ActiveStage, ActiveStageBuilder, ActiveStageOutput};
-use ironrdp_tokio::{single_sequence_step, FramedWrite, NetworkClient, TokioFramed};
-use tokio::net::TcpStream;
+use ironrdp_session::ActiveStageOutput;
+use ironrdp_tokio::FramedWrite;
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::{timeout, Instant};
+use tokio::time::{timeout, timeout_at, Instant};
 
 use crate::picture::Picture;
 
@@ -34,10 +25,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A client that is logged in. It sees and sends only while one of its functions runs.
 pub struct Client {
     runtime: Runtime,
-    framed: TokioFramed<ironrdp_tls::TlsStream<TcpStream>>,
-    stage: ActiveStage,
-    activation: ironrdp_connector::connection_activation::ConnectionActivationFactory,
-    image: DecodedImage,
+    connection: Connection,
     /// Bytes of pictures and everything else that came.
     pub received: usize,
     closed: bool,
@@ -47,31 +35,26 @@ impl Client {
     /// Connects and logs in.
     pub fn connect(address: SocketAddr, user: &str, password: &str) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let connected = async {
-            timeout(LIMIT, connect(address, user, password))
+        let server = server(address, user, password);
+        let config = Config {
+            bitmap: Some(BitmapConfig {
+                lossy_compression: false,
+                color_depth: 32,
+                codecs: BitmapCodecs(Vec::new()),
+            }),
+            compression_type: Some(CompressionType::Rdp61),
+            ..config(&server)
+        };
+        let displays = DisplayControlClient::new(|_| Ok(Vec::new()));
+        let channels = DrdynvcClient::new().with_dynamic_channel(displays);
+        let connection = runtime.block_on(async {
+            timeout(LIMIT, Connection::open(&server, config, channels))
                 .await
                 .context("out of time to log in")?
-        };
-        let (framed, result) = runtime.block_on(connected)?;
-        let image = image(result.desktop_size);
-        let stage = ActiveStageBuilder {
-            static_channels: result.static_channels,
-            user_channel_id: result.user_channel_id,
-            io_channel_id: result.io_channel_id,
-            message_channel_id: result.message_channel_id,
-            share_id: result.share_id,
-            compression_type: result.compression_type,
-            enable_server_pointer: result.enable_server_pointer,
-            pointer_software_rendering: result.pointer_software_rendering,
-        }
-        .build();
-        let activation = result.activation_factory;
+        })?;
         Ok(Self {
             runtime,
-            framed,
-            stage,
-            activation,
-            image,
+            connection,
             received: 0,
             closed: false,
         })
@@ -79,14 +62,9 @@ impl Client {
 
     /// What it shows.
     pub fn picture(&self) -> Picture {
-        let (width, height) = (self.image.width().into(), self.image.height().into());
-        Picture::from_32(
-            self.image.data(),
-            width,
-            height,
-            self.image.stride(),
-            [0, 1, 2],
-        )
+        let image = &self.connection.image;
+        let (width, height) = (image.width().into(), image.height().into());
+        Picture::from_32(image.data(), width, height, image.stride(), [0, 1, 2])
     }
 
     /// Takes what comes, for this long or until the server closes the connection.
@@ -105,30 +83,29 @@ impl Client {
 
     /// Does this with keyboard and mouse.
     pub fn input(&mut self, events: &[FastPathInputEvent]) -> Result<()> {
-        let outputs = self.stage.process_fastpath_input(&mut self.image, events)?;
+        let Connection { stage, image, .. } = &mut self.connection;
+        let outputs = stage.process_fastpath_input(image, events)?;
         self.apply(outputs)
     }
 
     /// Asks for a desktop of another size, once the server offers it.
     pub fn ask_for(&mut self, width: u32, height: u32) -> Result<()> {
         let until = Instant::now() + LIMIT;
-        while self.stage.display_control_ready() != Some(true) {
+        while self.connection.stage.display_control_ready() != Some(true) {
             ensure!(self.frame(until)?, "no display control is offered");
         }
         let bytes = self
+            .connection
             .stage
             .encode_resize(width, height, None, None)
             .context("no channel")??;
-        let Self {
-            runtime, framed, ..
-        } = self;
-        Ok(runtime.block_on(framed.write_all(&bytes))?)
+        self.write(&bytes)
     }
 
     /// Columns, rows and pixels of what it shows: red, green, blue, 255.
     pub fn shown(&self) -> (usize, usize, &[u8]) {
-        let (width, height) = (self.image.width(), self.image.height());
-        (width.into(), height.into(), self.image.data())
+        let image = &self.connection.image;
+        (image.width().into(), image.height().into(), image.data())
     }
 
     /// Takes a frame. False: none came in time.
@@ -144,18 +121,22 @@ impl Client {
 
     /// Takes a frame. False: none came in time.
     fn frame(&mut self, until: Instant) -> Result<bool> {
-        let Self {
-            runtime, framed, ..
-        } = self;
-        let read =
-            runtime.block_on(async { tokio::time::timeout_at(until, framed.read_pdu()).await });
+        let Connection {
+            framed,
+            stage,
+            image,
+            ..
+        } = &mut self.connection;
+        let read = self
+            .runtime
+            .block_on(async { timeout_at(until, framed.read_pdu()).await });
         let Ok(read) = read else { return Ok(false) };
         let Ok((action, frame)) = read else {
             self.closed = true;
             return Ok(true);
         };
         self.received += frame.len();
-        let outputs = self.stage.process(&mut self.image, action, &frame, None)?;
+        let outputs = stage.process(image, action, &frame, None)?;
         self.apply(outputs)?;
         Ok(true)
     }
@@ -163,12 +144,7 @@ impl Client {
     fn apply(&mut self, outputs: Vec<ActiveStageOutput>) -> Result<()> {
         for output in outputs {
             match output {
-                ActiveStageOutput::ResponseFrame(frame) => {
-                    let Self {
-                        runtime, framed, ..
-                    } = self;
-                    runtime.block_on(framed.write_all(&frame))?;
-                }
+                ActiveStageOutput::ResponseFrame(frame) => self.write(&frame)?,
                 ActiveStageOutput::DeactivateAll => self.reactivate()?,
                 ActiveStageOutput::Terminate(_) => self.closed = true,
                 _ => {}
@@ -177,153 +153,27 @@ impl Client {
         Ok(())
     }
 
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let writing = self.connection.framed.write_all(bytes);
+        Ok(self.runtime.block_on(writing)?)
+    }
+
     fn reactivate(&mut self) -> Result<()> {
-        let Self {
-            runtime,
-            framed,
-            stage,
-            activation,
-            ..
-        } = self;
-        let mut sequence = activation.create();
-        let finalized = runtime.block_on(async {
-            let mut buffer = WriteBuf::new();
-            let steps = async {
-                while !sequence.state().is_terminal() {
-                    single_sequence_step(framed, &mut sequence, &mut buffer).await?;
-                }
-                anyhow::Ok(sequence.connection_activation_state())
-            };
-            timeout(LIMIT, steps)
+        self.runtime.block_on(async {
+            timeout(LIMIT, self.connection.activate_again())
                 .await
                 .context("out of time to follow a change of size")?
-        })?;
-        let ConnectionActivationState::Finalized {
-            desktop_size,
-            share_id,
-            static_channel_chunk_size,
-            enable_server_pointer,
-            pointer_software_rendering,
-            ..
-        } = finalized
-        else {
-            bail!("an activation that ends otherwise");
-        };
-        let reactivated = stage.reactivate(
-            activation.io_channel_id(),
-            activation.user_channel_id(),
-            share_id,
-            enable_server_pointer,
-            pointer_software_rendering,
-            static_channel_chunk_size,
-        );
-        ensure!(reactivated, "the client couldn't be activated again");
-        self.image = image(desktop_size);
-        Ok(())
+        })
     }
 }
 
-fn image(size: DesktopSize) -> DecodedImage {
-    DecodedImage::new(PixelFormat::RgbA32, size.width, size.height)
-}
-
-async fn connect(
-    address: SocketAddr,
-    user: &str,
-    password: &str,
-) -> Result<(
-    TokioFramed<ironrdp_tls::TlsStream<TcpStream>>,
-    ironrdp_connector::ConnectionResult,
-)> {
-    let stream = TcpStream::connect(address).await?;
-    let local = stream.local_addr()?;
-    let displays = DisplayControlClient::new(|_| Ok(Vec::new()));
-    let mut connector = ClientConnector::new(config(user, password), local)
-        .with_static_channel(DrdynvcClient::new().with_dynamic_channel(displays));
-    let mut framed = TokioFramed::new(stream);
-    let upgrade = ironrdp_tokio::connect_begin(&mut framed, &mut connector).await?;
-    let stream = framed.into_inner_no_leftover();
-    let (stream, certificate) = ironrdp_tls::upgrade(stream, "localhost").await?;
-    let upgraded = ironrdp_tokio::mark_as_upgraded(upgrade, &mut connector);
-    let key = ironrdp_tls::extract_tls_server_public_key(&certificate).context("a public key")?;
-    let mut framed = TokioFramed::new(stream);
-    let outcome = ironrdp_tokio::connect_finalize(
-        upgraded,
-        connector,
-        &mut framed,
-        &mut NoNetwork,
-        "localhost".into(),
-        key.to_vec(),
-        None,
-    )
-    .await?;
-    match outcome {
-        ConnectionOutcome::Connected(result) => Ok((framed, result)),
-        ConnectionOutcome::Redirected(_) => bail!("redirected"),
-    }
-}
-
-struct NoNetwork;
-
-impl NetworkClient for NoNetwork {
-    async fn send(&mut self, _request: &NetworkRequest) -> ConnectorResult<Vec<u8>> {
-        Err(general_err!("there is no network here"))
-    }
-}
-
-fn config(user: &str, password: &str) -> Config {
-    Config {
-        desktop_size: DesktopSize {
-            width: 1024,
-            height: 768,
-        },
-        monitor_layout: None,
-        desktop_scale_factor: 0,
-        desktop_physical_size: None,
-        desktop_orientation: None,
-        device_scale_factor: None,
-        monitor_extended_layout: None,
-        relative_mouse_input: false,
-        enable_tls: false,
-        enable_credssp: true,
-        enable_standard_rdp_security: false,
-        credentials: Credentials::UsernamePassword {
-            username: user.into(),
-            password: password.into(),
-        },
+/// Who logs in there.
+pub fn server(address: SocketAddr, user: &str, password: &str) -> Server {
+    Server {
+        host: address.ip().to_string(),
+        port: address.port(),
+        user: user.into(),
+        password: password.into(),
         domain: None,
-        client_build: 0,
-        client_name: "trial".into(),
-        keyboard_type: KeyboardType::IBM_ENHANCED,
-        keyboard_subtype: 0,
-        keyboard_functional_keys_count: 12,
-        keyboard_layout: 0,
-        connection_type: ConnectionType::Lan,
-        ime_file_name: String::new(),
-        bitmap: Some(BitmapConfig {
-            lossy_compression: false,
-            color_depth: 32,
-            codecs: BitmapCodecs(Vec::new()),
-        }),
-        dig_product_id: String::new(),
-        client_dir: String::new(),
-        alternate_shell: String::new(),
-        work_dir: String::new(),
-        remote_application_mode: false,
-        rail_support_level: RailSupportLevel::empty(),
-        platform: MajorPlatformType::UNIX,
-        hardware_id: None,
-        request_data: None,
-        autologon: false,
-        enable_audio_playback: false,
-        enable_audio_capture: false,
-        performance_flags: Default::default(),
-        license_cache: None,
-        timezone_info: Default::default(),
-        compression_type: Some(CompressionType::Rdp61),
-        enable_server_pointer: false,
-        pointer_software_rendering: false,
-        multitransport_flags: None,
-        support_dyn_vc_gfx_protocol: false,
     }
 }

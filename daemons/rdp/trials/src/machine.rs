@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,9 @@ pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// The user who may log in, and his password.
 pub const LOGIN: (&str, &str) = ("annex", "open sesame");
+
+/// Loopback, at a port that is free.
+const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A boot sector. Writes what the display's EDID says of its preferred size to the serial port
 /// (bytes 56 to 61), and then each key that is pressed, which it shows as well: g as a picture of
@@ -238,18 +241,43 @@ impl Server {
 
     /// The same, told by this option where QEMU is.
     pub fn joining(dir: &Dir, option: &str, place: impl AsRef<OsStr>) -> Result<Self> {
+        Self::listening(dir, option, place, ANYWHERE, LOGIN.1)
+    }
+
+    /// The same, where another one has listened before.
+    pub fn at(dir: &Dir, qmp: &Path, address: SocketAddr) -> Result<Self> {
+        Self::with_password(dir, qmp, address, LOGIN.1)
+    }
+
+    /// The same, with this password.
+    pub fn with_password(
+        dir: &Dir,
+        qmp: &Path,
+        address: SocketAddr,
+        password: &str,
+    ) -> Result<Self> {
+        Self::listening(dir, "--qmp", qmp, address, password)
+    }
+
+    fn listening(
+        dir: &Dir,
+        option: &str,
+        place: impl AsRef<OsStr>,
+        address: SocketAddr,
+        password: &str,
+    ) -> Result<Self> {
         let program = program()?;
-        let password = dir.file("password");
-        fs::write(&password, LOGIN.1)?;
+        let file = dir.file("password");
+        fs::write(&file, password)?;
         let mut command = Command::new(program);
         command
             .arg(option)
             .arg(place)
-            .args(["--listen", "127.0.0.1:0"]);
+            .args(["--listen", &address.to_string()]);
         command
             .args(["--user", LOGIN.0])
             .arg("--password-file")
-            .arg(password);
+            .arg(file);
         command
             .env("RUST_LOG", "annex_rdp=debug,urbdrc=info,warn")
             .stdout(Stdio::piped());

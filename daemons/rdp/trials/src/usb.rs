@@ -10,7 +10,10 @@ use annex_qtest::qemu::{Config, Vm};
 use annex_qtest::trial::Family;
 use annex_qtest::wait;
 use annex_usb::client::Event;
-use anyhow::{ensure, Result};
+use annex_usb::connect::Refused;
+use annex_usb::device::DeviceId;
+use annex_usb::keep::News;
+use anyhow::{ensure, Context, Result};
 use rdp_usb::testing::BLOCK;
 use rustix::process::Signal;
 use serde_json::json;
@@ -28,6 +31,8 @@ inventory::submit! { Family(|add| {
     add("rdp/usb/twenty-sessions".into(), Box::new(twenty_sessions));
     add("rdp/usb/sizes-of-the-screen".into(), Box::new(sizes_of_the_screen));
     add("rdp/usb/whoever-goes".into(), Box::new(whoever_goes));
+    add("rdp/usb/connected-again".into(), Box::new(connected_again));
+    add("rdp/usb/refused".into(), Box::new(refused));
 }) }
 
 /// Blocks of a stick.
@@ -43,6 +48,11 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// A Linux guest with two usb-redirs, whose second monitor listens on `qmp`.
 fn boot(dir: &Dir, name: &str, qmp: &Path) -> Result<Vm> {
+    machine(qmp)?.boot(name, dir)
+}
+
+/// Its machine.
+fn machine(qmp: &Path) -> Result<Config> {
     // An earlier machine of the test has left it.
     let _ = std::fs::remove_file(qmp);
     let qmp = qmp.display().to_string().replace(',', ",,");
@@ -55,11 +65,10 @@ fn boot(dir: &Dir, name: &str, qmp: &Path) -> Result<Vm> {
     ] {
         args.extend(["-chardev", chardev, "-device", device]);
     }
-    Config::new(256)?
+    Ok(Config::new(256)?
         .booting(Guest::with_tapes()?)
         .with_kernel_options("usb-storage.delay_use=0")
-        .with(args)
-        .boot(name, dir)
+        .with(args))
 }
 
 /// Bytes that don't repeat.
@@ -150,6 +159,12 @@ fn has_failed(vm: &Vm) -> Result<()> {
     Ok(())
 }
 
+/// How often the guest has lost a transfer: it asks again, after 30 s and a reset.
+fn resets(vm: &Vm) -> Result<usize> {
+    let count = vm.agent.sh("dmesg | grep -c 'reset high-speed' || true")?;
+    Ok(count.trim().parse()?)
+}
+
 fn stick(dir: &Dir) -> Result<()> {
     let socket = dir.file("qmp");
     let vm = boot(dir, "vm", &socket)?;
@@ -206,7 +221,7 @@ fn stick(dir: &Dir) -> Result<()> {
         .expect("another name");
     let third = client.plug(&Shared::new(content(3)))?;
     wait::until("the third to be refused", LIMIT, || {
-        Ok(client.has_seen(&Event::Refused(third)).then_some(()))
+        Ok((client.has_seen_event(&Event::Refused(third)) == 1).then_some(()))
     })?;
     ensure!(
         read(&vm, second)? == digest(&two.blocks()),
@@ -437,12 +452,7 @@ fn sizes_of_the_screen(dir: &Dir) -> Result<()> {
         );
     }
     dir.log(format!("read {} times", reading.end(&stick)?));
-    // What is lost is asked for again, after 30 s and a reset.
-    let resets = vm.agent.sh("dmesg | grep -c 'reset high-speed' || true")?;
-    ensure!(
-        resets == "0",
-        "the guest has reset the stick {resets} times"
-    );
+    ensure!(resets(&vm)? == 0, "the guest has reset the stick");
     client.leave()?;
     vm.quit()
 }
@@ -498,4 +508,74 @@ fn whoever_goes(dir: &Dir) -> Result<()> {
     none(&vm)?;
     drop(client);
     vm.quit()
+}
+
+/// The server killed while a transfer is out, and started again: the same client has its devices in
+/// the guest once more.
+fn connected_again(dir: &Dir) -> Result<()> {
+    let socket = dir.file("qmp");
+    let vm = boot(dir, "vm", &socket)?;
+    let mut server = Server::start(dir, &socket)?;
+    let mut client = UsbClient::kept(server.address)?;
+    let stick = Shared::new(content(10));
+    let expected = digest(&stick.blocks());
+    client.plug(&stick)?;
+    let mut disk = disks(&vm, 1)?.remove(0);
+    for turn in 1..=2 {
+        begin_to_read(&vm, &disk, &stick)?;
+        server.process.signal(Signal::KILL)?;
+        server.process.ended("annex-rdp")?;
+        has_failed(&vm)?;
+        none(&vm)?;
+        // A client that has found out and tries: nobody is there.
+        let lost = |news: &News| matches!(news, News::Lost(..));
+        wait::until("a try to connect that fails", LIMIT, || {
+            Ok((client.has_seen(lost) >= 2 * turn).then_some(()))
+        })?;
+        stick.release();
+        server = Server::at(dir, &socket, server.address)?;
+        disk = disks(&vm, 1)?.remove(0);
+        ensure!(
+            read(&vm, &disk)? == expected,
+            "the guest reads something else"
+        );
+        let connected = |news: &News| matches!(news, News::Connected);
+        ensure!(
+            client.has_seen(connected) == turn + 1,
+            "it isn't the same client's next session"
+        );
+    }
+    // A stick that comes while there is no server is there with the next one; the other that has
+    // gone meanwhile isn't.
+    server.process.signal(Signal::TERM)?;
+    server.process.ended("annex-rdp")?;
+    none(&vm)?;
+    client.unplug(DeviceId(1))?;
+    let other = Shared::new(content(11));
+    client.plug(&other)?;
+    let _server = Server::at(dir, &socket, server.address)?;
+    let disk = disks(&vm, 1)?.remove(0);
+    ensure!(
+        read(&vm, &disk)? == digest(&other.blocks()),
+        "it isn't the other stick"
+    );
+    client.leave()?;
+    none(&vm)?;
+    vm.quit()
+}
+
+/// A password that has changed isn't tried again.
+fn refused(dir: &Dir) -> Result<()> {
+    let nowhere = dir.file("qmp");
+    let mut server = Server::start(dir, &nowhere)?;
+    let client = UsbClient::kept(server.address)?;
+    server.process.signal(Signal::KILL)?;
+    server.process.ended("annex-rdp")?;
+    let _server = Server::with_password(dir, &nowhere, server.address, "another")?;
+    let error = client.ended().err().context("a password that is refused")?;
+    ensure!(
+        error.downcast_ref() == Some(&Refused::Login),
+        "it has ended for another reason: {error:#}"
+    );
+    Ok(())
 }
