@@ -588,3 +588,8 @@ impl Active {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    usbredir::seed_tests!("client", 5, crate::testing::exercise);
+}

@@ -28,3 +28,5 @@ pub mod real;
 pub mod reconnect;
 pub mod select;
 pub mod session;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

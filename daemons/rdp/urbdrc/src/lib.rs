@@ -48,5 +48,7 @@ pub use hub::Config;
 pub use link::Link;
 pub use session::{Channel, Messages, ToSession, Usb};
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What the fuzz target runs, and a test with its seeds.
 
-use usbredir::{Caps, Connection, Packet, Role, Speed, Status};
+use usbredir::{Caps, Connection, Role, Speed};
 
-use super::{Device, IsoLoop};
+use super::{Device, Input, IsoLoop};
 use crate::slot::{Limits, Slot};
 use crate::urb::{
     Buffer, Completion, IsoResult, Outcome, Pipe, Request, SelectedInterface, UsbdStatus,
@@ -16,24 +16,6 @@ const LIMITS: Limits = Limits {
     faults: 50,
 };
 
-/// Takes from the front of an input; zeros when it has ended.
-struct Input<'a>(&'a [u8]);
-
-impl Input<'_> {
-    fn byte(&mut self) -> u8 {
-        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
-        *first
-    }
-
-    fn bytes(&mut self) -> Vec<u8> {
-        let count = usize::from(self.byte()).min(self.0.len());
-        let (bytes, rest) = self.0.split_at(count);
-        self.0 = rest;
-        bytes.to_vec()
-    }
-}
-
 /// Lets a slot have packets of a guest and answers of a client, good ones and any others, with
 /// devices that come and go.
 ///
@@ -41,7 +23,7 @@ impl Input<'_> {
 ///
 /// It doesn't, or sends what a guest refuses, or keeps more in flight than it may.
 pub fn exercise(input: &[u8]) {
-    let mut input = Input(input);
+    let mut input = Input::new(input);
     let device = IsoLoop::default();
     let mut slot = Slot::new(LIMITS, None);
     let mut guest = Connection::new(Role::Guest, "fuzz", Caps::ALL, usbredir::Limits::default());
@@ -49,7 +31,7 @@ pub fn exercise(input: &[u8]) {
     let mut id = 0;
     // What the two agree on is what the guest has said, if its hello came first and as it is.
     let (mut greeted, mut agreed) = (false, true);
-    while !input.0.is_empty() {
+    while !input.is_empty() {
         match input.byte() % 8 {
             0 => {
                 slot.unplug();
@@ -63,7 +45,7 @@ pub fn exercise(input: &[u8]) {
             }
             3 | 4 => {
                 id += 1;
-                let _ = guest.send(id, &packet(&mut input, id));
+                let _ = guest.send(id, &input.packet(id));
             }
             // A good client's answer, and any.
             kind if !open.is_empty() => {
@@ -209,73 +191,5 @@ fn outcome(input: &mut Input<'_>) -> Outcome {
             }])
         }
         _ => Outcome::None,
-    }
-}
-
-/// What any guest may send.
-fn packet(input: &mut Input<'_>, id: u64) -> Packet {
-    let (endpoint, status) = (input.byte(), Status::SUCCESS);
-    match input.byte() % 12 {
-        0 => Packet::SetConfiguration {
-            configuration: endpoint % 3,
-        },
-        1 => Packet::SetAltSetting {
-            interface: 0,
-            alt: endpoint % 3,
-        },
-        2 => Packet::StartIsoStream {
-            endpoint,
-            packets_per_urb: input.byte(),
-            urbs: input.byte(),
-        },
-        3 => Packet::StopIsoStream { endpoint },
-        4 => Packet::StartInterruptReceiving {
-            endpoint: endpoint | 0x80,
-        },
-        5 => Packet::StartBulkReceiving {
-            stream: 0,
-            bytes_per_transfer: u32::from(input.byte()) * 32,
-            endpoint: endpoint | 0x80,
-            transfers: input.byte(),
-        },
-        6 => Packet::Iso {
-            endpoint: endpoint & 0x7f,
-            status,
-            data: input.bytes(),
-        },
-        7 if endpoint & 0x80 == 0 => {
-            let data = input.bytes();
-            Packet::Bulk {
-                endpoint,
-                status,
-                length: data.len() as u32,
-                stream: 0,
-                data,
-            }
-        }
-        7 => {
-            let length = u32::from(input.byte()) * 32;
-            Packet::Bulk {
-                endpoint,
-                status,
-                length,
-                stream: 0,
-                data: vec![],
-            }
-        }
-        8 => Packet::Control {
-            endpoint: 0x80,
-            request: input.byte(),
-            request_type: endpoint,
-            status,
-            value: input.byte().into(),
-            index: 0,
-            length: u16::from(input.byte()) * 32,
-            data: vec![],
-        },
-        9 => Packet::Reset {},
-        10 => Packet::FilterReject {},
-        _ if id % 2 == 0 => Packet::CancelDataPacket {},
-        _ => Packet::DeviceDisconnectAck {},
     }
 }

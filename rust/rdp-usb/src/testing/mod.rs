@@ -5,9 +5,11 @@
 mod devices;
 mod exercise;
 mod guest;
+mod input;
 mod rig;
 
 pub use devices::{command_block, Device, IsoLoop, Keyboard, Serial, Stick, BLOCK};
 pub use exercise::exercise;
 pub use guest::Guest;
+pub use input::Input;
 pub use rig::{Rig, Step};

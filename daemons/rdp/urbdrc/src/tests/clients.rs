@@ -6,8 +6,10 @@ use std::time::Duration;
 use rdp_usb::testing::{Keyboard, Serial, Stick};
 use usbredir::{Packet, Status};
 
-use super::rig::{channel, completion, words, Asked, Rig, URB_COMPLETION, URB_COMPLETION_NO_DATA};
 use crate::clients::{self, Expected};
+use crate::testing::{
+    channel, completion, words, Asked, Rig, URB_COMPLETION, URB_COMPLETION_NO_DATA,
+};
 
 const OK: Status = Status::SUCCESS;
 

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use rdp_usb::testing::{Serial, Stick};
 use usbredir::Packet;
 
-use super::rig::{add_device, channel, completion, words, Rig, CONTROL, URB_COMPLETION};
 use crate::hub::Config;
+use crate::testing::{add_device, channel, completion, words, Rig, CONTROL, URB_COMPLETION};
 
 /// A device that makes no sense is ended, and the one beside it goes on.
 #[test]
@@ -70,6 +70,8 @@ fn a_second_device_on_a_channel_is_nobody() {
     rig.client(channel, &add_device(6, 0));
     assert!(rig.guests[0].device.is_some());
 }
+
+usbredir::seed_tests!("urbdrc", 5, crate::testing::exercise);
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]

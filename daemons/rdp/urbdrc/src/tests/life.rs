@@ -5,8 +5,8 @@ use rdp_usb::testing::{command_block, Keyboard, Serial, Stick, BLOCK};
 use rdp_usb::Limits;
 use usbredir::{Filter, Packet, Status};
 
-use super::rig::{channel, words, Rig, CONTROL};
 use crate::hub::{Config, MAX_DEVICES};
+use crate::testing::{channel, words, Rig, CONTROL};
 
 const OK: Status = Status::SUCCESS;
 const STICK: Option<(u16, u16)> = Some((0x46f4, 1));

@@ -183,6 +183,11 @@ impl Rig {
         channel
     }
 
+    /// The number of the session's newest channel.
+    pub fn last_channel(&self) -> u32 {
+        self.next[&self.session] - 1
+    }
+
     /// How many channels of devices are open.
     pub fn channels(&self) -> usize {
         self.open.len()
@@ -350,7 +355,7 @@ impl Rig {
                             }
                         }
                     }
-                    other => panic!("{other:?}"),
+                    _ => plain(Done::with(UsbdStatus::STALL_PID)),
                 }
             }
             TransferOut(it) => match &it.ts_urb.kind {
@@ -368,7 +373,10 @@ impl Rig {
                         }
                     }
                 }
-                other => panic!("{other:?}"),
+                _ => {
+                    let status = UsbdStatus::STALL_PID.0;
+                    completion(&asked, URB_COMPLETION_NO_DATA, status, &[], 0, &[])
+                }
             },
             _ => return false,
         };
