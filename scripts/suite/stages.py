@@ -18,6 +18,8 @@ from . import programs, tiers
 
 TOP = Path(__file__).resolve().parent.parent.parent
 BUILD = TOP / 'build'
+# A workspace of its own, for a newer Rust: minutes of compilation.
+RDP = TOP / 'daemons/rdp'
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,21 @@ def backends():
 
 @stage('rustfmt', lane='cargo', form='plain', needs=('packages',))
 def format():  # pylint: disable=redefined-builtin
-    return call('cargo', 'fmt', '--all', '--check')
+    return call('cargo', 'fmt', '--all', '--check') or \
+        call('cargo', 'fmt', '--all', '--check', folder=RDP)
 
 
 @stage('clippy, warnings are errors', lane='cargo', form='plain', needs=('packages',))
 def lint():
     return call('cargo', 'clippy', '--locked', '--workspace', '--all-targets',
                 '--', '-D', 'warnings')
+
+
+@stage('clippy of daemons/rdp, likewise', lane='cargo', form='plain', needs=('packages',),
+       full=True)
+def rdp_lint():
+    return call('cargo', 'clippy', '--locked', '--workspace', '--all-targets',
+                '--', '-D', 'warnings', folder=RDP)
 
 
 @stage('Rust: programs and tests, compiled', lane='cargo', needs=('packages',))
@@ -229,11 +239,9 @@ def guest():
 @stage('annex-rdp and what it is made of, with QEMU and RDP clients', lane='alone',
        form='libtest', needs=('build', 'images'), full=True)
 def rdp():
-    # A workspace of its own, for a newer Rust: minutes of compilation.
-    folder = TOP / 'daemons/rdp'
-    return call('cargo', 'build', '--locked', '--lib', '--bins', '--tests', folder=folder) or \
+    return call('cargo', 'build', '--locked', '--lib', '--bins', '--tests', folder=RDP) or \
         call('cargo', 'test', '--locked', '--no-fail-fast', '--lib', '--bins', '--tests',
-             folder=folder)
+             folder=RDP)
 
 
 @stage('the benches, a row of each table; in make check-all every case',
