@@ -3,9 +3,11 @@
 //! and written, and gone whoever of them goes.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use annex_qtest::files::{Dir, Guest};
+use annex_qtest::files::{self, Dir, Guest};
+use annex_qtest::migrate;
 use annex_qtest::qemu::{Config, Vm};
 use annex_qtest::trial::Family;
 use annex_qtest::wait;
@@ -33,6 +35,8 @@ inventory::submit! { Family(|add| {
     add("rdp/usb/whoever-goes".into(), Box::new(whoever_goes));
     add("rdp/usb/connected-again".into(), Box::new(connected_again));
     add("rdp/usb/refused".into(), Box::new(refused));
+    add("rdp/usb/saved".into(), Box::new(saved));
+    add("rdp/usb/moved".into(), Box::new(moved));
 }) }
 
 /// Blocks of a stick.
@@ -578,4 +582,93 @@ fn refused(dir: &Dir) -> Result<()> {
         "it has ended for another reason: {error:#}"
     );
     Ok(())
+}
+
+/// A snapshot is made while a transfer is out: the guest goes on. When it is loaded, the guest finds
+/// the stick unplugged, and plugged in again.
+fn saved(dir: &Dir) -> Result<()> {
+    let socket = dir.file("qmp");
+    let disk = dir.file("snapshots.qcow2");
+    let made = Command::new(files::qemu()?.with_file_name("qemu-img"))
+        .args(["create", "-q", "-f", "qcow2"])
+        .arg(&disk)
+        .arg("1G")
+        .status()?;
+    ensure!(made.success(), "qemu-img ends with {made}");
+    let drive = disk.display().to_string().replace(',', ",,");
+    let vm = machine(&socket)?
+        .with(["-drive", &format!("if=none,id=snapshots,file={drive}")])
+        .boot("vm", dir)?;
+    let server = Server::start(dir, &socket)?;
+    let mut client = UsbClient::connect(server.address)?;
+    let stick = Shared::new(content(12));
+    let expected = digest(&stick.blocks());
+    client.plug(&stick)?;
+    let disk = disks(&vm, 1)?.remove(0);
+    let monitor = |line: &str| {
+        let said = vm.qmp.human(line)?;
+        let is_good = |line: &str| line.is_empty() || line.starts_with("warning: ");
+        ensure!(said.lines().map(str::trim).all(is_good), "{line}: {said}");
+        anyhow::Ok(())
+    };
+
+    begin_to_read(&vm, &disk, &stick)?;
+    monitor("savevm one")?;
+    stick.release();
+    // Rings of the guest's are used from their beginning again, and so are the packets' numbers.
+    for _ in 0..3 {
+        ensure!(
+            read(&vm, &disk)? == expected,
+            "the guest reads something else"
+        );
+    }
+    ensure!(resets(&vm)? == 0, "a transfer was lost behind a snapshot");
+
+    // While the stick is idle, and while a transfer is out.
+    for is_busy in [false, true] {
+        if is_busy {
+            let disk = disks(&vm, 1)?.remove(0);
+            begin_to_read(&vm, &disk, &stick)?;
+        }
+        monitor("loadvm one")?;
+        stick.release();
+        has_failed(&vm)?;
+        let disk = disks(&vm, 1)?.remove(0);
+        ensure!(
+            read(&vm, &disk)? == expected,
+            "the guest reads something else"
+        );
+    }
+    client.leave()?;
+    none(&vm)?;
+    vm.quit()
+}
+
+/// A guest is moved to another QEMU while a transfer is out, and annex-rdp is there already: what
+/// was in the guest has gone, and what the other annex-rdp's client has is there.
+fn moved(dir: &Dir) -> Result<()> {
+    let (here, there) = (dir.file("qmp"), dir.file("there"));
+    let vm = boot(dir, "vm", &here)?;
+    let server = Server::start(dir, &here)?;
+    let mut client = UsbClient::connect(server.address)?;
+    let stick = Shared::new(content(13));
+    client.plug(&stick)?;
+    let disk = disks(&vm, 1)?.remove(0);
+    begin_to_read(&vm, &disk, &stick)?;
+
+    let joined = Server::start(dir, &there)?;
+    let mut other_client = UsbClient::connect(joined.address)?;
+    let other = Shared::new(content(14));
+    other_client.plug(&other)?;
+    let arrived = migrate::live(&vm, &machine(&there)?, "arrived", dir)?;
+    vm.kill()?;
+    has_failed(&arrived)?;
+    let disk = disks(&arrived, 1)?.remove(0);
+    ensure!(
+        read(&arrived, &disk)? == digest(&other.blocks()),
+        "it isn't the other client's stick"
+    );
+    other_client.leave()?;
+    none(&arrived)?;
+    arrived.quit()
 }

@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use zbus::names::{BusName, OwnedInterfaceName};
 use zbus::zvariant::{Fd, OwnedObjectPath, OwnedValue};
 use zbus::Connection;
@@ -19,6 +21,9 @@ const ROOT: &str = "/org/qemu/Display1";
 const CHARDEV: &str = "org.qemu.Display1.Chardev";
 /// What a `usb-redir`'s chardev is named.
 const USBREDIR: &str = "org.qemu.usbredir";
+
+/// How long is waited before a `usb-redir` is connected again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 type Objects = HashMap<OwnedObjectPath, HashMap<OwnedInterfaceName, HashMap<String, OwnedValue>>>;
 
@@ -37,8 +42,9 @@ impl UsbRedirs {
         UsbRedirs { usb, links }
     }
 
-    /// Connects all `usb-redir`s of a QEMU, and returns when none of them is connected any more:
-    /// it has gone, or somebody else has them. When this is dropped, they are disconnected.
+    /// Connects all `usb-redir`s of a QEMU, and each of them again when QEMU ends its connection
+    /// alone, as it does when a snapshot is loaded. Returns when QEMU can't be asked any more. When
+    /// this is dropped, they are disconnected.
     ///
     /// # Errors
     ///
@@ -46,12 +52,11 @@ impl UsbRedirs {
     pub async fn serve(
         &mut self,
         connection: &Connection,
-        destination: Option<BusName<'_>>,
+        destination: Option<BusName<'static>>,
     ) -> zbus::Result<()> {
         let mut tasks = JoinSet::new();
         self.usb.set_complete(false);
         for path in chardevs(connection, destination.clone()).await? {
-            let stream = register(connection, destination.clone(), &path).await?;
             let usb = &self.usb;
             let name = path.as_str().rsplit('/').next().unwrap_or_default();
             let link = self
@@ -59,16 +64,60 @@ impl UsbRedirs {
                 .entry(path.clone())
                 .or_insert_with(|| Arc::new(usb.add(name)))
                 .clone();
-            tasks.spawn(async move { link.run(stream).await });
+            let chardev = Chardev {
+                name: name.to_owned(),
+                connection: connection.clone(),
+                destination: destination.clone(),
+                path,
+            };
+            let stream = chardev.free().await?;
+            tasks.spawn(async move { chardev.keep(&link, stream).await });
         }
         log::info!("QEMU has {} usb-redir devices", tasks.len());
         self.usb.set_complete(true);
         while let Some(ended) = tasks.join_next().await {
             if let Ok(Err(error)) = ended {
-                log::warn!("a usb-redir: {error}");
+                log::debug!("a usb-redir can't be connected again: {error}");
             }
         }
         Ok(())
+    }
+}
+
+/// A `usb-redir`'s chardev.
+struct Chardev {
+    name: String,
+    connection: Connection,
+    destination: Option<BusName<'static>>,
+    path: OwnedObjectPath,
+}
+
+impl Chardev {
+    /// Connects `link`, and again after each end, until QEMU can't be asked any more.
+    async fn keep(&self, link: &Link, mut stream: Option<UnixStream>) -> zbus::Result<()> {
+        loop {
+            if let Some(stream) = stream.take() {
+                if let Err(error) = link.run(stream).await {
+                    log::warn!("{}: {error}", self.name);
+                }
+            }
+            sleep(AGAIN).await;
+            stream = self.free().await?;
+        }
+    }
+
+    /// Connects to it, unless somebody else is.
+    async fn free(&self) -> zbus::Result<Option<UnixStream>> {
+        let destination = self.destination.clone();
+        match register(&self.connection, destination, &self.path).await {
+            Ok(stream) => Ok(Some(stream)),
+            Err(zbus::Error::MethodError(_, why, _)) => {
+                let why = why.unwrap_or_default();
+                log::debug!("{}: QEMU doesn't let it be connected: {why}", self.name);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -103,11 +152,11 @@ pub async fn chardevs(
     Ok(paths)
 }
 
-/// Connects to a chardev, which whoever had it before loses.
+/// Connects to a chardev.
 ///
 /// # Errors
 ///
-/// QEMU doesn't take the other end.
+/// Somebody else is connected to it, or QEMU doesn't answer.
 pub async fn register(
     connection: &Connection,
     destination: Option<BusName<'_>>,

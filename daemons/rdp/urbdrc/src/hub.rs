@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ironrdp_dvc::{DvcMessage, DvcProcessor};
 use ironrdp_pdu::PduResult;
@@ -20,6 +20,10 @@ use crate::device::{Device, Event};
 pub(crate) const MAX_DEVICES: usize = 32;
 /// What a message has beside a transfer's data, in bytes, and what ADD_DEVICE may have.
 const OVERHEAD: usize = 1 << 16;
+/// How long a QEMU may say nothing on a new connection. One that was migrated while it was connected
+/// never says hello: it takes the connection for that of the QEMU it comes from, with the device
+/// that was there.
+const GREETING: Duration = Duration::from_secs(5);
 /// Messages that can't be, before the client is no longer listened to.
 const MAX_FAULTS: u32 = 100;
 
@@ -81,6 +85,8 @@ struct Link {
     name: String,
     /// Nothing while there is no connection to it.
     slot: Option<Slot>,
+    /// When the connection began that there is.
+    since: Option<Instant>,
     /// The channel of the device that is in it.
     device: Option<ChannelId>,
 }
@@ -143,6 +149,7 @@ impl Hub {
         self.links.push(Link {
             name: name.to_owned(),
             slot: None,
+            since: None,
             device: None,
         });
         self.links.len() - 1
@@ -159,13 +166,21 @@ impl Hub {
     pub(crate) fn connected(&mut self, link: LinkId, now: Instant) {
         let slot = Slot::new(self.config.limits, self.config.filter.clone());
         self.links[link].slot = Some(slot);
+        self.links[link].since = Some(now);
         self.place(now);
+    }
+
+    /// Whether a connection is to be given up and begun anew: nobody has said hello.
+    pub(crate) fn is_mute(&self, link: LinkId, now: Instant) -> bool {
+        let Link { slot, since, .. } = &self.links[link];
+        let greeted = slot.as_ref().is_none_or(Slot::is_greeted);
+        !greeted && since.is_some_and(|since| now.duration_since(since) >= GREETING)
     }
 
     /// It has ended. The device that was in it waits for one.
     pub(crate) fn disconnected(&mut self, link: LinkId, now: Instant) {
         let it = &mut self.links[link];
-        it.slot = None;
+        (it.slot, it.since) = (None, None);
         if let Some(channel) = it.device.take() {
             log::info!("{}: QEMU has closed it; its device waits", it.name);
             if let Some(device) = self.devices.get_mut(&channel) {

@@ -30,7 +30,7 @@ impl Link {
         Link { usb, id, wake }
     }
 
-    /// Connects it by a stream, until that ends; then it may be run again with another one, but
+    /// Connects it by a stream, until that ends or QEMU hasn't begun to speak after some seconds; then it may be run again with another one, but
     /// not before. A device that was in it waits for that. When this is dropped, the stream is
     /// closed.
     ///
@@ -112,7 +112,14 @@ impl<'a> Connection<'a> {
                     })?;
                 }
                 () = wake.notified() => (),
-                _ = ticks.tick() => usb.hub(|hub| hub.tick(Instant::now())),
+                _ = ticks.tick() => {
+                    let now = Instant::now();
+                    usb.hub(|hub| hub.tick(now));
+                    if usb.hub(|hub| hub.is_mute(id, now)) {
+                        log::debug!("a usb-redir that doesn't say hello is connected anew");
+                        return Ok(());
+                    }
+                }
             }
         }
     }

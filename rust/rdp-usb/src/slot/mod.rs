@@ -150,6 +150,11 @@ impl Slot {
         self.device.is_none() && !self.ack
     }
 
+    /// Whether the guest has said hello, which is the first that it says.
+    pub fn is_greeted(&self) -> bool {
+        self.connection.peer().is_some()
+    }
+
     /// Whether bytes of the guest can be taken. If not, the guest has to wait until answers have
     /// come and been sent.
     pub fn is_ready(&self) -> bool {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Devices that come and go, and `usb-redir`s and sessions that do.
 
+use std::time::Duration;
+
 use rdp_usb::testing::{command_block, Keyboard, Serial, Stick, BLOCK};
 use rdp_usb::Limits;
 use usbredir::{Filter, Packet, Status};
@@ -292,4 +294,24 @@ fn what_is_in_flight_is_bounded() {
     rig.manual = false;
     rig.settle();
     assert!(rig.guests[0].waiting.is_empty());
+}
+
+/// A QEMU that was migrated never says hello.
+#[test]
+fn a_usb_redir_that_says_no_hello_is_connected_anew() {
+    let mut rig = Rig::new(Config::default(), 1);
+    let mute = rig.hub.add_link("mute");
+    let is_mute = |rig: &Rig| {
+        let links = [0, mute];
+        links.map(|link| rig.hub.is_mute(link, rig.now))
+    };
+    assert_eq!(is_mute(&rig), [false, false], "it isn't connected");
+    rig.hub.connected(mute, rig.now);
+    rig.later(Duration::from_millis(4999));
+    assert_eq!(is_mute(&rig), [false, false]);
+    rig.later(Duration::from_millis(1));
+    assert_eq!(is_mute(&rig), [false, true]);
+    rig.hub.disconnected(mute, rig.now);
+    rig.hub.connected(mute, rig.now);
+    assert_eq!(is_mute(&rig), [false, false]);
 }
