@@ -14,7 +14,7 @@ use tokio::sync::{watch, Semaphore};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-use crate::session::{Common, Session};
+use crate::session::{Common, Session, Stop};
 
 /// Connections at a time, most of which haven't logged in.
 const CONNECTIONS: usize = 16;
@@ -27,13 +27,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The sessions that nobody has ended, the earliest first: what ends them.
 #[derive(Default)]
-struct Sessions(RefCell<VecDeque<watch::Sender<bool>>>);
+struct Sessions(RefCell<VecDeque<watch::Sender<Stop>>>);
 
 impl Sessions {
-    /// A session begins; when this becomes true it has to end. The earliest one has to, if there
-    /// are too many.
-    fn begin(&self) -> watch::Receiver<bool> {
-        let (end, ended) = watch::channel(false);
+    /// A session begins, which ends when this says so. The earliest one has to, if there are too
+    /// many.
+    fn begin(&self) -> watch::Receiver<Stop> {
+        let (end, ended) = watch::channel(Stop::No);
         let mut ends = self.0.borrow_mut();
         // Those that have ended by themselves.
         ends.retain(|end| !end.is_closed());
@@ -41,7 +41,7 @@ impl Sessions {
         if ends.len() > SESSIONS {
             if let Some(earliest) = ends.pop_front() {
                 log::info!("there are {SESSIONS} sessions: the earliest one is ended");
-                earliest.send_replace(true);
+                earliest.send_replace(Stop::Displaced);
             }
         }
         ended
@@ -49,7 +49,7 @@ impl Sessions {
 
     fn end_all(&self) {
         for end in self.0.borrow_mut().drain(..) {
-            end.send_replace(true);
+            end.send_replace(Stop::Server);
         }
     }
 }
@@ -130,20 +130,20 @@ mod tests {
     fn the_earliest_session_makes_room() {
         let sessions = Sessions::default();
         let mut all: Vec<_> = (0..SESSIONS).map(|_| sessions.begin()).collect();
-        let ended = |all: &[watch::Receiver<bool>]| -> Vec<usize> {
-            let ended = all.iter().enumerate().filter(|(_, it)| *it.borrow());
-            ended.map(|(number, _)| number).collect()
+        let stops = |all: &[watch::Receiver<Stop>]| -> Vec<Stop> {
+            all.iter().map(|stop| *stop.borrow()).collect()
         };
-        assert_eq!(ended(&all), [0; 0]);
+        assert_eq!(stops(&all), [Stop::No; SESSIONS]);
         // One that has ended by itself is in nobody's way.
         drop(all.remove(1));
         all.push(sessions.begin());
-        assert_eq!(ended(&all), [0; 0]);
+        assert_eq!(stops(&all), [Stop::No; SESSIONS]);
         all.push(sessions.begin());
-        assert_eq!(ended(&all), [0]);
-        all.push(sessions.begin());
-        assert_eq!(ended(&all), [0, 1]);
+        let mut expected = vec![Stop::Displaced];
+        expected.resize(SESSIONS + 1, Stop::No);
+        assert_eq!(stops(&all), expected);
         sessions.end_all();
-        assert_eq!(ended(&all), [0, 1, 2, 3, 4, 5]);
+        expected[1..].fill(Stop::Server);
+        assert_eq!(stops(&all), expected);
     }
 }

@@ -18,14 +18,19 @@ use ironrdp_core::{decode, encode_vec};
 use ironrdp_displaycontrol::pdu::DisplayControlMonitorLayout;
 use ironrdp_displaycontrol::server::{DisplayControlHandler, DisplayControlServer};
 use ironrdp_dvc::DrdynvcServer;
+use ironrdp_pdu::gcc::ClientEarlyCapabilityFlags;
 use ironrdp_pdu::input::fast_path::FastPathInput;
 use ironrdp_pdu::mcs::{
     DisconnectProviderUltimatum, DisconnectReason, McsMessage, SendDataIndication,
 };
 use ironrdp_pdu::nego::SecurityProtocol;
-use ironrdp_pdu::rdp::client_info::Credentials;
+use ironrdp_pdu::rdp::client_info::{CompressionType, Credentials};
 use ironrdp_pdu::rdp::headers::{
-    ServerDeactivateAll, ShareControlHeader, ShareControlPdu, ShareDataPdu,
+    CompressionFlags, ServerDeactivateAll, ShareControlHeader, ShareControlPdu, ShareDataHeader,
+    ShareDataPdu, StreamPriority,
+};
+use ironrdp_pdu::rdp::server_error_info::{
+    ErrorInfo, ProtocolIndependentCode, ServerSetErrorInfoPdu,
 };
 use ironrdp_pdu::x224::X224;
 use ironrdp_pdu::Action;
@@ -95,12 +100,24 @@ pub struct Session {
     usb: Messages,
 }
 
+/// Whether a session is to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stop {
+    /// It isn't.
+    #[default]
+    No,
+    /// The server ends: there may be another one soon.
+    Server,
+    /// A later session has its place. A client that came again at once would take another's.
+    Displaced,
+}
+
 /// Why the screen is no longer shown.
 enum End {
     /// The client left.
     Left,
     /// The session was told to end.
-    Stopped,
+    Stopped(Stop),
     /// The desktop has another size.
     Size(Size),
 }
@@ -186,19 +203,19 @@ impl Session {
         })
     }
 
-    /// Shows the screen, unless the client wants none, until it leaves, or `stop` becomes true.
+    /// Shows the screen, unless the client wants none, until it leaves, or `stop` says so.
     ///
     /// # Errors
     ///
     /// The connection breaks, or the client sends what is none of RDP's.
-    pub async fn run(self, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    pub async fn run(self, stop: watch::Receiver<Stop>) -> anyhow::Result<()> {
         let mut input = Input::default();
         let commands = self.common.commands.clone();
         let mut late = stop.clone();
         let ended = tokio::select! {
             ended = self.show(&mut input, stop) => ended,
             // A client that reads nothing can't be told.
-            () = async { stopped(&mut late).await; tokio::time::sleep(FAREWELL).await } => Ok(()),
+            () = async { let _ = stopped(&mut late).await; tokio::time::sleep(FAREWELL).await } => Ok(()),
         };
         for command in input.release_all() {
             // An error: QEMU is followed no longer.
@@ -207,7 +224,7 @@ impl Session {
         ended
     }
 
-    async fn show(self, input: &mut Input, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    async fn show(self, input: &mut Input, mut stop: watch::Receiver<Stop>) -> anyhow::Result<()> {
         let Self {
             common,
             framed,
@@ -227,6 +244,9 @@ impl Session {
             bounds: Bounds::default(),
             io_channel: result.io_channel_id,
             user_channel: result.user_channel_id,
+            takes_reasons: result
+                .client_early_capability_flags
+                .contains(ClientEarlyCapabilityFlags::SUPPORT_ERR_INFO_PDU),
             client,
             encoder,
             sent: Sent::new(size),
@@ -256,7 +276,7 @@ impl Session {
                 .await?
             {
                 End::Left => return Ok(()),
-                End::Stopped => return shown.farewell().await,
+                End::Stopped(why) => return shown.farewell(why).await,
                 End::Size(new) => {
                     ensure!(
                         client.resizes,
@@ -285,6 +305,7 @@ struct Shown<'a> {
     bounds: Bounds,
     io_channel: u16,
     user_channel: u16,
+    takes_reasons: bool,
     client: Client,
     encoder: Encoder,
     sent: Sent,
@@ -304,7 +325,7 @@ impl Shown<'_> {
         size: Size,
         layouts: &mut watch::Receiver<Option<Command>>,
         usb: &mut Messages,
-        stop: &mut watch::Receiver<bool>,
+        stop: &mut watch::Receiver<Stop>,
     ) -> anyhow::Result<End> {
         loop {
             // Each of these can be dropped and lose nothing; what is done with them can't.
@@ -330,7 +351,7 @@ impl Shown<'_> {
                     }
                 }
                 Some(message) = usb.recv() => self.usb(message).await?,
-                () = stopped(stop) => return Ok(End::Stopped),
+                why = stopped(stop) => return Ok(End::Stopped(why)),
             }
         }
     }
@@ -478,10 +499,33 @@ impl Shown<'_> {
 
     /// MS-RDPBCGR 1.3.1.3: takes the share away, so that it can be made anew.
     async fn deactivate(&mut self) -> anyhow::Result<()> {
+        self.control(ShareControlPdu::ServerDeactivateAll(ServerDeactivateAll))
+            .await
+            .context("deactivate")
+    }
+
+    /// MS-RDPBCGR 2.2.5.1: says why the session is about to end, to a client that wants to know.
+    async fn reason(&mut self, code: ProtocolIndependentCode) -> anyhow::Result<()> {
+        if !self.takes_reasons {
+            return Ok(());
+        }
+        let info = ServerSetErrorInfoPdu(ErrorInfo::ProtocolIndependentCode(code));
+        let header = ShareDataHeader {
+            share_data_pdu: ShareDataPdu::ServerSetErrorInfo(info),
+            stream_priority: StreamPriority::Medium,
+            compression_flags: CompressionFlags::empty(),
+            compression_type: CompressionType::K8,
+        };
+        self.control(ShareControlPdu::Data(header))
+            .await
+            .context("say why")
+    }
+
+    async fn control(&mut self, share_control_pdu: ShareControlPdu) -> anyhow::Result<()> {
         let pdu = ShareControlHeader {
             share_id: 0,
             pdu_source: self.io_channel,
-            share_control_pdu: ShareControlPdu::ServerDeactivateAll(ServerDeactivateAll),
+            share_control_pdu,
         };
         let message = SendDataIndication {
             initiator_id: self.user_channel,
@@ -489,10 +533,14 @@ impl Shown<'_> {
             user_data: encode_vec(&pdu)?.into(),
         };
         let bytes = encode_vec(&X224(message))?;
-        self.framed.write_all(&bytes).await.context("deactivate")
+        Ok(self.framed.write_all(&bytes).await?)
     }
 
-    async fn farewell(mut self) -> anyhow::Result<()> {
+    async fn farewell(mut self, why: Stop) -> anyhow::Result<()> {
+        if why == Stop::Displaced {
+            self.reason(ProtocolIndependentCode::DisconnectedByOtherconnection)
+                .await?;
+        }
         let reason = DisconnectReason::ProviderInitiated;
         let message = McsMessage::DisconnectProviderUltimatum(
             DisconnectProviderUltimatum::from_reason(reason),
@@ -521,9 +569,10 @@ fn unless_closed<T>(read: std::io::Result<T>) -> anyhow::Result<Option<T>> {
     }
 }
 
-/// Waits until `stop` is true, or nobody is left who could make it so.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+/// Waits until `stop` says so, or nobody is left who could have it say so.
+async fn stopped(stop: &mut watch::Receiver<Stop>) -> Stop {
+    let why = stop.wait_for(|stop| *stop != Stop::No).await;
+    why.map_or(Stop::Server, |why| *why)
 }
 
 const fn desktop(size: Size) -> DesktopSize {

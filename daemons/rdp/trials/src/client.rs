@@ -29,6 +29,7 @@ pub struct Client {
     /// Bytes of pictures and everything else that came.
     pub received: usize,
     closed: bool,
+    reason: Option<String>,
 }
 
 impl Client {
@@ -57,6 +58,7 @@ impl Client {
             connection,
             received: 0,
             closed: false,
+            reason: None,
         })
     }
 
@@ -65,6 +67,11 @@ impl Client {
         let image = &self.connection.image;
         let (width, height) = (image.width().into(), image.height().into());
         Picture::from_32(image.data(), width, height, image.stride(), [0, 1, 2])
+    }
+
+    /// Why the server has closed the connection, as far as it has said so.
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
     }
 
     /// Takes what comes, for this long or until the server closes the connection.
@@ -146,7 +153,10 @@ impl Client {
             match output {
                 ActiveStageOutput::ResponseFrame(frame) => self.write(&frame)?,
                 ActiveStageOutput::DeactivateAll => self.reactivate()?,
-                ActiveStageOutput::Terminate(_) => self.closed = true,
+                ActiveStageOutput::Terminate(reason) => {
+                    self.closed = true;
+                    self.reason = Some(reason.description());
+                }
                 _ => {}
             }
         }

@@ -6,6 +6,7 @@ use annex_qtest::trial::Family;
 use annex_qtest::wait;
 use anyhow::{ensure, Result};
 use ironrdp_pdu::input::fast_path::{FastPathInputEvent, KeyboardFlags};
+use ironrdp_pdu::rdp::server_error_info::{ErrorInfo, ProtocolIndependentCode};
 use rustix::process::Signal;
 
 use crate::client::Client;
@@ -51,10 +52,14 @@ fn everybody(dir: &Dir) -> Result<()> {
     same(dir, &machine, &mut client)?;
     same(dir, &machine, &mut second)?;
 
-    // When there are too many, the earliest one is ended.
+    // When there are too many, the earliest one is ended, and told why.
     let others = (2..=SESSIONS).map(|_| log_in(&server));
     let others = others.collect::<Result<Vec<Client>>>()?;
     client.closed()?;
+    let displaced = ProtocolIndependentCode::DisconnectedByOtherconnection;
+    let displaced = ErrorInfo::ProtocolIndependentCode(displaced).description();
+    let said = client.reason();
+    ensure!(said == Some(&*displaced), "it is told {said:?}");
     same(dir, &machine, &mut second)?;
     drop(others);
 
