@@ -48,19 +48,24 @@ fn flat(set: &WorkingSet) -> Vec<(u16, u64, u8, bool)> {
 }
 
 const TOUCHED: [(usize, u64); 5] = [(0, 2000), (1, 3), (0, 600), (0, 601), (0, 1500)];
+/// How many are recorded when each has been touched: with the fourth come three more.
+const RECORDED: [u64; 5] = [1, 2, 3, 7, 8];
 
-/// Loads without background, touches these pages, of which so many are recorded, those that come
-/// along with them, and ends the recording by command.
-fn record(path: &Path, pages: &[(usize, u64)], recorded: u64) {
+/// Loads without background, touches these pages, and ends the recording by command. `recorded` is
+/// how many pages have been behind each touch.
+fn record(path: &Path, pages: &[(usize, u64)], recorded: &[u64]) {
     let rig = rig(Background::Off);
     rig.load.record(path.to_owned()).unwrap();
     rig.load.start().unwrap();
     rig.load.run().unwrap();
-    touch(&rig, pages);
-    // Who waits goes on before the page is recorded.
-    eventually("all was recorded", || {
-        rig.load.stats().recorded == recorded * PAGE
-    });
+    for (page, recorded) in pages.iter().zip(recorded) {
+        touch(&rig, &[*page]);
+        // Who waits goes on before the page is recorded, and the next fault may be another
+        // thread's.
+        eventually("it was recorded", || {
+            rig.load.stats().recorded == recorded * PAGE
+        });
+    }
     rig.load.end_recording(PATIENCE).unwrap();
     // Later touches aren't recorded.
     touch(&rig, &[(1, 63)]);
@@ -71,7 +76,7 @@ fn record(path: &Path, pages: &[(usize, u64)], recorded: u64) {
 fn touches_are_recorded_in_order_and_told_from_what_came_along() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("set");
-    record(&path, &TOUCHED, 8);
+    record(&path, &TOUCHED, &RECORDED);
     let set = read_path(&path);
     assert_eq!(set.loads, 1);
     let expected = [
@@ -88,7 +93,7 @@ fn touches_are_recorded_in_order_and_told_from_what_came_along() {
     assert_eq!(flat(&set), expected);
 
     // A second load adds to it.
-    record(&path, &[(1, 60), (0, 2000)], 2);
+    record(&path, &[(1, 60), (0, 2000)], &[1, 2]);
     let set = read_path(&path);
     assert_eq!(set.loads, 2);
     let front: Vec<_> = flat(&set).into_iter().take(2).collect();
@@ -117,7 +122,7 @@ fn zero_pages_are_in_no_set() {
 fn a_set_is_brought_whatever_the_background_and_nothing_else_if_that_is_off() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("set");
-    record(&path, &TOUCHED, 8);
+    record(&path, &TOUCHED, &RECORDED);
     let set = read_path(&path);
     for background in [Background::Off, Background::Adaptive, Background::Full] {
         let rig = rig(background);
@@ -170,7 +175,7 @@ fn small_gaps_come_with_a_set_and_large_pages_stay_whole() {
 fn what_was_given_belongs_to_what_is_recorded() {
     let dir = tempfile::tempdir().unwrap();
     let (old, new) = (dir.path().join("old"), dir.path().join("new"));
-    record(&old, &TOUCHED, 8);
+    record(&old, &TOUCHED, &RECORDED);
     let set = read_path(&old);
     let again = |path: &Path| {
         let rig = rig(Background::Off);
@@ -199,7 +204,7 @@ fn what_was_given_belongs_to_what_is_recorded() {
 fn sets_of_other_snapshots_are_refused_with_a_reason() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("set");
-    record(&path, &TOUCHED, 8);
+    record(&path, &TOUCHED, &RECORDED);
     let set = read_path(&path);
     let other = Rig::new(vec![anonymous(full(64))], options(Background::Off));
     let error = other.load.use_working_set(set.clone()).unwrap_err();
@@ -268,7 +273,7 @@ fn a_load_that_never_ran_leaves_no_recording() {
 fn a_page_of_a_set_that_cannot_be_read_is_tried_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("set");
-    record(&path, &TOUCHED, 8);
+    record(&path, &TOUCHED, &RECORDED);
     let set = read_path(&path);
     let rig = rig(Background::Off);
     rig.load.use_working_set(set.clone()).unwrap();
