@@ -183,22 +183,25 @@ impl Memory {
         total
     }
 
-    /// Takes the memory away, so that nothing is mapped there.
+    /// Takes the memory away. Nothing comes to be there: another test's memory would be written to,
+    /// and unmapped with this one.
     pub fn unmap(&self, range: Range<u64>) {
         // SAFETY: the caller, a test, doesn't touch the range again.
         unsafe {
-            munmap(
+            mmap_anonymous(
                 self.start.wrapping_add(range.start as usize).cast(),
                 (range.end - range.start) as usize,
+                ProtFlags::empty(),
+                MapFlags::PRIVATE | MapFlags::FIXED,
             )
-            .expect("munmap");
+            .expect("mmap");
         }
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: our own mapping; unmapping what a test took away already is no error.
+        // SAFETY: our own mapping.
         let _ = unsafe { munmap(self.start.cast(), self.mapped) };
     }
 }

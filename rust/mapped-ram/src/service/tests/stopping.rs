@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::testing::{header, Failure};
+use crate::uffd::Uffd;
 
 fn assert_stops(rig: &Rig) {
     let begun = Instant::now();
@@ -164,10 +165,11 @@ fn what_is_refused_before_the_start() {
         header_two,
         "overlaps",
     );
-    // Not mapped at all, so nothing can watch it.
-    let nowhere = Memory::anonymous(4 * PAGE).unwrap();
-    let spec = spec("two", 4 * PAGE, &nowhere, false);
-    drop(nowhere);
+    // Somebody else watches it. (Memory that isn't there may be another test's a moment later.)
+    let taken = Memory::anonymous(4 * PAGE).unwrap();
+    let spec = spec("two", 4 * PAGE, &taken, false);
+    let theirs = Uffd::open().unwrap();
+    theirs.register(spec.address, 4 * PAGE).unwrap();
     load.add_block(spec, header_two).unwrap();
     let error = load.start().unwrap_err();
     assert!(
