@@ -37,9 +37,10 @@ impl Console {
         self.lines.count()
     }
 
-    /// Waits until the guest is in user space with its agent listening.
-    pub fn wait_ready(&self, limit: Duration) -> Result<()> {
-        self.lines.wait(0, "\"agent: ready\"", limit, |line| {
+    /// Waits until a guest that boots after `from` (see [`Console::now`]) is in user space
+    /// with its agent listening, which says so once.
+    pub fn wait_ready(&self, from: usize, limit: Duration) -> Result<()> {
+        self.lines.wait(from, "\"agent: ready\"", limit, |line| {
             line.text.ends_with("agent: ready").then_some(())
         })
     }

@@ -234,7 +234,7 @@ impl Config {
     /// Starts it and waits for the agent.
     pub fn boot(&self, name: &str, dir: &Dir) -> Result<Vm> {
         let vm = self.start(name, dir)?;
-        vm.console.wait_ready(BOOT_LIMIT)?;
+        vm.console.wait_ready(0, BOOT_LIMIT)?;
         dir.log(format!("{name}: the guest is up"));
         Ok(vm)
     }
@@ -270,7 +270,7 @@ pub fn kvm_works() -> Result<(), String> {
 
 fn probe_kvm() -> Result<()> {
     let vm = Config::with_accel(256, Accel::Kvm)?.start("probe", &Dir::for_test("probe-kvm")?)?;
-    vm.console.wait_ready(KVM_BOOT_LIMIT)
+    vm.console.wait_ready(0, KVM_BOOT_LIMIT)
 }
 
 /// A running QEMU and the three ways to talk to it.
@@ -338,6 +338,14 @@ impl Vm {
             ensure!(said.is_empty(), "{command} {value}: {said}");
         }
         Ok(())
+    }
+
+    /// Resets the machine, and waits until the guest is up again. A tick wouldn't tell: the
+    /// guest goes on until the main loop comes to the reset, after QMP's answer.
+    pub fn reboot(&self) -> Result<()> {
+        let from = self.console.now();
+        self.qmp.execute("system_reset", json!({}))?;
+        self.console.wait_ready(from, BOOT_LIMIT)
     }
 
     /// Resident memory of the QEMU process in KiB, shared memory included.

@@ -12,7 +12,7 @@ pub use annex_peers::bare::SOON;
 use annex_qtest::files::Dir;
 pub use annex_qtest::pool::Left;
 use annex_qtest::pool::{Kind, Pool};
-use annex_qtest::qemu::{Config, Vm, BOOT_LIMIT};
+use annex_qtest::qemu::{Config, Vm};
 use annex_qtest::{stream, wait};
 use anyhow::{ensure, Context, Result};
 use serde_json::{json, Value};
@@ -244,12 +244,7 @@ impl Machine {
 
     /// Resets the machine, and waits until the guest is up again.
     pub fn reboot(&self) -> Result<()> {
-        let from = self.vm.console.now();
-        self.vm
-            .qmp
-            .execute_within(SOON, "system_reset", json!({}))?;
-        // The first tick comes soon after a boot, and seldom later.
-        self.vm.console.wait_tick(from, 0, BOOT_LIMIT)?;
+        self.vm.reboot()?;
         fill(&self.vm)
     }
 

@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use annex_qtest::files::Dir;
-use annex_qtest::qemu::BOOT_LIMIT;
 use annex_qtest::trial::Family;
 use annex_qtest::wait;
 use anyhow::{ensure, Result};
@@ -161,9 +160,7 @@ fn reboot(dir: &Dir) -> Result<()> {
         .agent
         .sh(&format!("rtc set {RTC} {}", host_seconds() + 3))?;
 
-    let from = guest.vm.console.now();
-    guest.vm.qmp.execute("system_reset", json!({}))?;
-    guest.vm.console.wait_tick(from, 0, BOOT_LIMIT)?;
+    guest.vm.reboot()?;
     ensure!(guest.vm.agent.nonce()? != before_boot, "it didn't boot");
     guest.wait_clocks(Clock::ALL.len())?;
     guest.check_readings()?;
