@@ -78,8 +78,10 @@ fn run(dir: &Dir, machine: &Machine, programs: &[Vec<Step>]) -> Result<Seen> {
         dir.log(format!("CPU {cpu}: {seen:?}"));
         all += seen;
     }
+    // 34 to 55 of a hundred fault, by the seed.
+    let went_well = all.accesses - all.faults;
     ensure!(
-        all.accesses > 2 * all.faults && all.faults > 0 && all.stale > 0,
+        4 * went_well > all.accesses && 4 * all.faults > all.accesses && all.stale > 0,
         "not what programs are made for: {all:?}"
     );
     Ok(all)
