@@ -66,6 +66,60 @@ typedef struct AnnexRamLoad AnnexRamLoad;
 typedef struct AnnexRamMap AnnexRamMap;
 
 /**
+ * A RAM block's memory. It must stay mapped until annex_ram_load_free(), and
+ * have been discarded before annex_ram_load_start().
+ */
+typedef struct {
+    /**
+     * The block's name in the migration stream. Copied.
+     */
+    const char *idstr;
+    /**
+     * Where it is mapped.
+     */
+    void *host;
+    /**
+     * Its used length in bytes.
+     */
+    uint64_t length;
+    /**
+     * Bytes of a page of its memory: the host's, or hugetlbfs's.
+     */
+    uint64_t page_size;
+    /**
+     * Whether it is shared memory.
+     */
+    bool shared;
+    /**
+     * Whether to make all of it resident once it is loaded.
+     */
+    bool populate;
+} AnnexRamBlock;
+
+/**
+ * What was mapped.
+ */
+typedef struct {
+    /**
+     * Bytes that are mapped from the file.
+     */
+    uint64_t bytes_mapped;
+    /**
+     * Bytes that are in the file and were copied, as the process may not have
+     * a mapping for each run of pages.
+     */
+    uint64_t bytes_copied;
+    /**
+     * Bytes that aren't in the file and read as zero.
+     */
+    uint64_t bytes_zero;
+    /**
+     * Mappings of the file.
+     */
+    uint64_t mappings;
+} AnnexRamMapStats;
+
+/**
  * What is wanted of the background.
  */
 typedef struct {
@@ -198,37 +252,6 @@ typedef struct {
 } AnnexRamLoadOps;
 
 /**
- * A RAM block's memory. It must stay mapped until annex_ram_load_free(), and
- * have been discarded before annex_ram_load_start().
- */
-typedef struct {
-    /**
-     * The block's name in the migration stream. Copied.
-     */
-    const char *idstr;
-    /**
-     * Where it is mapped.
-     */
-    void *host;
-    /**
-     * Its used length in bytes.
-     */
-    uint64_t length;
-    /**
-     * Bytes of a page of its memory: the host's, or hugetlbfs's.
-     */
-    uint64_t page_size;
-    /**
-     * Whether it is shared memory.
-     */
-    bool shared;
-    /**
-     * Whether to make all of it resident once it is loaded.
-     */
-    bool populate;
-} AnnexRamBlock;
-
-/**
  * What a load has done so far. Pages are target pages. Always total = zero +
  * data; once finished, data = demand + background.
  */
@@ -311,32 +334,59 @@ typedef struct {
     uint64_t fault_latency_max_ns;
 } AnnexRamLoadStats;
 
-/**
- * What was mapped.
- */
-typedef struct {
-    /**
-     * Bytes that are mapped from the file.
-     */
-    uint64_t bytes_mapped;
-    /**
-     * Bytes that are in the file and were copied, as the process may not have
-     * a mapping for each run of pages.
-     */
-    uint64_t bytes_copied;
-    /**
-     * Bytes that aren't in the file and read as zero.
-     */
-    uint64_t bytes_zero;
-    /**
-     * Mappings of the file.
-     */
-    uint64_t mappings;
-} AnnexRamMapStats;
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/**
+ * Begins to map the snapshot in `fd`, a memfd open for reading that is sealed
+ * against shrinking and writing. Duplicates `fd`. `target_page_size` is
+ * TARGET_PAGE_SIZE, in bytes. NULL on failure, and if it isn't sealed; else
+ * freed with annex_ram_map_free().
+ *
+ * `fd` is open; `err` is NULL or valid for writing a pointer.
+ */
+AnnexRamMap *annex_ram_map_new(int fd,
+                               uint64_t target_page_size,
+                               AnnexError **err);
+
+/**
+ * Adds a block with its `header_len` bytes of `header` from the stream; reads
+ * and checks its page bitmap. Writes to `*next_offset` where in the file the
+ * stream goes on. Fails, and names the block, if its memory isn't private
+ * anonymous memory in base pages, or is to be populated, or follows a NUMA
+ * policy.
+ *
+ * `map` is alive; `block` points to a valid structure whose string ends in
+ * NUL; `header` has `header_len` bytes; `next_offset` is valid for writing;
+ * `err` is NULL or valid for writing a pointer.
+ */
+bool annex_ram_map_add_block(AnnexRamMap *map,
+                             const AnnexRamBlock *block,
+                             const uint8_t *header,
+                             size_t header_len,
+                             uint64_t *next_offset,
+                             AnnexError **err);
+
+/**
+ * Makes the memory of all blocks the snapshot's, and writes to `*stats` how.
+ * Replaces mappings: what was advised about the memory must be advised again.
+ * On failure the memory is neither what it was nor the snapshot's.
+ *
+ * `map` is alive; the memory of its blocks is private and anonymous, reads as
+ * zero, and may be replaced; `stats` is valid for writing; `err` is NULL or
+ * valid for writing a pointer.
+ */
+bool annex_ram_map_place(AnnexRamMap *map,
+                         AnnexRamMapStats *stats,
+                         AnnexError **err);
+
+/**
+ * Frees it; what was mapped stays so. NULL is allowed and does nothing.
+ *
+ * `map` is NULL, or alive and used by no other thread.
+ */
+void annex_ram_map_free(AnnexRamMap *map);
 
 /**
  * Begins a load from the file `fd`, open for reading and able to seek.
@@ -485,56 +535,6 @@ void annex_ram_load_stats(const AnnexRamLoad *load,
  * `load` is NULL, or alive and used by no other thread.
  */
 void annex_ram_load_free(AnnexRamLoad *load);
-
-/**
- * Begins to map the snapshot in `fd`, a memfd open for reading that is sealed
- * against shrinking and writing. Duplicates `fd`. `target_page_size` is
- * TARGET_PAGE_SIZE, in bytes. NULL on failure, and if it isn't sealed; else
- * freed with annex_ram_map_free().
- *
- * `fd` is open; `err` is NULL or valid for writing a pointer.
- */
-AnnexRamMap *annex_ram_map_new(int fd,
-                               uint64_t target_page_size,
-                               AnnexError **err);
-
-/**
- * Adds a block with its `header_len` bytes of `header` from the stream; reads
- * and checks its page bitmap. Writes to `*next_offset` where in the file the
- * stream goes on. Fails, and names the block, if its memory isn't private
- * anonymous memory in base pages, or is to be populated, or follows a NUMA
- * policy.
- *
- * `map` is alive; `block` points to a valid structure whose string ends in
- * NUL; `header` has `header_len` bytes; `next_offset` is valid for writing;
- * `err` is NULL or valid for writing a pointer.
- */
-bool annex_ram_map_add_block(AnnexRamMap *map,
-                             const AnnexRamBlock *block,
-                             const uint8_t *header,
-                             size_t header_len,
-                             uint64_t *next_offset,
-                             AnnexError **err);
-
-/**
- * Makes the memory of all blocks the snapshot's, and writes to `*stats` how.
- * Replaces mappings: what was advised about the memory must be advised again.
- * On failure the memory is neither what it was nor the snapshot's.
- *
- * `map` is alive; the memory of its blocks is private and anonymous, reads as
- * zero, and may be replaced; `stats` is valid for writing; `err` is NULL or
- * valid for writing a pointer.
- */
-bool annex_ram_map_place(AnnexRamMap *map,
-                         AnnexRamMapStats *stats,
-                         AnnexError **err);
-
-/**
- * Frees it; what was mapped stays so. NULL is allowed and does nothing.
- *
- * `map` is NULL, or alive and used by no other thread.
- */
-void annex_ram_map_free(AnnexRamMap *map);
 
 #ifdef __cplusplus
 }  // extern "C"
