@@ -65,11 +65,16 @@ fn known(name: &str) -> Result<Field, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_sound() {
-        use clap::CommandFactory;
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_manual_has_every_option_and_no_other() {
+        installed::check_manual(include_str!("../annex-cpuid.1"), &Args::command());
     }
 
     #[test]

@@ -113,6 +113,11 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_has_every_option_and_no_other() {
+        installed::check_manual(include_str!("../annex-snapshot.1"), &Cli::command());
+    }
+
+    #[test]
     fn sizes_have_units() {
         for (text, bytes) in [("0", 0), ("512", 512), ("3k", 3072), ("2G", 2 << 30)] {
             assert_eq!(size(text), Ok(bytes));

@@ -272,27 +272,13 @@ async fn watch(selectors: &[Selector], ended: Ended, changes: mpsc::Sender<Chang
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use clap::CommandFactory;
 
     use super::*;
 
     #[test]
     fn the_manual_has_every_option_and_no_other() {
-        let page = include_str!("../annex-usb.1").lines();
-        let told: BTreeSet<String> = page
-            .filter(|line| line.starts_with(".B"))
-            .filter_map(|line| line.split_once("\\-\\-"))
-            .map(|(_, rest)| {
-                let end = rest.find([' ', '"']).unwrap_or(rest.len());
-                rest[..end].replace("\\-", "-")
-            })
-            .collect();
-        let command = Args::command();
-        let share = command.find_subcommand("share").expect("a command");
-        let known = share.get_arguments().filter_map(|it| it.get_long());
-        assert_eq!(told, known.map(str::to_owned).collect());
+        installed::check_manual(include_str!("../annex-usb.1"), &Args::command());
     }
 
     #[test]
