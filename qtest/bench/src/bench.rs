@@ -161,6 +161,7 @@ mod tests {
     use super::*;
     use crate::isolation::IsolationBench;
     use crate::pcid::Pcid;
+    use crate::rdp::Rdp;
     use crate::rtc::Rtc;
     use crate::snapshot::Snapshot;
     use crate::tape::Tape;
@@ -201,6 +202,11 @@ mod tests {
     #[test]
     fn the_pcid_page_is_reproduced() {
         is_reproduced::<Pcid>();
+    }
+
+    #[test]
+    fn the_rdp_page_is_reproduced() {
+        is_reproduced::<Rdp>();
     }
 
     /// Data that are written and read again give the same page.
