@@ -8,7 +8,6 @@ use annex_qtest::files::Dir;
 use annex_qtest::trial::Family;
 use annex_qtest::wait;
 use anyhow::{ensure, Result};
-use serde_json::json;
 
 use crate::guest::{
     config, daemon, daemon_at, device, host_seconds, needed, on_guest, Clock, Guest, Memory, LIMIT,
