@@ -8,10 +8,6 @@ use ironrdp_bulk::{flags, BulkCompressor};
 use ironrdp_pdu::rdp::client_info::CompressionType;
 use ironrdp_pdu::rdp::headers::CompressionFlags;
 
-/// The bytes by which data may grow that can't be made smaller (MS-RDPEGDI 2.2.2.4.1: the flags of
-/// both levels of XCRUSH).
-pub const GROWTH: usize = 2;
-
 /// A session's compressor: every update that it was given is to be sent, in order.
 pub struct Bulk {
     kind: CompressionType,
@@ -22,16 +18,19 @@ pub struct Bulk {
 pub type Header = (CompressionFlags, CompressionType);
 
 impl Bulk {
-    /// The best that a client decompresses. None for RDP 4's, of which a history of 8 KB is all:
-    /// updates are larger.
+    /// For a client that decompresses `kind` and what came before it (MS-RDPBCGR 2.2.1.11.1.1). None
+    /// for RDP 4's, of which a history of 8 KB is all: updates are larger.
+    ///
+    /// NCRUSH is the best there is. XCRUSH has a longer history, which shows in text that scrolls,
+    /// but codes nothing by its frequency: all else takes a sixth to a third more bytes.
     pub fn new(kind: CompressionType) -> Option<Self> {
-        use ironrdp_bulk::CompressionType::{Rdp5, Rdp6, Rdp61};
-        let compressor = BulkCompressor::new(match kind {
+        use ironrdp_bulk::CompressionType::{Rdp5, Rdp6};
+        let (kind, level) = match kind {
             CompressionType::K8 => return None,
-            CompressionType::K64 => Rdp5,
-            CompressionType::Rdp6 => Rdp6,
-            CompressionType::Rdp61 => Rdp61,
-        });
+            CompressionType::K64 => (kind, Rdp5),
+            CompressionType::Rdp6 | CompressionType::Rdp61 => (CompressionType::Rdp6, Rdp6),
+        };
+        let compressor = BulkCompressor::new(level);
         Some(Self { kind, compressor })
     }
 
@@ -72,11 +71,7 @@ mod tests {
 
     use super::*;
 
-    const KINDS: [CompressionType; 3] = [
-        CompressionType::K64,
-        CompressionType::Rdp6,
-        CompressionType::Rdp61,
-    ];
+    const KINDS: [CompressionType; 2] = [CompressionType::K64, CompressionType::Rdp6];
 
     /// What a client makes of what it is sent.
     fn decompressed(client: &mut BulkCompressor, header: Option<Header>, data: &[u8]) -> Vec<u8> {
@@ -115,7 +110,7 @@ mod tests {
         for (number, (length, seed, sort)) in parts.into_iter().enumerate() {
             let data = bytes(length, seed, sort, &before);
             let (header, sent) = bulk.compress(&data);
-            assert!(sent.len() <= data.len() + GROWTH, "{kind:?}, part {number}");
+            assert!(sent.len() <= data.len(), "{kind:?}, part {number}");
             let shown = decompressed(&mut client, header, sent);
             assert!(shown == data, "{kind:?}, part {number} is another");
             before = data;
@@ -138,13 +133,19 @@ mod tests {
         assert!(Bulk::new(CompressionType::K8).is_none());
     }
 
-    /// The largest history has 2,000,000 bytes.
+    #[test]
+    fn a_client_of_rdp_6_1_is_sent_what_rdp_6_0_has() {
+        let bulk = Bulk::new(CompressionType::Rdp61).unwrap();
+        assert_eq!(bulk.kind, CompressionType::Rdp6);
+    }
+
+    /// Each history has 65,536 bytes.
     #[test]
     fn a_full_history_begins_anew() {
         for kind in KINDS {
             check(
                 kind,
-                (0..160).map(|part| (16_374, part / 2, [0, 3, 1, 3, 2][part as usize % 5])),
+                (0..40).map(|part| (16_374, part / 2, [0, 3, 1, 3, 2][part as usize % 5])),
             );
         }
     }

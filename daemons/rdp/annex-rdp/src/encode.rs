@@ -15,7 +15,7 @@ use ironrdp_pdu::fast_path::{
 use ironrdp_pdu::geometry::InclusiveRectangle;
 use ironrdp_pdu::pointer::{ColorPointerAttribute, Point16, PointerAttribute};
 
-use crate::bulk::{self, Bulk};
+use crate::bulk::Bulk;
 use crate::damage::TILE;
 use crate::pixels::BYTES;
 use crate::screen::{Pointer, Tile};
@@ -189,7 +189,7 @@ pub const LARGE_POINTER: u16 = 96;
 
 const _: () = assert!(TILE * TILE * BYTES <= u16::MAX as usize);
 const _: () = assert!(UPDATE_HEADER + TILE_BOUND < FRAGMENT);
-const _: () = assert!(HEADERS + FRAGMENT + bulk::GROWTH < 1 << 14);
+const _: () = assert!(HEADERS + FRAGMENT < 1 << 14);
 
 #[cfg(test)]
 mod tests {
