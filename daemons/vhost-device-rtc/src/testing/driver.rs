@@ -186,6 +186,12 @@ impl Driver {
         self.put(&self.avail.to_le_bytes(), AVAIL + 2);
     }
 
+    /// Buffers that the device has and hasn't used, as far as [`Driver::used`] has looked. A ring has
+    /// room for [`ENTRIES`].
+    pub fn out(&self) -> u16 {
+        self.avail.wrapping_sub(self.used)
+    }
+
     /// With event indices: call when this many buffers were used.
     pub fn call_at(&mut self, used: u16) {
         self.put(&used.to_le_bytes(), AVAIL + 4 + u64::from(ENTRIES) * 2);

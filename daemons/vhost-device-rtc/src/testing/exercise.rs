@@ -151,6 +151,8 @@ pub fn exercise_queue(input: &[u8]) {
                 let _ = driver.memory.write_slice(&bytes, GuestAddress(at));
             }
             1 => {
+                // No ring holds more: it is broken then.
+                hostile |= driver.out() >= ENTRIES;
                 let bytes = input.bytes::<24>();
                 let cut = usize::from(input.byte()) % 25;
                 let rooms = [usize::from(input.byte()) % 25, MAX_ANSWER];
