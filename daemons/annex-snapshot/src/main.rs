@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use mapped_ram::hold::Held;
 use mapped_ram::snapshot::{End, Snapshot, SnapshotError};
-use mapped_ram::source::{FileSource, PageSource};
+use mapped_ram::source::FileSource;
 use mapped_ram::working_set::{
     self, ForeignError, Identity, MergeError, ReadError, Trim, WorkingSet, WriteError,
 };
@@ -75,7 +75,7 @@ fn run(command: Command, out: &mut impl Write) -> Result<bool, Error> {
             if snapshot.end != End::Description {
                 return Err(Error::Cut(file.snapshot));
             }
-            let held = hold_file(&file.snapshot)
+            let held = Held::of(&file.snapshot)
                 .map_err(|error| Error::Hold(file.snapshot.clone(), error))?;
             writeln!(out, "{}", held.path().display())?;
             out.flush()?;
@@ -153,11 +153,6 @@ fn read_snapshot(path: &Path, offset: u64) -> Result<(Snapshot, Identity), Error
         .identity(&source)
         .map_err(|error| Error::Open(path.into(), error))?;
     Ok((snapshot, identity))
-}
-
-fn hold_file(path: &Path) -> io::Result<Held> {
-    let file = File::open(path)?;
-    Held::copy_of(&file, FileSource::new(file.as_fd())?.size()?)
 }
 
 fn read_set(path: &Path) -> Result<WorkingSet, Error> {

@@ -3,14 +3,13 @@
 //! write. (That it holds the same bytes as after other loads is in
 //! on_demand/ram.rs.)
 
-use std::fs::File;
 use std::path::Path;
 
 use annex_qtest::files::Dir;
 use annex_qtest::qemu::Vm;
 use annex_qtest::snapshot::{self, Mode};
 use annex_qtest::trial::Family;
-use anyhow::{ensure, Context, Result};
+use anyhow::{ensure, Result};
 use mapped_ram::hold::Held;
 
 use crate::fixture::{Fixture, DATA_MIB};
@@ -18,13 +17,6 @@ use crate::fixture::{Fixture, DATA_MIB};
 inventory::submit! { Family(|add| {
     add("snapshot/map/two-guests".into(), Box::new(two_guests));
 }) }
-
-/// A snapshot in sealed memory.
-pub fn hold(path: &Path) -> Result<Held> {
-    let file = File::open(path)?;
-    let size = file.metadata()?.len();
-    Held::copy_of(&file, size).context("holding the snapshot in memory")
-}
 
 /// Two guests from one held snapshot go on from where they were, each with its
 /// own changes and every word of the data right, when the holder has let go; and
@@ -39,7 +31,7 @@ fn two_guests(dir: &Dir) -> Result<()> {
         Mode::Eager,
     )?)?;
 
-    let held = hold(&fixture.path)?;
+    let held = Held::of(&fixture.path)?;
     let vms = load_two(fixture, dir, "mapped", &held.path(), Mode::Mapped)?;
     drop(held);
     for vm in &vms {

@@ -11,6 +11,7 @@ pub mod agent;
 pub mod console;
 pub mod error;
 pub mod files;
+pub mod fleet;
 pub mod kept;
 pub mod lines;
 pub mod measure;

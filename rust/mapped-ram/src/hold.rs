@@ -6,10 +6,12 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process;
 
 use rustix::fs::{fcntl_add_seals, memfd_create, MemfdFlags, SealFlags};
+
+use crate::source::{FileSource, PageSource};
 
 const CHUNK: usize = 1 << 20;
 
@@ -21,6 +23,16 @@ const PAGE: usize = 4096;
 pub struct Held(File);
 
 impl Held {
+    /// Copies all of the file or block device at `path`.
+    ///
+    /// # Errors
+    ///
+    /// What `open(2)` and [`Held::copy_of`] answer.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        Self::copy_of(&file, FileSource::new(file.as_fd())?.size()?)
+    }
+
     /// Copies the first `size` bytes of `file`.
     ///
     /// # Errors

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Many machines that are loaded from one snapshot at the same time.
+//! Fleets: which there is memory for, and what they give.
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
+use annex_qtest::fleet::Fleet;
 use annex_qtest::kept::Kept;
-use annex_qtest::measure::start_as;
-use annex_qtest::qemu::Vm;
-use annex_qtest::snapshot::{self, Mode};
-use anyhow::{ensure, Context, Result};
+use annex_qtest::snapshot::Mode;
+use anyhow::{Context, Result};
 use mapped_ram::hold::Held;
 
 use super::cases::{Case, Doing, Figures};
@@ -54,7 +52,8 @@ fn available_mib() -> Result<u64> {
 }
 
 /// Has `count` machines load a kept snapshot from `path` in `mode`: the last one's
-/// times, and the memory of all. If they map it, it is `held`.
+/// times, and the memory of all. If they map it, it is `held`, and counts as a whole,
+/// whether they have touched it or not.
 pub fn load(
     kept: &Kept,
     path: &Path,
@@ -62,47 +61,18 @@ pub fn load(
     count: u8,
     held: Option<&Held>,
 ) -> Result<Figures> {
-    let vms = (1..=count)
-        .map(|number| start_as(&format!("fleet-{number}"), kept, mode, super::THREADS))
-        .collect::<Result<Vec<_>>>()?;
-    let start = Instant::now();
-    let loadings = vms
-        .iter()
-        .map(|vm| snapshot::begin(vm, path))
-        .collect::<Result<Vec<_>>>()?;
-    let (mut to_run, mut to_life, mut to_loaded) = (start, start, start);
-    for (vm, loading) in vms.iter().zip(&loadings) {
-        to_run = to_run.max(loading.wait_running()?.at);
-        let tick = vm.console.wait_tick(0, 0, snapshot::LIMIT)?;
-        kept.check(&tick)?;
-        to_life = to_life.max(tick.at);
-    }
-    for loading in &loadings {
-        to_loaded = to_loaded.max(loading.wait_loaded()?.at);
-    }
-    let bytes = memory(&vms, held)?;
-    vms.into_iter().try_for_each(Vm::quit)?;
-    let since = |at: Instant| (at - start).as_secs_f64();
-    Ok(Figures {
-        to_run: since(to_run),
-        to_life: since(to_life),
-        to_loaded: Some(since(to_loaded)),
+    let fleet = Fleet::load(kept, path, mode, super::THREADS, count, &|_| {})?;
+    let bytes = fleet.memory()? + held.map_or(Ok(0), Held::memory)?;
+    let figures = Figures {
+        to_run: fleet.to_run.as_secs_f64(),
+        to_life: fleet.to_life.as_secs_f64(),
+        to_loaded: Some(fleet.to_loaded.as_secs_f64()),
         resident: bytes as f64 / f64::from(1 << 20),
         faults: None,
         fault_median: None,
         fault_p99: None,
         fault_max: None,
-    })
-}
-
-/// Bytes that machines have in memory together, what they share once. A held
-/// snapshot counts as a whole, whether they have touched it or not.
-fn memory(vms: &[Vm], held: Option<&Held>) -> Result<u64> {
-    let mut kib = 0;
-    for vm in vms {
-        let (all, shared) = (vm.memory_kib("Pss")?, vm.memory_kib("Pss_Shmem")?);
-        ensure!(shared <= all, "{}: {shared} KiB of {all}", vm.name);
-        kib += all - if held.is_some() { shared } else { 0 };
-    }
-    Ok(kib * 1024 + held.map_or(Ok(0), Held::memory)?)
+    };
+    fleet.quit()?;
+    Ok(figures)
 }

@@ -10,7 +10,7 @@ mod fleet;
 mod page;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -120,13 +120,6 @@ fn working_set(case: Case, kept: &Kept) -> Result<PathBuf> {
     Ok(set)
 }
 
-/// The snapshot in sealed memory, to be mapped.
-fn hold(path: &Path) -> Result<Held> {
-    let file = File::open(path)?;
-    let size = file.metadata()?.len();
-    Held::copy_of(&file, size).context("holding the snapshot in memory")
-}
-
 /// Round after round, while there is time; in each, every case once, and the
 /// bare loop.
 fn loads(
@@ -147,7 +140,7 @@ fn loads(
             let (_, kept) = kept.context("all were made")?;
             results.turns_of(case, case.modes(), run, &progress, |case, mode: Mode| {
                 let held = match mode {
-                    Mode::Mapped => Some(hold(&kept.path)?),
+                    Mode::Mapped => Some(Held::of(&kept.path).context("holding it in memory")?),
                     _ => None,
                 };
                 let set = match mode {

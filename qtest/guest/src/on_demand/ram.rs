@@ -13,9 +13,9 @@ use annex_qtest::memory::{Backing, HugePages};
 use annex_qtest::snapshot::{self, Mode};
 use annex_qtest::trial::Family;
 use anyhow::{bail, ensure, Context, Result};
+use mapped_ram::hold::Held;
 
 use crate::fixture::{Fixture, RAM_MIB, SEED};
-use crate::mapped::hold;
 
 inventory::submit! { Family(|add| {
     for backing in Backing::ALL {
@@ -54,7 +54,7 @@ fn byte_for_byte(dir: &Dir, backing: Backing) -> Result<()> {
     let on_demand = save("on-demand", &fixture.path, Mode::OnDemand)?;
     same_bytes(&eager, &on_demand)?;
     if backing == Backing::Anon {
-        let held = hold(&fixture.path)?;
+        let held = Held::of(&fixture.path)?;
         same_bytes(&eager, &save("mapped", &held.path(), Mode::Mapped)?)?;
     }
     Ok(())
