@@ -3,6 +3,7 @@
 
 mod boot;
 mod fixture;
+mod fleet;
 mod mapped;
 mod on_demand;
 mod snapshot_eager;

@@ -5,10 +5,11 @@ use std::env;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{ensure, Context, Result};
 
 use crate::error::{MachineFailure, Skip};
 
@@ -55,6 +56,21 @@ pub fn storage_daemon() -> Result<PathBuf> {
 /// else the one built beside the QEMU to test.
 pub fn vhost_user_bridge() -> Result<PathBuf> {
     beside_qemu("ANNEX_VHOST_USER_BRIDGE", "tests/vhost-user-bridge")
+}
+
+/// Makes `image` in QEMU's own format with the qemu-img built beside the QEMU to test;
+/// `more` says how big it is, or on what image it lies.
+pub fn make_qcow2(image: &Path, more: &[&str]) -> Result<()> {
+    let tool = qemu()?.with_file_name("qemu-img");
+    let made = Command::new(&tool)
+        .args(["create", "-q", "-f", "qcow2"])
+        .args(more)
+        .arg("--")
+        .arg(image)
+        .status()
+        .with_context(|| tool.display().to_string())?;
+    ensure!(made.success(), "{}: {made}", tool.display());
+    Ok(())
 }
 
 /// A program that QEMU's build makes beside it.

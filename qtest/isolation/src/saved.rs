@@ -2,8 +2,6 @@
 //! A snapshot of a VM whose back-end has kept a request, while a later one came
 //! back: the request would be lost, so there is no snapshot.
 
-use std::process::Command;
-
 use annex_qtest::files::{self, Dir};
 use annex_qtest::trial::Family;
 use annex_qtest::wait;
@@ -25,12 +23,7 @@ const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn kept(dir: &Dir) -> Result<()> {
     let image = dir.file("snapshots.qcow2");
-    let made = Command::new(files::storage_daemon()?.with_file_name("../qemu-img"))
-        .args(["create", "-q", "-f", "qcow2"])
-        .arg(&image)
-        .arg("64M")
-        .status()?;
-    ensure!(made.success(), "qemu-img");
+    files::make_qcow2(&image, &["-o", "size=64M"])?;
     let backend = Backend::hostile(dir, "backend", "keep", &["--after", "0"])?;
     let drive = format!("if=none,id=snapshots,file={},format=qcow2", image.display());
     let disk = format!("vhost-user-blk-pci,num-queues=1,queue-size={RING}");

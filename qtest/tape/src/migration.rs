@@ -3,16 +3,15 @@
 //! back from a snapshot.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use annex_qtest::files::Dir;
+use annex_qtest::files::{self, Dir};
 use annex_qtest::migrate;
 use annex_qtest::qemu::{Config, Vm};
 use annex_qtest::snapshot::{self, Mode};
 use annex_qtest::trial::Family;
 use annex_qtest::wait;
-use anyhow::{ensure, Context, Result};
+use anyhow::{ensure, Result};
 
 use crate::archives::{digest, make_tree, sha256};
 use crate::drive::{Tape, LIMIT};
@@ -157,14 +156,7 @@ fn snapshot_on_demand(dir: &Dir) -> Result<()> {
 /// With an image that can do it, a tape goes back in time with its guest.
 fn savevm(dir: &Dir) -> Result<()> {
     let image = dir.file("tape.qcow2");
-    let tool = annex_qtest::files::qemu()?.with_file_name("qemu-img");
-    let made = Command::new(&tool)
-        .args(["create", "-q", "-f", "qcow2"])
-        .arg(&image)
-        .arg("64M")
-        .status()
-        .with_context(|| tool.display().to_string())?;
-    ensure!(made.success(), "qemu-img: {made}");
+    files::make_qcow2(&image, &["-o", "size=64M"])?;
     let vm = source(&image, "qcow2", "vm", dir)?;
     let tape = Tape::find(&vm, dir, TAPE)?;
     tape.does(&[
