@@ -21,7 +21,7 @@ guest: prepare ## make the test guests
 	scripts/guest
 	scripts/guest-rtc
 
-demo: ## start a real guest from a snapshot, eagerly and on demand
+demo: ## start real guests from snapshots: eagerly, on demand, sixteen from one
 	scripts/demo
 
 demo-rdp: all ## start a guest with a desktop's screen, and say how to connect over RDP

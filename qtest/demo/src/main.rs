@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `make demo`: one snapshot of a running Linux guest, loaded eagerly and on
-//! demand, with both times.
+//! demand, with both times; and sixteen guests from another one.
+
+mod sixteen;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -43,7 +45,7 @@ fn demo() -> Result<()> {
     );
 
     report(&kept, &eager, &on_demand);
-    Ok(())
+    sixteen::demo()
 }
 
 fn report(kept: &Kept, eager: &Timings, on_demand: &Timings) {
