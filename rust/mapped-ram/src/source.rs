@@ -7,11 +7,12 @@
 //! waits for. So a file is opened anew, once for each [`Manner`], as the kernel keeps advice for each
 //! open file (mm/readahead.c).
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{fadvise, fstatfs, seek, Advice, SeekFrom};
 use rustix::io::{preadv2, ReadWriteFlags};
@@ -69,6 +70,33 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether the times are `now` in whole seconds, as a block node has them that
+    /// qemu-storage-daemon exports over FUSE. The kernel remembers them for a second.
+    fn is_of(&self, now: SystemTime) -> bool {
+        let seconds = now
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.as_secs() as i64);
+        self.modified == self.changed
+            && self.modified.1 == 0
+            && (seconds - 2..=seconds).contains(&self.modified.0)
+    }
+
+    fn without_times(self) -> Self {
+        Self {
+            modified: (0, 0),
+            changed: (0, 0),
+            ..self
+        }
+    }
+
     /// What differs in `later`, in words.
     pub fn difference(&self, later: &Self) -> Option<String> {
         if self.size != later.size {
@@ -95,6 +123,8 @@ pub struct FileSource {
     anew: Option<[File; 2]>,
     /// Whether it is on tmpfs, which is memory, and knows no `RWF_NOWAIT`.
     in_memory: bool,
+    /// Whether its times are those at which it is asked for them, and tell of no change.
+    has_no_times: bool,
 }
 
 impl FileSource {
@@ -118,11 +148,14 @@ impl FileSource {
                 );
             })
             .ok();
-        let in_memory = fstatfs(&file).is_ok_and(|fs| fs.f_type == libc::TMPFS_MAGIC);
+        let file_system = fstatfs(&file).map(|fs| fs.f_type);
+        let has_no_times = file_system == Ok(libc::FUSE_SUPER_MAGIC)
+            && Stamp::of(&file.metadata()?).is_of(SystemTime::now());
         Ok(Self {
             file,
             anew,
-            in_memory,
+            in_memory: file_system == Ok(libc::TMPFS_MAGIC),
+            has_no_times,
         })
     }
 
@@ -169,10 +202,14 @@ impl PageSource for FileSource {
     fn stamp(&self) -> io::Result<Option<Stamp>> {
         let metadata = self.file.metadata()?;
         // A block device's node doesn't tell what is written to the device.
-        Ok(metadata.is_file().then(|| Stamp {
-            size: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        if !metadata.is_file() {
+            return Ok(None);
+        }
+        let stamp = Stamp::of(&metadata);
+        Ok(Some(if self.has_no_times {
+            stamp.without_times()
+        } else {
+            stamp
         }))
     }
 
@@ -244,6 +281,38 @@ mod tests {
         assert!(before
             .difference(&source.stamp().unwrap().unwrap())
             .is_some());
+    }
+
+    #[test]
+    fn times_that_are_those_of_asking_are_told_from_others() {
+        let now = UNIX_EPOCH + std::time::Duration::from_millis(1_000_900);
+        let stamp = |modified, changed| Stamp {
+            size: 1,
+            modified,
+            changed,
+        };
+        for (modified, changed, is) in [
+            ((1000, 0), (1000, 0), true),
+            ((998, 0), (998, 0), true),
+            ((997, 0), (997, 0), false),
+            ((1001, 0), (1001, 0), false),
+            ((1000, 0), (999, 0), false),
+            ((1000, 1), (1000, 1), false),
+        ] {
+            assert_eq!(
+                stamp(modified, changed).is_of(now),
+                is,
+                "{modified:?} {changed:?}"
+            );
+        }
+        let (before, later) = (stamp((1000, 0), (1000, 0)), stamp((1005, 0), (1005, 0)));
+        assert_eq!(
+            before.without_times().difference(&later.without_times()),
+            None
+        );
+        // A file that is where times are true has them.
+        let file = tempfile::tempfile().unwrap();
+        assert!(!FileSource::new(file.as_fd()).unwrap().has_no_times);
     }
 
     #[test]
