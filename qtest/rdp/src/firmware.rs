@@ -13,10 +13,8 @@ use annex_qtest::files::{self, Dir};
 use annex_qtest::spawn;
 use annex_qtest::trial::Family;
 use anyhow::{bail, ensure, Context, Result};
-use rdp_usb::testing::{Stick, BLOCK};
+use rdp_usb::testing::{Redirected, Stick, BLOCK};
 use rdp_usb::Event;
-
-use crate::client::Client;
 
 inventory::submit! { Family(|add| {
     for controller in ["qemu-xhci", "usb-ehci"] {
@@ -29,6 +27,9 @@ inventory::submit! { Family(|add| {
 
 /// Firmware is there in a second or two; under TCG on a busy host it takes longer.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// Between two looks at what the firmware said.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// What the stick's second block says.
 const TEXT: &[u8] = b"read from a redirected stick\n";
@@ -125,11 +126,12 @@ fn boots_from_a_stick(dir: &Dir, controller: &str) -> Result<()> {
     stick.blocks[..BOOT.len()].copy_from_slice(BOOT);
     stick.blocks[BLOCK - 2..BLOCK].copy_from_slice(&[0x55, 0xaa]);
     stick.blocks[BLOCK..BLOCK + TEXT.len()].copy_from_slice(TEXT);
-    let mut client = Client::new(stick, ours)?;
+    ours.set_read_timeout(Some(LOOK))?;
+    let mut client = Redirected::new(stick, ours)?;
     let expected = [TEXT, b"."].concat();
     let begun = Instant::now();
     loop {
-        client.turn()?;
+        ensure!(client.turn()?, "QEMU has closed its usb-redir");
         let said = fs::read(&serial).unwrap_or_default();
         if said.windows(expected.len()).any(|part| part == expected) {
             break;

@@ -2,7 +2,6 @@
 //! Both halves of USB over RDP between a device in software and QEMU's usb-redir, without RDP
 //! between them. Each file registers its own tests.
 
-mod client;
 mod firmware;
 
 fn main() -> std::process::ExitCode {

@@ -4,6 +4,7 @@
 mod faults;
 mod life;
 mod random;
+mod redirected;
 mod share;
 mod streams;
 mod transfers;
