@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What the fuzz target runs, and a test with its seeds: a client that any server talks to.
+//! What is told of devices in software; and what the fuzz target runs, and a test with its seeds: a
+//! client that any server talks to.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -11,12 +11,12 @@ use annex_usb::devices::{Change, Devices};
 use annex_usb::keep::{keep, News};
 use annex_usb::reconnect::Reconnect;
 use annex_usb::session::Session;
+use annex_usb::testing::description;
 use anyhow::{anyhow, Context, Result};
 use rdp_usb::testing::{Device as _, Stick};
 use rdp_usb::{Done, Operation, OperationId, UsbdStatus};
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
-use usbredir::Speed;
 
 use crate::client::server;
 use crate::machine::LOGIN;
@@ -240,12 +240,9 @@ impl UsbClient {
             state.held = false;
             state.plugged = Some((id, self.ended.clone()));
             Description {
-                bus: 1,
                 address: id.0 as u8,
                 ports: vec![id.0 as u8],
-                speed: Speed::HIGH,
-                device: state.stick.descriptor(),
-                configurations: vec![state.stick.configuration()],
+                ..description(&state.stick)
             }
         };
         let plugged = Plugged(stick.clone());

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use annex_usb::client::{Client, Event};
-use annex_usb::device::{Description, DeviceId};
+use annex_usb::device::DeviceId;
+use annex_usb::testing::description;
 use ironrdp_dvc::{DrdynvcClient, DrdynvcServer};
 use ironrdp_svc::{SvcMessage, SvcProcessor};
 use rdp_usb::testing::{Device, Guest};
@@ -14,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use urbdrc::{Config, Messages, Usb};
-use usbredir::{Packet, Speed};
+use usbredir::Packet;
 
 /// A device in software, and what it isn't ready for.
 struct Software {
@@ -108,14 +109,7 @@ impl Ends {
     pub async fn plug(&mut self, device: impl Device + Send + 'static) -> DeviceId {
         let id = DeviceId(self.next);
         self.next += 1;
-        let description = Description {
-            bus: 1,
-            address: 2,
-            ports: vec![3],
-            speed: Speed::HIGH,
-            device: device.descriptor(),
-            configurations: vec![device.configuration()],
-        };
+        let description = description(&device);
         let (device, waiting) = (Box::new(device), Vec::new());
         self.devices.insert(id, Software { device, waiting });
         self.client.add(id, description).expect("good descriptors");
