@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What tests and bench of annex-rdp share: a guest, annex-rdp, clients, and pictures.
+//! What tests and bench of annex-rdp share: guests, annex-rdp, clients, and pictures.
 
 pub mod client;
 pub mod gallery;
 pub mod machine;
 pub mod measure;
 pub mod picture;
+pub mod usb_client;
+pub mod usb_guest;
 pub mod vnc;

@@ -8,9 +8,8 @@ mod freerdp;
 mod pictures;
 mod screen;
 mod usb;
-mod usb_client;
 
-use rdp_trials::{client, machine, picture};
+use rdp_trials::{client, machine, picture, usb_client, usb_guest};
 
 fn main() -> std::process::ExitCode {
     annex_qtest::trial::main()
