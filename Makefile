@@ -3,7 +3,7 @@
 # The one entry. Every target does what it needs first, goes on where it was
 # cut off, and leaves what it makes in build/.
 
-.PHONY: all rdp prepare guest demo demo-rdp check check-all check-qtest bench bench-snapshot bench-tape bench-isolation bench-rtc bench-pcid bench-rdp export header help clean
+.PHONY: all rdp prepare guest demo demo-rdp check check-all check-qtest bench bench-snapshot bench-tape bench-isolation bench-rtc bench-pcid bench-rdp bench-rdp-usb export header help clean
 
 all: prepare ## build QEMU with the annex, and the daemons
 	scripts/build
@@ -55,8 +55,11 @@ bench-rtc: all guest ## measure the virtio-rtc daemon beside eventfds and a time
 bench-pcid: all guest ## measure Linux with PCIDs and a TLB that remembers; writes into docs/
 	scripts/bench pcid
 
-bench-rdp: all ## measure a screen over RDP beside VNC; writes into docs/
+bench-rdp: bench-rdp-usb ## measure a screen over RDP beside VNC, and USB; writes into docs/
 	scripts/bench rdp
+
+bench-rdp-usb: all guest ## measure a stick over RDP beside one by a socket; writes into docs/
+	scripts/bench rdp-usb
 
 export: ## write the branch annex of build/qemu-src into patches/ [FOLDER=for new commits]
 	scripts/series export $(if $(FOLDER),--folder $(FOLDER))

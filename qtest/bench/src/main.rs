@@ -54,6 +54,8 @@ enum Feature {
     Pcid,
     /// A guest's screen over RDP beside QEMU's own VNC server
     Rdp,
+    /// A USB stick over RDP beside one that QEMU is given by a socket
+    RdpUsb,
     /// What the bench of virtio-rtc starts as its rival
     #[command(hide = true)]
     Echo,
@@ -68,6 +70,7 @@ impl Feature {
             Self::Rtc => bench::run::<rtc::Rtc>(options),
             Self::Pcid => bench::run::<pcid::Pcid>(options),
             Self::Rdp => bench::run::<rdp::Rdp>(options),
+            Self::RdpUsb => bench::run::<rdp::usb::RdpUsb>(options),
             Self::Echo => rtc::serve(),
         }
     }

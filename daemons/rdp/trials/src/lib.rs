@@ -8,4 +8,5 @@ pub mod measure;
 pub mod picture;
 pub mod usb_client;
 pub mod usb_guest;
+pub mod usb_measure;
 pub mod vnc;
