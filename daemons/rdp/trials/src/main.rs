@@ -4,6 +4,7 @@
 
 mod bus;
 mod ends;
+mod filesystem;
 mod freerdp;
 mod pictures;
 mod screen;
