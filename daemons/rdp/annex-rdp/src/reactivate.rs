@@ -2,15 +2,17 @@
 //! A desktop's new size (MS-RDPBCGR 1.3.1.3): the share is taken away and made anew, while the
 //! channels stay.
 //!
-//! Until the client has read that, it may send on channels, and until it has a share again it may
-//! go on. IronRDP's own loop drops that: a USB device's answers would be lost, and its channel's
-//! messages torn apart. So it is set aside here.
+//! Until the client has read that, it may send on channels and of the share, and until it has a share
+//! again it may go on. IronRDP's own loop drops the first, so that a USB device's answers would be
+//! lost, and its channel's messages torn apart; of the second it says that it has waited for something
+//! else, and ends. So it is set aside here.
 
 use anyhow::{ensure, Context};
 use ironrdp_acceptor::{Acceptor, AcceptorResult};
 use ironrdp_connector::Sequence;
 use ironrdp_core::{decode, WriteBuf};
 use ironrdp_pdu::mcs::McsMessage;
+use ironrdp_pdu::rdp::headers::{ShareControlHeader, ShareControlPdu, ShareDataPdu};
 use ironrdp_pdu::x224::X224;
 use ironrdp_pdu::Action;
 use ironrdp_tokio::{FramedWrite, TokioFramed};
@@ -64,10 +66,82 @@ where
     }
 }
 
+/// Whether this is what a client sends to have a share: anything but input, what it wants to see, and
+/// its channels' data.
 fn is_about_share(action: Action, frame: &[u8], io_channel: u16) -> anyhow::Result<bool> {
     if action == Action::FastPath {
         return Ok(false);
     }
-    let message = decode::<X224<McsMessage<'_>>>(frame).context("MCS")?.0;
-    Ok(!matches!(message, McsMessage::SendDataRequest(data) if data.channel_id != io_channel))
+    let McsMessage::SendDataRequest(data) = decode::<X224<McsMessage<'_>>>(frame).context("MCS")?.0
+    else {
+        return Ok(true);
+    };
+    if data.channel_id != io_channel {
+        return Ok(false);
+    }
+    // What can't be read is the acceptor's to complain of.
+    let header = decode::<ShareControlHeader>(&data.user_data).map(|it| it.share_control_pdu);
+    Ok(match header {
+        Ok(ShareControlPdu::Data(header)) => matches!(
+            header.share_data_pdu,
+            ShareDataPdu::Synchronize(_) | ShareDataPdu::Control(_) | ShareDataPdu::FontList(_)
+        ),
+        _ => true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ironrdp_core::encode_vec;
+    use ironrdp_pdu::mcs::SendDataRequest;
+    use ironrdp_pdu::rdp::client_info::CompressionType;
+    use ironrdp_pdu::rdp::finalization_messages::SynchronizePdu;
+    use ironrdp_pdu::rdp::headers::{
+        CompressionFlags, ServerDeactivateAll, ShareDataHeader, StreamPriority,
+    };
+    use ironrdp_pdu::rdp::suppress_output::SuppressOutputPdu;
+
+    use super::*;
+
+    const IO: u16 = 1003;
+
+    fn is_about(channel_id: u16, share_control_pdu: ShareControlPdu) -> bool {
+        let header = ShareControlHeader {
+            share_id: 0,
+            pdu_source: 1007,
+            share_control_pdu,
+        };
+        let message = SendDataRequest {
+            initiator_id: 1007,
+            channel_id,
+            user_data: encode_vec(&header).unwrap().into(),
+        };
+        is_about_share(Action::X224, &encode_vec(&X224(message)).unwrap(), IO).unwrap()
+    }
+
+    fn data(share_data_pdu: ShareDataPdu) -> ShareControlPdu {
+        ShareControlPdu::Data(ShareDataHeader {
+            share_data_pdu,
+            stream_priority: StreamPriority::Medium,
+            compression_flags: CompressionFlags::empty(),
+            compression_type: CompressionType::K8,
+        })
+    }
+
+    #[test]
+    fn what_a_client_sent_before_it_knew_is_set_aside() {
+        let suppress = SuppressOutputPdu { desktop_rect: None };
+        assert!(!is_about(IO, data(ShareDataPdu::SuppressOutput(suppress))));
+        assert!(!is_about(IO, data(ShareDataPdu::ShutdownRequest)));
+        let synchronize = SynchronizePdu {
+            target_user_id: 1002,
+        };
+        let synchronize = || data(ShareDataPdu::Synchronize(synchronize.clone()));
+        assert!(is_about(IO, synchronize()));
+        assert!(!is_about(IO + 1, synchronize()));
+        // No data, as a client's Confirm Active is none.
+        let other = ShareControlPdu::ServerDeactivateAll(ServerDeactivateAll);
+        assert!(is_about(IO, other));
+        assert!(!is_about_share(Action::FastPath, &[0x44, 4, 0x1e, 0], IO).unwrap());
+    }
 }
