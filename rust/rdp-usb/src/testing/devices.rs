@@ -482,8 +482,8 @@ impl Device for IsoLoop {
                 let mut results = Vec::new();
                 let mut offset = 0;
                 for size in packets {
-                    // Packets are shorter than their room.
-                    let length = 1 + u16::from(self.count % 4);
+                    // Packets are shorter than their room, if there is any.
+                    let length = (1 + u16::from(self.count % 4)).min(*size);
                     data[offset..offset + usize::from(length)].fill(self.count);
                     self.count = self.count.wrapping_add(1);
                     offset += usize::from(*size);
