@@ -61,7 +61,7 @@ pub fn text(bench: &Rdp) -> String {
         "VNC over a socket of this machine, without TLS, at the level of compression that QEMU\n  \
          takes if none is asked for (9); RDP over loopback, with TLS and NLA"
             .into(),
-        "annex-rdp sends RDP 6.0 bitmaps with bulk compression (NCRUSH), without loss".into(),
+        "annex-rdp sends RDP 6.0 bitmaps with bulk compression, without loss".into(),
     ];
     let mut text = head(
         bench,
