@@ -30,7 +30,7 @@ const PATIENCE: u32 = 300;
 
 /// The server is killed while a guest works whose memory is mostly there, and the guest
 /// goes on when it is back: nothing is lost, and nobody is told of an error or of a file
-/// that has changed. A second guest then comes out of the cache alone.
+/// that has changed.
 fn nbd(dir: &Dir) -> Result<()> {
     let fixture = Fixture::live()?;
     let far = dir.file("nbd.sock");
@@ -58,11 +58,8 @@ fn nbd(dir: &Dir) -> Result<()> {
     loading.wait_loaded()?;
     check(fixture, &vm)?;
     vm.quit()?;
-
     drop(server);
-    let vm = snapshot::load_whole(&fixture.config, "cached", dir, &shown.path, Mode::OnDemand)?;
-    check(fixture, &vm)?;
-    vm.quit()
+    Ok(())
 }
 
 fn check(fixture: &Fixture, vm: &Vm) -> Result<()> {
@@ -161,7 +158,8 @@ impl Shown {
             path,
         };
         wait::until("the file of the FUSE export", LIMIT, || {
-            Ok((shown.path.metadata()?.len() == size).then_some(()))
+            // An image has whole sectors.
+            Ok((shown.path.metadata()?.len() >= size).then_some(()))
         })?;
         Ok(shown)
     }
