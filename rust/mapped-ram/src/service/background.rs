@@ -246,6 +246,7 @@ impl Shared {
             // does.
             let _ = self.uffd.wake(memory.start, memory.end - memory.start);
         }
+        self.end_waits(0..u64::MAX);
     }
 
     pub fn end_fault_threads(&self) {

@@ -34,8 +34,12 @@ impl Shared {
                     self.give_up();
                     return;
                 }
-                // What is no longer watched can't be placed, which is no failure.
-                Phase::Abandoned(_) | Phase::Finished | Phase::Stopped => return,
+                // What is no longer watched can't be placed, which is no failure: who waited goes on.
+                Phase::Abandoned(_) | Phase::Finished | Phase::Stopped => {
+                    drop(control);
+                    self.end_waits(self.blocks[index].addresses(&failed.pages));
+                    return;
+                }
             }
             if !control.add_failure(index, origin, failed) {
                 return;

@@ -81,7 +81,7 @@ impl Shared {
         true
     }
 
-    fn answer(&self, fault: Fault, read: Instant, single: &mut Single) {
+    pub(super) fn answer(&self, fault: Fault, read: Instant, single: &mut Single) {
         let Some((index, page)) = self.find(fault.address) else {
             log::error!(
                 "a page fault at {:#x}, which is in no RAM block",
