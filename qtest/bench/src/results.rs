@@ -48,6 +48,26 @@ impl<C: Case, M: Mode, F> Results<C, M, F> {
         }
     }
 
+    /// Has all modes do each case `runs` times, and once that isn't kept; `line` is what is told of a
+    /// case that is done.
+    pub fn measured(
+        bench: &str,
+        cases: Vec<C>,
+        modes: &[M],
+        runs: usize,
+        line: impl Fn(&Self, C) -> String,
+        mut run: impl FnMut(C, M) -> Result<F>,
+    ) -> Result<Self> {
+        let mut results = Self::new(cases);
+        let turns = (runs + 1) * modes.len();
+        let mut progress = Progress::new(bench, results.cases.len(), turns);
+        for case in results.cases.clone() {
+            results.rounds(case, modes, runs, &progress, &mut run)?;
+            progress.case(line(&results, case));
+        }
+        Ok(results)
+    }
+
     /// Has each mode do `case` once, none always first. Run 0 isn't kept.
     pub fn turns(
         &mut self,

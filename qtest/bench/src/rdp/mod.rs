@@ -15,7 +15,6 @@ use strum::VariantArray;
 use crate::about::About;
 use crate::bench::Size;
 use crate::chart::Chart;
-use crate::progress::Progress;
 use crate::results::Results;
 use crate::single::{Kind, ResultsOf, Single};
 use crate::verdict::Verdict;
@@ -56,16 +55,14 @@ impl Kind for OfRdp {
         }
         let (runs, count) = size.pick((3, 24), (1, 2));
         let mut program = Program::start()?;
-        let mut results = Results::new(cases);
-        let turns = (runs + 1) * Mode::VARIANTS.len();
-        let mut progress = Progress::new("rdp", results.cases.len(), turns);
-        for case in results.cases.clone() {
-            results.rounds(case, Mode::VARIANTS, runs, &progress, |case, mode| {
-                program.ask(case.0, mode, count)
-            })?;
-            progress.case(page::line(&results, case));
-        }
-        Ok(results)
+        Results::measured(
+            "rdp",
+            cases,
+            Mode::VARIANTS,
+            runs,
+            page::line,
+            |case, mode| program.ask(case.0, mode, count),
+        )
     }
 
     fn page(bench: &Rdp) -> String {

@@ -15,7 +15,6 @@ use strum::VariantArray;
 use crate::about::About;
 use crate::bench::Size;
 use crate::chart::Chart;
-use crate::progress::Progress;
 use crate::results::Results;
 use crate::single::{Kind, ResultsOf, Single};
 use crate::verdict::Verdict;
@@ -61,15 +60,14 @@ impl Kind for OfRtc {
         let (runs, count) = size.pick((9, 20_000), (2, 500));
         let dir = Dir::at(top().join("build/bench/rtc"))?;
         let mut rig = Rig::start(dir)?;
-        let mut results = Results::new(cases);
-        let mut progress = Progress::new("rtc", results.cases.len(), (runs + 1) * 2);
-        for case in results.cases.clone() {
-            results.rounds(case, Mode::VARIANTS, runs, &progress, |case, mode| {
-                rig.run(case, mode, count)
-            })?;
-            progress.case(page::line(&results, case));
-        }
-        Ok(results)
+        Results::measured(
+            "rtc",
+            cases,
+            Mode::VARIANTS,
+            runs,
+            page::line,
+            |case, mode| rig.run(case, mode, count),
+        )
     }
 
     fn page(bench: &Rtc) -> String {

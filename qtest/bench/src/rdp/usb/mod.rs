@@ -11,7 +11,6 @@ use super::program::Program;
 use crate::about::About;
 use crate::bench::Size;
 use crate::chart::Chart;
-use crate::progress::Progress;
 use crate::results::Results;
 use crate::single::{Kind, ResultsOf, Single};
 use crate::verdict::Verdict;
@@ -51,16 +50,14 @@ impl Kind for OfRdpUsb {
         }
         let (runs, count) = size.pick((9, 200), (1, 5));
         let mut program = Program::start()?;
-        let mut results = Results::new(cases);
-        let turns = (runs + 1) * Mode::VARIANTS.len();
-        let mut progress = Progress::new("rdp-usb", results.cases.len(), turns);
-        for case in results.cases.clone() {
-            results.rounds(case, Mode::VARIANTS, runs, &progress, |case, mode| {
-                program.ask(case.key(), mode, count)
-            })?;
-            progress.case(page::line(&results, case));
-        }
-        Ok(results)
+        Results::measured(
+            "rdp-usb",
+            cases,
+            Mode::VARIANTS,
+            runs,
+            page::line,
+            |case, mode| program.ask(case.key(), mode, count),
+        )
     }
 
     fn page(bench: &RdpUsb) -> String {
