@@ -92,6 +92,11 @@ pub fn with_disk_plugged(name: &str, dir: &Dir, socket: &Path, options: &str) ->
 pub fn start(dir: &Dir, options: &str, export: &str) -> Result<(Machine, Backend)> {
     let backend = Backend::storage_daemon(dir, "storage", &image(dir, DISK_MIB)?, export)?;
     let machine = with_disk_plugged("vm", dir, &backend.socket, options)?;
+    // The disk's file is there before it can be opened, and before Linux has looked for partitions,
+    // which holds back those who open it.
+    let read =
+        "timeout 60 sh -c 'until dd if=/dev/vda of=/dev/null bs=512 count=1; do :; done' 2>&1";
+    machine.vm.agent.sh(read)?;
     Ok((machine, backend))
 }
 
@@ -258,10 +263,11 @@ fn small_area(dir: &Dir) -> Result<()> {
         agent.sh("(for n in 0 1 2 3 4 5 6 7; do \
              dd if=/data/fill of=/dev/vda bs=512k count=8 skip=$((8 * n)) seek=$((8 * n)) \
              oflag=direct & done; wait; echo $? > /data/written) > /dev/null 2>&1 &")?;
-        wait::until("a request to wait for room", LIMIT, || {
+        let waits = wait::until("a request to wait for room", LIMIT, || {
             let waits = machine.figures("disk", 0)?["waits"].as_u64();
             Ok((waits >= Some(1)).then_some(()))
-        })
+        });
+        waits.with_context(|| format!("{:?}", machine.figures("disk", 0)))
     })?;
     agent.sh("until [ -s /data/written ]; do sleep 0.1; done")?;
     let digest = agent.sh("dd if=/dev/vda bs=512k count=64 iflag=direct | sha256sum")?;
