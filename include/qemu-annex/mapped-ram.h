@@ -154,6 +154,11 @@ typedef struct {
      */
     bool track_faults;
     /**
+     * Whether to read pages past the page cache (O_DIRECT). It is tried at
+     * once, and refused where it can't be.
+     */
+    bool direct_io;
+    /**
      * What is wanted of the background at first.
      */
     AnnexRamLoadPace pace;

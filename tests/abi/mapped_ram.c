@@ -261,6 +261,17 @@ int main(void)
     annex_error_free(err);
     err = NULL;
 
+    /* A file system without it */
+    config.direct_io = true;
+    set_fd = open("/proc/self/maps", O_RDONLY);
+    tap_ok(!annex_ram_load_new(set_fd, &config, &ops, &err) &&
+           strstr(annex_error_message(err), "direct-io: "),
+           "direct-io is refused where it can't be");
+    annex_error_free(err);
+    err = NULL;
+    close(set_fd);
+    config.direct_io = false;
+
     load = annex_ram_load_new(fd, &config, &ops, &err);
     tap_ok(load && !err, "a load is made");
     header[3] = 2;

@@ -3,13 +3,14 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::{ensure, Context, Result};
+use rustix::fs::{fadvise, Advice};
 
 use crate::error::{MachineFailure, Skip};
 
@@ -244,6 +245,15 @@ fn tail(path: &Path, count: usize) -> String {
         .iter()
         .map(|line| format!("{line}\n"))
         .collect()
+}
+
+/// Drops the pages of the file at `path` from the page cache once they are on the disk
+/// (POSIX_FADV_DONTNEED). Needs no root.
+pub fn drop_from_cache(path: &Path) -> Result<()> {
+    let file = File::open(path)?;
+    file.sync_all()?;
+    fadvise(&file, 0, None, Advice::DontNeed).map_err(io::Error::from)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -128,6 +128,14 @@ pub fn prepare(vm: &Vm, mode: Mode) -> Result<()> {
     }
 }
 
+/// The next load reads past the page cache.
+pub fn use_direct_io(vm: &Vm) -> Result<()> {
+    let parameters = json!({ "direct-io": true });
+    vm.qmp
+        .execute("migrate-set-parameters", parameters)
+        .map(drop)
+}
+
 /// From the next load on, has what is touched recorded to `path` as a working
 /// set.
 pub fn record_working_set(vm: &Vm, path: &Path) -> Result<()> {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Where the pages come from. Other backings (direct I/O, a copy-on-write mapping) are further
-//! implementations of [`PageSource`].
+//! Where the pages come from: a file through the page cache ([`FileSource`]) or past it
+//! ([`direct::DirectSource`]).
 //!
 //! The kernel's readahead isn't let loose in front of faults: on a disk with a readahead of 8 MiB two
 //! background threads would have 32 MiB in flight (`POSIX_FADV_SEQUENTIAL` doubles it), which a fault
 //! waits for. So a file is opened anew, once for each [`Manner`], as the kernel keeps advice for each
 //! open file (mm/readahead.c).
+
+pub mod direct;
 
 use std::fs::{File, Metadata};
 use std::io::{self, IoSliceMut};
@@ -56,6 +58,12 @@ pub trait PageSource: Send + Sync {
     /// Begins to bring this range, so that reading it soon won't wait for all of it. Doesn't wait,
     /// and may do nothing.
     fn prefetch(&self, _range: Range<u64>) {}
+
+    /// Whether it has [`Manner::Ahead`] and [`PageSource::prefetch`]. One that hasn't is read in large
+    /// pieces where nobody waits.
+    fn reads_ahead(&self) -> bool {
+        true
+    }
 }
 
 /// What a file has that changes when it is written to.
@@ -122,7 +130,7 @@ pub struct FileSource {
     /// The same file, opened anew for [`Manner::Exact`] and [`Manner::Ahead`].
     anew: Option<[File; 2]>,
     /// Whether it is on tmpfs, which is memory, and knows no `RWF_NOWAIT`.
-    in_memory: bool,
+    pub(crate) in_memory: bool,
     /// Whether its times are those at which it is asked for them, and tell of no change.
     has_no_times: bool,
 }
@@ -170,18 +178,20 @@ impl FileSource {
     fn read(&self, file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
         file.read_exact_at(buf, offset)
             .map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => {
-                    let size = self
-                        .size()
-                        .map_or("unknown".to_owned(), |size| format!("{size:#x}"));
-                    let end = offset + buf.len() as u64;
-                    io::Error::new(
-                        io::ErrorKind::UnexpectedEof,
-                        format!("the file ends before {end:#x}, its size is {size}"),
-                    )
-                }
+                io::ErrorKind::UnexpectedEof => self.ended(offset + buf.len() as u64),
                 _ => error,
             })
+    }
+
+    /// The error of a read up to `end`, which isn't in the file.
+    fn ended(&self, end: u64) -> io::Error {
+        let size = self
+            .size()
+            .map_or("unknown".to_owned(), |size| format!("{size:#x}"));
+        io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            format!("the file ends before {end:#x}, its size is {size}"),
+        )
     }
 }
 

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mapped_ram::service::{BlockSpec, Config, RamLoad};
-use mapped_ram::source::FileSource;
+use mapped_ram::source::direct::DirectSource;
+use mapped_ram::source::{FileSource, PageSource};
 use mapped_ram::working_set;
 
 use crate::error::{AnnexError, BoxError};
@@ -53,6 +54,7 @@ pub unsafe extern "C" fn annex_ram_load_new(
     let body = || {
         // SAFETY: valid, says the caller.
         let (config, ops) = unsafe { (&*config, *ops) };
+        let direct_io = config.direct_io;
         let threads = |number, what: &str| {
             NonZeroU32::new(number).ok_or_else(|| format!("a RAM load needs at least one {what}"))
         };
@@ -67,8 +69,13 @@ pub unsafe extern "C" fn annex_ram_load_new(
             return Err("the snapshot has no file descriptor to read from".into());
         }
         // SAFETY: open, says the caller, and borrowed only for this call.
-        let source = FileSource::new(unsafe { BorrowedFd::borrow_raw(fd) })?;
-        let load = RamLoad::new(Arc::new(source), config, Arc::new(Callbacks(ops)))?;
+        let file = unsafe { BorrowedFd::borrow_raw(fd) };
+        let source: Arc<dyn PageSource> = if direct_io {
+            Arc::new(DirectSource::new(file, config.target_page_size)?)
+        } else {
+            Arc::new(FileSource::new(file)?)
+        };
+        let load = RamLoad::new(source, config, Arc::new(Callbacks(ops)))?;
         Ok(Box::into_raw(Box::new(AnnexRamLoad(load))))
     };
     // SAFETY: `err` is as it must be, says the caller.

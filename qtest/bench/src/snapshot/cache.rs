@@ -2,11 +2,11 @@
 //! The page cache, with the snapshot in it or not.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
+use annex_qtest::files::drop_from_cache;
 use anyhow::Result;
-use rustix::fs::{fadvise, Advice};
 use strum::{Display, VariantArray};
 
 /// Where the snapshot's pages are before a load.
@@ -34,13 +34,5 @@ pub fn warm(path: &Path) -> Result<()> {
     let mut file = File::open(path)?;
     let mut chunk = vec![0; 1 << 20];
     while file.read(&mut chunk)? > 0 {}
-    Ok(())
-}
-
-/// POSIX_FADV_DONTNEED drops the pages of a file that are clean; no root needed.
-fn drop_from_cache(path: &Path) -> Result<()> {
-    let file = File::open(path)?;
-    file.sync_all()?;
-    fadvise(&file, 0, None, Advice::DontNeed).map_err(io::Error::from)?;
     Ok(())
 }

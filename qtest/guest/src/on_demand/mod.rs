@@ -3,6 +3,7 @@
 
 mod broken;
 mod denied;
+mod direct_io;
 mod discards;
 mod interface;
 mod ram;

@@ -9,6 +9,7 @@ use std::time::Instant;
 use rustix::io::Errno;
 
 use super::block::Block;
+use super::bring::Permit;
 use super::buffers::Bulk;
 use super::control::{Origin, Phase};
 use super::fault::Handler;
@@ -101,11 +102,11 @@ impl Shared {
             ahead,
         } = worker;
         let gate = |pages| {
-            let manner = self.take_turn(block, pages, part, lease, handler);
-            if manner.is_some() {
+            let permit = self.take_turn(block, pages, part, lease, handler);
+            if permit.is_some() {
                 self.prefetch_groups(std::mem::take(ahead));
             }
-            manner
+            permit
         };
         match self.bring(block, batch.pages.clone(), batch.whole, origin, bulk, gate) {
             Ok(()) => self.trace_batch(batch, begun),
@@ -116,8 +117,8 @@ impl Shared {
         }
     }
 
-    /// Waits until a chunk of `pages`, their front, may be read, and says how. Nothing if no more is
-    /// to be read of them.
+    /// Waits until a chunk of `pages`, their front, may be read, and says how, and how large it is.
+    /// Nothing if no more is to be read of them.
     fn take_turn(
         &self,
         block: &Block,
@@ -125,7 +126,7 @@ impl Shared {
         part: Part,
         lease: &mut Lease,
         handler: &mut Handler,
-    ) -> Option<Manner> {
+    ) -> Option<Permit> {
         let mut go_on = || {
             // On a busy machine a fault thread may have to wait for a core.
             while self.answer_pending(handler, 1) {}
@@ -138,18 +139,27 @@ impl Shared {
         let chunk = self.chunk(block) * block.page();
         let chunk = chunk.min(offsets.end - offsets.start);
         let fresh = self.pacer.take(lease, part, chunk, go_on)?;
+        let run = offsets.end - offsets.start;
+        let permit = |manner, bytes: u64| {
+            let pages = (bytes / block.page()).max(1);
+            Some(Permit { manner, pages })
+        };
         if self.linear() {
-            return Some(Manner::Plain);
+            return permit(Manner::Plain, chunk);
+        }
+        if !self.source.reads_ahead() && !block.exclusive() {
+            // Else it would be idle between two chunks.
+            let more = lease.take_more(run - chunk);
+            return permit(Manner::Exact, chunk + more);
         }
         if lease.is_ahead() {
-            return Some(Manner::Ahead);
+            return permit(Manner::Ahead, chunk);
         }
         if fresh > chunk && part == Part::Rest {
             let start = block.image.pages_offset + offsets.start;
-            self.source
-                .prefetch(start..start + fresh.min(offsets.end - offsets.start));
+            self.source.prefetch(start..start + fresh.min(run));
         }
-        Some(Manner::Exact)
+        permit(Manner::Exact, chunk)
     }
 
     /// Waits while pages are failed. Whether there is more to do: not when the load is ending.

@@ -30,6 +30,14 @@ const _: () = assert!(
     "a huge page is read in whole chunks"
 );
 
+/// What may be read before the next asking.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Permit {
+    pub manner: Manner,
+    /// The most pages.
+    pub pages: u64,
+}
+
 /// What was brought for a fault.
 #[derive(Debug)]
 pub(super) struct Brought {
@@ -170,9 +178,9 @@ impl Shared {
         Ok(FaultKind::Zero)
     }
 
-    /// Brings what is still missing of `pages`, in order, on behalf of `origin`. Before each chunk calls `gate` with what is
-    /// about to be read, of which the chunk is the front; it says how to read, or nothing to stop
-    /// early.
+    /// Brings what is still missing of `pages`, in order, on behalf of `origin`. Before each chunk
+    /// calls `gate` with what is about to be read, of which the chunk is the front; it says how to
+    /// read and how much, or nothing to stop early.
     pub fn bring(
         &self,
         block: &Block,
@@ -180,7 +188,7 @@ impl Shared {
         whole: bool,
         origin: Origin,
         bulk: &mut Bulk,
-        mut gate: impl FnMut(Range<u64>) -> Option<Manner>,
+        mut gate: impl FnMut(Range<u64>) -> Option<Permit>,
     ) -> Result<(), FailedPages> {
         let untouched = || !block.placed.any(pages.clone()) && !block.claims.any(pages.clone());
         if whole && !self.linear() && block.movable() && untouched() {
@@ -188,17 +196,17 @@ impl Shared {
         }
         let mut rest = pages;
         while let Some(run) = self.next_run(block, &rest) {
-            let Some(manner) = gate(run) else { break };
+            let Some(permit) = gate(run) else { break };
             // That may have taken its time.
             let Some(run) = self.next_run(block, &rest) else {
                 break;
             };
-            let chunk = run.start..run.end.min(run.start + self.chunk(block));
+            let chunk = run.start..run.end.min(run.start + permit.pages);
             rest.start = chunk.end;
             if block.exclusive() && !block.claims.set(chunk.start) {
                 continue;
             }
-            self.bring_chunk(block, manner, &chunk, origin, bulk)
+            self.bring_chunk(block, permit.manner, &chunk, origin, bulk)
                 .map_err(|error| {
                     if block.exclusive() {
                         block.claims.clear(chunk.start);
@@ -212,9 +220,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Pages that are read at once in the background.
+    /// Pages that are read at once in the background. What is claimed is claimed page by page.
     pub fn chunk(&self, block: &Block) -> u64 {
-        if self.linear() {
+        if self.linear() || block.exclusive() {
             1
         } else {
             (CHUNK / block.page()).max(1)
@@ -251,7 +259,7 @@ impl Shared {
         pages: Range<u64>,
         origin: Origin,
         bulk: &mut Bulk,
-        mut gate: impl FnMut(Range<u64>) -> Option<Manner>,
+        mut gate: impl FnMut(Range<u64>) -> Option<Permit>,
     ) -> Result<(), FailedPages> {
         let lost = |start, error| FailedPages {
             pages: start..pages.end,
@@ -263,24 +271,20 @@ impl Shared {
                 block.error(pages.start * block.page(), Cause::Buffer(error)),
             )
         })?;
-        let per_chunk = CHUNK / block.page();
-        for (index, buf) in stage.bytes().chunks_mut(CHUNK as usize).enumerate() {
-            let start = pages.start + index as u64 * per_chunk;
-            let Some(manner) = gate(start..pages.end) else {
+        let mut at = pages.start;
+        while at < pages.end {
+            let Some(permit) = gate(at..pages.end) else {
                 return Ok(());
             };
-            let chunk = start..start + per_chunk;
-            if let Err(error) = block.read(&*self.source, manner, &chunk, buf) {
+            let chunk = at..pages.end.min(at + permit.pages);
+            let bytes = block.offsets(&(chunk.start - pages.start..chunk.end - pages.start));
+            let buf = &mut stage.bytes()[bytes.start as usize..bytes.end as usize];
+            if let Err(error) = block.read(&*self.source, permit.manner, &chunk, buf) {
                 // What could be read is good.
-                self.copy_missing(
-                    block,
-                    pages.start..start,
-                    origin,
-                    pages.start,
-                    stage.bytes(),
-                )?;
-                return Err(lost(start, error));
+                self.copy_missing(block, pages.start..at, origin, pages.start, stage.bytes())?;
+                return Err(lost(at, error));
             }
+            at = chunk.end;
         }
         let mut moved = 0;
         if !block.claims.any(pages.clone()) {

@@ -11,6 +11,7 @@ use std::sync::TryLockError;
 use std::time::Instant;
 
 use super::around::Around;
+use super::bring::Permit;
 use super::buffers::{Bulk, Single};
 use super::control::{Due, FailedPages, Failure, Origin, Phase};
 use super::error::RunError;
@@ -152,7 +153,10 @@ impl Shared {
         match failure.origin {
             Origin::Background | Origin::WorkingSet => {
                 self.bring(block, pages, false, failure.origin, bulk, |_| {
-                    (!self.ending()).then_some(Manner::Exact)
+                    (!self.ending()).then_some(Permit {
+                        manner: Manner::Exact,
+                        pages: self.chunk(block),
+                    })
                 })
             }
             Origin::Demand => pages.clone().try_for_each(|page| {

@@ -26,6 +26,13 @@ impl Lease {
         self.ahead
     }
 
+    /// Takes as much of what is left of it, at most `most` bytes, and returns how much.
+    pub fn take_more(&mut self, most: u64) -> u64 {
+        let more = most.min(self.granted.saturating_sub(self.read));
+        self.read += more;
+        more
+    }
+
     /// Whether another `len` bytes of `part` are within it. The first read always is, however large a
     /// page is.
     fn has(&self, part: Part, len: u64) -> bool {

@@ -11,6 +11,7 @@ mod stopping;
 mod tracking;
 
 use std::ffi::CString;
+use std::os::fd::AsFd;
 use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +19,8 @@ use std::time::Duration;
 use super::*;
 use crate::bitmap::Bitmap;
 use crate::policy::Background;
-use crate::testing::{FaultInjector, Memory, Snapshot, PAGE};
+use crate::source::direct::DirectSource;
+use crate::testing::{drop_from_cache, file_on_disk, FaultInjector, Memory, Snapshot, PAGE};
 
 /// Longer than anything here takes; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -95,6 +97,8 @@ struct Options {
     background_threads: u32,
     track_faults: bool,
     populate: bool,
+    /// Past the page cache, from a file on disk.
+    direct: bool,
     pace: Pace,
     observer: Arc<dyn Observer>,
 }
@@ -106,6 +110,7 @@ impl Default for Options {
             background_threads: 2,
             track_faults: false,
             populate: false,
+            direct: false,
             pace: Pace::default(),
             observer: Arc::new(()),
         }
@@ -136,8 +141,17 @@ impl Rig {
             .zip(&blocks)
             .map(|(name, (bitmap, _))| (name.as_str(), bitmap.clone()))
             .collect();
-        let snapshot = Snapshot::new(&contents);
-        let injector = Arc::new(FaultInjector::new(Arc::new(snapshot.source())));
+        let (snapshot, source) = if options.direct {
+            let snapshot = Snapshot::in_file(file_on_disk(), &contents);
+            drop_from_cache(&snapshot.file);
+            let source = DirectSource::new(snapshot.file.as_fd(), PAGE).unwrap();
+            (snapshot, Arc::new(source) as Arc<dyn PageSource>)
+        } else {
+            let snapshot = Snapshot::new(&contents);
+            let source = Arc::new(snapshot.source());
+            (snapshot, source as Arc<dyn PageSource>)
+        };
+        let injector = Arc::new(FaultInjector::new(source));
         let (failed_sender, failed) = channel();
         let (finished_sender, finished) = channel();
         let (changed_sender, changed) = channel();

@@ -261,4 +261,23 @@ impl PageSource for FaultInjector {
     fn prefetch(&self, range: Range<u64>) {
         self.inner.prefetch(range);
     }
+
+    fn reads_ahead(&self) -> bool {
+        self.inner.reads_ahead()
+    }
+}
+
+/// An empty file beside the test program. The system's temporary files are in memory on many.
+#[cfg(test)]
+pub(crate) fn file_on_disk() -> File {
+    let program = std::env::current_exe().expect("the program's name");
+    let folder = program.parent().expect("a folder");
+    tempfile::tempfile_in(folder).expect("create a file")
+}
+
+/// Has nothing of `file` in the page cache, if it isn't in memory itself.
+#[cfg(test)]
+pub(crate) fn drop_from_cache(file: &File) {
+    file.sync_all().expect("write it to disk");
+    rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).expect("drop its pages");
 }

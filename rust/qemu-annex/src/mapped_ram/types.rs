@@ -38,6 +38,9 @@ pub struct AnnexRamLoadConfig {
     pub target_page_size: u64,
     /// Whether to call fault_begin and fault_end.
     pub track_faults: bool,
+    /// Whether to read pages past the page cache (O_DIRECT). It is tried at
+    /// once, and refused where it can't be.
+    pub direct_io: bool,
     /// What is wanted of the background at first.
     pub pace: AnnexRamLoadPace,
 }

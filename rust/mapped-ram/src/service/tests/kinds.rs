@@ -82,6 +82,37 @@ fn hugetlbfs_memory_with_pages_partly_in_the_file() {
 }
 
 #[test]
+fn every_kind_past_the_page_cache() {
+    let data = mixed();
+    let shared = Memory::shared(data.len() * PAGE).unwrap();
+    let mut blocks = vec![anonymous(data.clone()), (data.clone(), shared)];
+    blocks.extend(huge_pages(&data).map(|memory| (data, memory)));
+    let options = Options {
+        direct: true,
+        ..Options::default()
+    };
+    let rig = Rig::new(blocks, options);
+    rig.load.start().unwrap();
+    rig.load.run().unwrap();
+    // Faults, too, while the background reads.
+    for page in [5, 3 * PER_HUGE + 6, 7 * PER_HUGE - 1] {
+        for (index, memory) in rig.memories.iter().enumerate() {
+            assert!(memory.read_page(page) == rig.snapshot.expected(index, page));
+        }
+    }
+    rig.await_finish();
+    let source = rig.snapshot.source();
+    for index in 0..rig.memories.len() {
+        for page in [5, 2 * PER_HUGE - 1, 7 * PER_HUGE - 1] {
+            let cached = source.read_cached(&mut [0; 16], rig.file_offset(index, page));
+            assert_eq!(cached > 0, source.in_memory, "block {index}, page {page}");
+        }
+    }
+    rig.assert_loaded();
+    rig.assert_accounts();
+}
+
+#[test]
 fn whole_windows_become_huge_pages() {
     let rig = Rig::new(vec![anonymous(full(8 * PER_HUGE))], Options::default());
     rig.load_all();
