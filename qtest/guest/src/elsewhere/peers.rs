@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Who has a snapshot on the other side, and who shows it here.
+
+use std::env;
+use std::fs::{self, File};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use annex_qtest::error::Skip;
+use annex_qtest::files::{self, Dir};
+use annex_qtest::snapshot::LIMIT;
+use annex_qtest::{spawn, wait};
+use anyhow::{ensure, Context, Result};
+use rustix::process::{kill_process, Pid, Signal};
+use serde_json::{json, Value};
+
+/// How long a read waits for an NBD server to come back, in seconds.
+const PATIENCE: u32 = 300;
+
+/// A daemon that doesn't outlive its owner.
+pub struct Daemon(Child);
+
+impl Daemon {
+    fn start<'a>(
+        dir: &Dir,
+        name: &str,
+        program: &Path,
+        args: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self> {
+        let log = File::create(dir.file(&format!("{name}.log")))?;
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::null());
+        command.stdout(log.try_clone()?).stderr(log);
+        let child = spawn::spawn(command).with_context(|| program.display().to_string())?;
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// How the snapshot is had from the other side.
+pub trait Server {
+    /// Begins to serve; its owner ends that, as by SIGKILL.
+    fn serve(&self, dir: &Dir) -> Result<Daemon>;
+
+    /// QEMU's block node of what is served.
+    fn node(&self) -> Value;
+}
+
+/// QEMU's own NBD server.
+pub struct Nbd {
+    snapshot: PathBuf,
+    socket: PathBuf,
+}
+
+impl Nbd {
+    pub fn of(snapshot: &Path, dir: &Dir) -> Self {
+        Self {
+            snapshot: snapshot.into(),
+            socket: dir.file("nbd.sock"),
+        }
+    }
+}
+
+impl Server for Nbd {
+    fn serve(&self, dir: &Dir) -> Result<Daemon> {
+        let _ = fs::remove_file(&self.socket);
+        let node = json!({
+            "driver": "file", "node-name": "disk", "read-only": true, "filename": self.snapshot,
+        });
+        let listen = format!("addr.type=unix,addr.path={}", self.socket.display());
+        let args = [
+            "--blockdev",
+            &node.to_string(),
+            "--nbd-server",
+            &listen,
+            "--export",
+            "nbd,id=export,node-name=disk,name=snapshot",
+        ];
+        let daemon = Daemon::start(dir, "server", &files::storage_daemon()?, args)?;
+        wait::until("the NBD server's socket", LIMIT, || {
+            Ok(self.socket.exists().then_some(()))
+        })?;
+        Ok(daemon)
+    }
+
+    fn node(&self) -> Value {
+        json!({
+            "driver": "nbd", "node-name": "remote", "read-only": true, "export": "snapshot",
+            "server": { "type": "unix", "path": self.socket }, "reconnect-delay": PATIENCE,
+        })
+    }
+}
+
+/// An HTTP server that knows ranges: busybox's, `ANNEX_BUSYBOX`, else the one in `PATH`.
+pub struct Http {
+    program: PathBuf,
+    folder: PathBuf,
+    name: String,
+    port: u16,
+}
+
+impl Http {
+    /// Skips the test where there is no such server.
+    pub fn of(snapshot: &Path) -> Result<Self> {
+        let program = env::var_os("ANNEX_BUSYBOX").map_or_else(|| "busybox".into(), PathBuf::from);
+        let list = Command::new(&program).arg("--list").output();
+        let knows = list.is_ok_and(|list| {
+            let names = String::from_utf8_lossy(&list.stdout);
+            names.lines().any(|name| name == "httpd")
+        });
+        ensure!(
+            knows,
+            Skip(format!(
+                "{} isn't there, or has no httpd",
+                program.display()
+            ))
+        );
+        let name = snapshot.file_name().context("a name")?;
+        Ok(Self {
+            program,
+            folder: snapshot.parent().context("a folder")?.into(),
+            name: name.to_str().context("in UTF-8")?.into(),
+            // Free now, and hardly taken by another in between.
+            port: TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
+        })
+    }
+}
+
+impl Server for Http {
+    fn serve(&self, dir: &Dir) -> Result<Daemon> {
+        let address = format!("127.0.0.1:{}", self.port);
+        let folder = self.folder.to_str().context("in UTF-8")?;
+        let args = ["httpd", "-f", "-p", &address, "-h", folder];
+        let daemon = Daemon::start(dir, "server", &self.program, args)?;
+        wait::until("the HTTP server", LIMIT, || {
+            Ok(TcpStream::connect(&address).ok().map(drop))
+        })?;
+        Ok(daemon)
+    }
+
+    fn node(&self) -> Value {
+        json!({
+            "driver": "http", "node-name": "remote", "read-only": true,
+            "url": format!("http://127.0.0.1:{}/{}", self.port, self.name),
+        })
+    }
+}
+
+/// The snapshot as a file here.
+pub struct Shown {
+    pub path: PathBuf,
+    daemon: Daemon,
+}
+
+impl Shown {
+    /// Skips the test where that can't be.
+    pub fn start(dir: &Dir, server: &dyn Server, size: u64) -> Result<Self> {
+        let program = fuse_daemon()?;
+        let (cache, path) = (dir.file("cache.qcow2"), dir.file("shown"));
+        files::make_qcow2(&cache, &["-o", &format!("size={size}")])?;
+        File::create(&path)?;
+        let remote = server.node();
+        let cached = json!({
+            "driver": "copy-on-read",
+            "node-name": "snapshot",
+            "file": {
+                "driver": "qcow2",
+                "file": { "driver": "file", "filename": cache },
+                "backing": "remote",
+            },
+        });
+        let export = format!(
+            "fuse,id=shown,node-name=snapshot,mountpoint={}",
+            path.display()
+        );
+        let args = [
+            "--blockdev",
+            &remote.to_string(),
+            "--blockdev",
+            &cached.to_string(),
+            "--export",
+            &export,
+        ];
+        let shown = Self {
+            daemon: Daemon::start(dir, "shown", &program, args)?,
+            path,
+        };
+        wait::until("the file of the FUSE export", LIMIT, || {
+            // An image has whole sectors.
+            Ok((shown.path.metadata()?.len() >= size).then_some(()))
+        })?;
+        Ok(shown)
+    }
+}
+
+impl Drop for Shown {
+    /// It takes the mount away itself, if it is asked to end.
+    fn drop(&mut self) {
+        let id = Pid::from_raw(self.daemon.0.id() as i32).expect("a pid");
+        let _ = kill_process(id, Signal::TERM);
+        let ended = wait::until("the storage daemon to end", Duration::from_secs(30), || {
+            Ok(self.daemon.0.try_wait()?)
+        });
+        if ended.is_err() {
+            let _ = Command::new("umount").arg("-l").arg(&self.path).status();
+        }
+    }
+}
+
+/// A qemu-storage-daemon with FUSE: `ANNEX_FUSE_STORAGE_DAEMON`, else the
+/// distribution's. Without one, or where nothing may be mounted, the test is skipped.
+fn fuse_daemon() -> Result<PathBuf> {
+    let program = env::var_os("ANNEX_FUSE_STORAGE_DAEMON")
+        .map_or_else(|| "qemu-storage-daemon".into(), PathBuf::from);
+    let help = Command::new(&program).arg("--help").output();
+    let knows = help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("fuse"));
+    let name = program.display();
+    ensure!(knows, Skip(format!("{name} isn't there, or has no FUSE")));
+    let device = "/dev/fuse";
+    ensure!(
+        File::options().read(true).write(true).open(device).is_ok(),
+        Skip(format!("{device} can't be opened"))
+    );
+    Ok(program)
+}
