@@ -2,13 +2,12 @@
 //! A snapshot that another host has: on NBD or HTTP, shown as a file by a storage daemon,
 //! with a local cache. It is done as docs/fast-snapshot-load.md says.
 
-mod peers;
-
 use std::fs::File;
 use std::io;
 use std::thread;
 use std::time::Duration;
 
+use annex_qtest::elsewhere::{Daemon, Http, Nbd, Server, Shown};
 use annex_qtest::files::Dir;
 use annex_qtest::qemu::Vm;
 use annex_qtest::snapshot::{self, Mode, LIMIT};
@@ -17,7 +16,6 @@ use anyhow::{ensure, Result};
 use serde_json::json;
 
 use crate::fixture::{Fixture, SEED};
-use peers::{Daemon, Http, Nbd, Server, Shown};
 
 inventory::submit! { Family(|add| {
     add("snapshot/elsewhere/nbd".into(), Box::new(nbd));
@@ -64,6 +62,8 @@ fn goes_away(
     let shown = Shown::start(dir, server, fixture.path.metadata()?.len())?;
     let vm = fixture.config.incoming().start("restored", dir)?;
     snapshot::prepare(&vm, Mode::DemandOnly)?;
+    let set = dir.file("working-set");
+    snapshot::record_working_set(&vm, &set)?;
     let loading = snapshot::begin(&vm, &shown.path)?;
     loading.wait_running()?;
     fixture.check_alive(&vm)?;
@@ -86,12 +86,19 @@ fn goes_away(
     // read by somebody.
     io::copy(&mut File::open(&shown.path)?, &mut io::sink())?;
     drop(daemon);
-    let vm = fixture.config.incoming().start("again", dir)?;
-    snapshot::prepare(&vm, Mode::OnDemand)?;
-    snapshot::begin(&vm, &shown.path)?.wait_loaded()?;
-    check(fixture, &vm)?;
-    dir.log("loaded again, without a server");
-    vm.quit()
+    // It is one snapshot here and there, so its working set is that of both.
+    for (name, path) in [("again", &shown.path), ("near", &fixture.path)] {
+        let vm = fixture.config.incoming().start(name, dir)?;
+        snapshot::prepare(&vm, Mode::OnDemand)?;
+        snapshot::use_working_set(&vm, &set)?;
+        snapshot::begin(&vm, path)?.wait_loaded()?;
+        check(fixture, &vm)?;
+        dir.log(format!(
+            "{name}: loaded without a server, with the working set"
+        ));
+        vm.quit()?;
+    }
+    Ok(())
 }
 
 fn check(fixture: &Fixture, vm: &Vm) -> Result<()> {

@@ -9,6 +9,7 @@
 pub mod accel;
 pub mod agent;
 pub mod console;
+pub mod elsewhere;
 pub mod error;
 pub mod files;
 pub mod fleet;

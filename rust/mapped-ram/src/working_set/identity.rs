@@ -3,7 +3,8 @@
 //!
 //! A digest of
 //!
-//! - the file's length,
+//! - the file's length in sectors of [`SECTOR`] bytes, and zeros up to the end of the last: a block
+//!   node that shows the file, as from an NBD server, has whole ones,
 //! - each block's name, length, page size, and where its bitmap and pages are,
 //! - each block's bitmap: which pages are in the file and which are zero,
 //! - the first [`DEVICE_STATE_BYTES`] of what follows RAM: the state of clocks, CPUs and devices.
@@ -12,7 +13,8 @@
 //! registers differ as soon as it ran in between, even if memory's layout stayed the same. All in
 //! all that is 32 KiB for each GiB of RAM, and the device state, which a load reads anyway; a digest
 //! of the pages themselves would read the whole file, which is what a load on demand avoids. Names,
-//! inode numbers and times aren't in it: a snapshot that was copied or moved keeps its working set.
+//! inode numbers and times aren't in it: a snapshot that was copied or moved, or is had from another
+//! host, keeps its working set.
 //!
 //! Not told: pages that somebody changed in the file by other means. Since a set only says what to
 //! bring first, and the bytes always come from the snapshot, that does no harm.
@@ -28,6 +30,9 @@ use crate::source::PageSource;
 /// with the clocks, which come first.
 pub const DEVICE_STATE_BYTES: u64 = 1 << 20;
 
+/// What block nodes are a multiple of, in bytes.
+pub const SECTOR: u64 = 512;
+
 /// See the module's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity(pub [u8; 32]);
@@ -39,9 +44,10 @@ impl Identity {
         blocks: impl Iterator<Item = &'a BlockImage>,
     ) -> io::Result<Self> {
         let size = source.size()?;
+        let sectors = size.div_ceil(SECTOR);
         let mut digest = Sha256::new();
         let mut device_state = 0;
-        digest.update(size.to_le_bytes());
+        digest.update(sectors.to_le_bytes());
         for block in blocks {
             digest.update((block.name.len() as u64).to_le_bytes());
             digest.update(&block.name);
@@ -59,8 +65,11 @@ impl Identity {
             update(&mut digest, source, bitmap_offset..end)?;
             device_state = device_state.max(block.next_offset());
         }
-        let end = size.min(device_state.saturating_add(DEVICE_STATE_BYTES));
+        let looked_at = device_state.saturating_add(DEVICE_STATE_BYTES);
+        let end = size.min(looked_at);
         update(&mut digest, source, device_state.min(end)..end)?;
+        let padding = (sectors * SECTOR).min(looked_at) - end;
+        digest.update(&[0; SECTOR as usize][..padding as usize]);
         Ok(Self(digest.finalize().into()))
     }
 }
@@ -98,6 +107,27 @@ mod tests {
 
     fn identity(snapshot: &Snapshot, images: &[BlockImage]) -> Identity {
         Identity::of(&snapshot.source(), images.iter()).unwrap()
+    }
+
+    #[test]
+    fn a_block_node_of_the_file_is_the_same_snapshot() {
+        let mut data = Bitmap::new(700);
+        data.set(5..600);
+        let snapshot = Snapshot::new(&[("a", data)]);
+        let images = images(&snapshot);
+        let end = images[0].next_offset();
+        // Within a sector, at its end, and where what is looked at ends in the middle of one.
+        for len in [1, 511, 512, 513, DEVICE_STATE_BYTES - 1, DEVICE_STATE_BYTES] {
+            let file = &snapshot.file;
+            file.set_len(end).unwrap();
+            file.write_all_at(&vec![7; len as usize], end).unwrap();
+            let first = identity(&snapshot, &images);
+            file.set_len((end + len).next_multiple_of(SECTOR)).unwrap();
+            assert_eq!(first, identity(&snapshot, &images), "{len}");
+            file.set_len((end + len).next_multiple_of(SECTOR) + 1)
+                .unwrap();
+            assert_ne!(first, identity(&snapshot, &images), "{len}");
+        }
     }
 
     #[test]

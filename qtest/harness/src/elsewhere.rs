@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Who has a snapshot on the other side, and who shows it here.
+//! A snapshot that another host has: who has it there, and who shows it here.
 
 use std::env;
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use annex_qtest::error::Skip;
-use annex_qtest::files::{self, Dir};
-use annex_qtest::snapshot::LIMIT;
-use annex_qtest::{spawn, wait};
 use anyhow::{ensure, Context, Result};
 use rustix::process::{kill_process, Pid, Signal};
 use serde_json::{json, Value};
+
+use crate::error::Skip;
+use crate::files::{self, Dir};
+use crate::snapshot::LIMIT;
+use crate::{spawn, wait};
 
 /// How long a read waits for an NBD server to come back, in seconds.
 const PATIENCE: u32 = 300;
@@ -61,6 +66,7 @@ pub struct Nbd {
 }
 
 impl Nbd {
+    /// Of `snapshot`, at a socket in `dir`.
     pub fn of(snapshot: &Path, dir: &Dir) -> Self {
         Self {
             snapshot: snapshot.into(),
@@ -92,11 +98,80 @@ impl Server for Nbd {
     }
 
     fn node(&self) -> Value {
-        json!({
-            "driver": "nbd", "node-name": "remote", "read-only": true, "export": "snapshot",
-            "server": { "type": "unix", "path": self.socket }, "reconnect-delay": PATIENCE,
-        })
+        nbd_at(&self.socket)
     }
+}
+
+/// QEMU's block node of what is served at `socket`.
+fn nbd_at(socket: &Path) -> Value {
+    json!({
+        "driver": "nbd", "node-name": "remote", "read-only": true, "export": "snapshot",
+        "server": { "type": "unix", "path": socket }, "reconnect-delay": PATIENCE,
+    })
+}
+
+/// An NBD server whose answers come later by some time, however many are on their way.
+pub struct Distant {
+    nbd: Nbd,
+    socket: PathBuf,
+}
+
+impl Distant {
+    /// Puts `nbd` away by `delay`, for as long as this program runs.
+    pub fn by(delay: Duration, nbd: Nbd, dir: &Dir) -> Result<Self> {
+        let socket = dir.file("distant.sock");
+        let _ = fs::remove_file(&socket);
+        let listener = UnixListener::bind(&socket)?;
+        let far = nbd.socket.clone();
+        thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                // Who is refused there is hung up on here.
+                let _ = UnixStream::connect(&far).and_then(|far| join(near, far, delay));
+            }
+        });
+        Ok(Self { nbd, socket })
+    }
+}
+
+impl Server for Distant {
+    fn serve(&self, dir: &Dir) -> Result<Daemon> {
+        self.nbd.serve(dir)
+    }
+
+    fn node(&self) -> Value {
+        nbd_at(&self.socket)
+    }
+}
+
+/// Carries what either says to the other, what `far` says later by `delay`.
+fn join(near: UnixStream, far: UnixStream, delay: Duration) -> io::Result<()> {
+    let (mut questions, mut to_far) = (near.try_clone()?, far.try_clone()?);
+    thread::spawn(move || {
+        let _ = io::copy(&mut questions, &mut to_far);
+        let _ = to_far.shutdown(Shutdown::Both);
+    });
+    let (sender, receiver) = mpsc::sync_channel::<(Instant, Vec<u8>)>(256);
+    let mut answers = far;
+    thread::spawn(move || {
+        let mut buf = vec![0; 256 << 10];
+        while let Ok(len @ 1..) = answers.read(&mut buf) {
+            let due = Instant::now() + delay;
+            if sender.send((due, buf[..len].to_vec())).is_err() {
+                break;
+            }
+        }
+    });
+    let mut to_near = near;
+    thread::spawn(move || {
+        for (due, bytes) in receiver {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            if to_near.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+        let _ = to_near.shutdown(Shutdown::Both);
+    });
+    Ok(())
 }
 
 /// An HTTP server that knows ranges: busybox's, `ANNEX_BUSYBOX`, else the one in `PATH`.
@@ -156,6 +231,7 @@ impl Server for Http {
 
 /// The snapshot as a file here.
 pub struct Shown {
+    /// The file.
     pub path: PathBuf,
     daemon: Daemon,
 }
@@ -216,8 +292,8 @@ impl Drop for Shown {
 }
 
 /// A qemu-storage-daemon with FUSE: `ANNEX_FUSE_STORAGE_DAEMON`, else the
-/// distribution's. Without one, or where nothing may be mounted, the test is skipped.
-fn fuse_daemon() -> Result<PathBuf> {
+/// distribution's. Without one, or where nothing may be mounted, the error is a [`Skip`].
+pub fn fuse_daemon() -> Result<PathBuf> {
     let program = env::var_os("ANNEX_FUSE_STORAGE_DAEMON")
         .map_or_else(|| "qemu-storage-daemon".into(), PathBuf::from);
     let help = Command::new(&program).arg("--help").output();
