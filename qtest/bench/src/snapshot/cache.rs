@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The page cache, with the snapshot in it or not.
+//! Where the snapshot is before a load: in the page cache or not, or on another host.
 
 use std::fs::File;
 use std::io::Read;
@@ -17,14 +17,19 @@ pub enum Cache {
     Warm,
     /// On the disk only, as far as this kernel knows.
     Cold,
+    /// On an NBD server, and nothing of it here: see [`Far`](super::far::Far).
+    Far,
 }
 
 impl Cache {
-    /// Brings the file there.
+    /// Those of a file on this host.
+    pub const NEAR: &'static [Self] = &[Self::Warm, Self::Cold];
+
+    /// Brings the file there, if it is on this host.
     pub fn prepare(self, path: &Path) -> Result<()> {
         match self {
             Self::Warm => warm(path),
-            Self::Cold => drop_from_cache(path),
+            Self::Cold | Self::Far => drop_from_cache(path),
         }
     }
 }

@@ -164,6 +164,7 @@ impl Case {
                 Mode::Linear,
                 Mode::WorkingSet,
             ],
+            (_, Cache::Far) => &[Mode::OnDemand, Mode::WorkingSet],
             (Doing::Works, Cache::Warm) | (Doing::Fleet(_), _) => {
                 &[Mode::Multifd, Mode::OnDemand, Mode::Mapped]
             }
@@ -178,7 +179,7 @@ impl Case {
     /// All of a size of bench.
     pub fn all(size: Size) -> Vec<Self> {
         let caches = match size {
-            Size::Full | Size::Smoke => Cache::VARIANTS,
+            Size::Full | Size::Smoke => Cache::NEAR,
             Size::Row => &[Cache::Warm],
         };
         let fleets: &[u8] = match size {
@@ -188,6 +189,13 @@ impl Case {
         };
         let mut cases = Self::of(guests(size), caches);
         cases.extend(Self::fleets(guests(size), fleets));
+        if size != Size::Row {
+            cases.push(Self {
+                guest: &guests(size)[0],
+                cache: Cache::Far,
+                doing: Doing::Works,
+            });
+        }
         cases
     }
 }

@@ -6,6 +6,7 @@
 mod bare_loop;
 mod cache;
 mod cases;
+mod far;
 mod fleet;
 mod page;
 
@@ -29,7 +30,9 @@ use crate::results::Results;
 use crate::single::{Kind, ResultsOf, Single};
 use crate::verdict::Verdict;
 use bare_loop::Latency;
+use cache::Cache;
 use cases::{guests, Case, Doing, Figures, Guest, Mode};
+use far::Far;
 
 /// Background threads of a load on demand, and channels of multifd.
 const THREADS: u8 = 2;
@@ -69,7 +72,7 @@ impl Kind for OfSnapshot {
     fn measure(size: Size, about: &mut About) -> Result<ResultsOf<Self>> {
         about.figures = crate_figures::measure("mapped-ram", "load", size)?;
         let kept = prepare(guests(size))?;
-        let cases = fleet::that_fit(Case::all(size))?;
+        let cases = far::that_can_be(fleet::that_fit(Case::all(size))?)?;
         let (results, bare) = loads(cases, &kept, size.pick(5, 1))?;
         let mut others: BTreeMap<_, Vec<f64>> = BTreeMap::new();
         for (name, micros) in bare.iter().flat_map(Latency::named) {
@@ -138,6 +141,10 @@ fn loads(
         for case in results.cases.clone() {
             let kept = kept.iter().find(|(guest, _)| *guest == case.guest);
             let (_, kept) = kept.context("all were made")?;
+            let far = match case.cache {
+                Cache::Far => Some(Far::of(kept)?),
+                Cache::Warm | Cache::Cold => None,
+            };
             results.turns_of(case, case.modes(), run, &progress, |case, mode: Mode| {
                 let held = match mode {
                     Mode::Mapped => Some(Held::of(&kept.path).context("holding it in memory")?),
@@ -148,7 +155,12 @@ fn loads(
                     _ => None,
                 };
                 case.cache.prepare(&kept.path)?;
-                let path = held.as_ref().map_or_else(|| kept.path.clone(), Held::path);
+                let shown = far.as_ref().map(Far::show).transpose()?;
+                let path = match (&shown, &held) {
+                    (Some(shown), _) => shown.path.clone(),
+                    (None, Some(held)) => held.path(),
+                    (None, None) => kept.path.clone(),
+                };
                 let (path, set) = (path.as_path(), set.as_deref());
                 Ok(match case.doing {
                     Doing::Ticks => measure::load(kept, path, mode.load(), THREADS)?.into(),

@@ -7,7 +7,7 @@ use strum::VariantArray;
 use super::bare_loop::{self, FAULTS};
 use super::cache::Cache;
 use super::cases::{Case, Doing, Figures, Mode};
-use super::{Snapshot, THREADS};
+use super::{far, Snapshot, THREADS};
 use crate::bench::Bench;
 use crate::chart::{Chart, Panel, Scale};
 use crate::crate_figures;
@@ -86,6 +86,13 @@ pub fn text(bench: &Snapshot) -> String {
     ];
     if results.modes().any(|mode| mode == Mode::Mapped) {
         notes.push(MAPPED.into());
+    }
+    if results.cases.iter().any(|case| case.cache == Cache::Far) {
+        notes.push(format!(
+            "Far: the file is on an NBD server whose answers take {} ms longer, and is shown by a\n  \
+             FUSE export of qemu-storage-daemon; nothing of it is here",
+            far::DELAY.as_millis()
+        ));
     }
     [
         head(
@@ -243,7 +250,7 @@ pub fn chart(results: &Results) -> Chart {
         }
     };
     let panels = figures.iter().flat_map(|&(what, figure)| {
-        Cache::VARIANTS
+        Cache::NEAR
             .iter()
             .map(move |&cache| panel(what, figure, cache))
     });
@@ -270,7 +277,7 @@ pub fn verdicts(bench: &Snapshot) -> Vec<Verdict> {
     let mut judge = |what, bound, found| {
         verdicts.push(Verdict::new(what, Target::AtMost(bound), found, 3));
     };
-    for &cache in Cache::VARIANTS {
+    for &cache in Cache::NEAR {
         let (Some(smallest), Some(largest)) = (full(cache).next(), full(cache).next_back()) else {
             continue;
         };
@@ -308,7 +315,8 @@ pub fn verdicts(bench: &Snapshot) -> Vec<Verdict> {
         }
     }
     let works = |case: &Case| case.doing == Doing::Works;
-    for case in results.cases.iter().copied().filter(works) {
+    let works = results.cases.iter().copied().filter(works);
+    for case in works.filter(|case| case.cache != Cache::Far) {
         let without = results.spread(case, Mode::OnDemand, TO_LIFE);
         if case.cache == Cache::Warm {
             let mapped = results.spread(case, Mode::Mapped, TO_LIFE);
