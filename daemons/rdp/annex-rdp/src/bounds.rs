@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What a client may announce on a virtual channel. IronRDP collects what is announced, up to
-//! 4 GiB; so it is looked at before.
+//! 4 GiB, and more of what says that it is compressed; so it is looked at before.
 
 /// Bytes of a message on a static channel: the dynamic channels' are smaller (MS-RDPEDYC 2.2.3:
 /// up to 1,600), and there is no other channel.
@@ -16,6 +16,17 @@ const HEADER: usize = 8;
 /// In CHANNEL_PDU_HEADER's flags.
 const FLAG_FIRST: u32 = 1;
 const FLAG_LAST: u32 = 2;
+/// CHANNEL_PACKET_COMPRESSED. Clients are told not to (VCCAPS_NO_COMPR).
+const COMPRESSED: u32 = 0x0020_0000;
+
+/// A chunk's length of the message, its flags and its data.
+fn parts(chunk: &[u8]) -> Option<(u32, u32, &[u8])> {
+    let (header, data) = chunk.split_first_chunk::<HEADER>()?;
+    let [length, flags] = [0, 4].map(|at| {
+        u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+    });
+    (flags & COMPRESSED == 0).then_some((length, flags, data))
+}
 
 /// Looks at the chunks of drdynvc, in order.
 #[derive(Debug, Default)]
@@ -28,12 +39,9 @@ impl Bounds {
     /// Whether a chunk announces no more than is allowed. After one that does, the client is
     /// to be left.
     pub fn allow(&mut self, chunk: &[u8]) -> bool {
-        let Some((header, data)) = chunk.split_first_chunk::<HEADER>() else {
+        let Some((length, flags, data)) = parts(chunk) else {
             return false;
         };
-        let [length, flags] = [0, 4].map(|at| {
-            u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-        });
         let begins = !self.within || flags & FLAG_FIRST != 0;
         self.within = (self.within || flags & FLAG_FIRST != 0) && flags & FLAG_LAST == 0;
         length <= MAX_STATIC && (!begins || message(data))
@@ -81,6 +89,7 @@ mod tests {
         assert!(whole(MAX_STATIC, &[DATA, 1]));
         assert!(!whole(MAX_STATIC + 1, &[DATA, 1]));
         assert!(!Bounds::default().allow(&[1, 2, 3]));
+        assert!(!Bounds::default().allow(&chunk(9, WHOLE | COMPRESSED, &[DATA, 1])));
         assert!(whole(0, &[]));
         for command in [0x20, 0x60] {
             for (channel, bytes) in [(0, 1), (1, 2), (2, 4)] {

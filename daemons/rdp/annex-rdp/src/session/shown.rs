@@ -199,7 +199,7 @@ impl Shown<'_> {
         };
         ensure!(
             self.bounds.allow(data),
-            "a message on a channel is too long"
+            "a message on a channel is too long, or compressed"
         );
         match channel.process(data) {
             Ok(messages) => self.send(id, messages).await,
