@@ -11,6 +11,8 @@ use clap::{ArgGroup, Parser};
 use thiserror::Error;
 use usbredir::{Filter, FilterError};
 
+use crate::clipboard::Directions;
+
 /// Where a password is looked for if --password-file isn't given.
 pub const PASSWORD_VARIABLE: &str = "ANNEX_RDP_PASSWORD";
 /// Bytes of a password file that are read; NTLM hashes what it gets, so more is a mistake.
@@ -64,6 +66,11 @@ pub struct Args {
     /// Don't ask the guest to follow the size of the client's window.
     #[arg(long)]
     pub keep_resolution: bool,
+
+    /// Which way text that is copied may go, if the guest has an agent for it (-chardev
+    /// qemu-vdagent,clipboard=on). The guest can read what goes to it without a paste.
+    #[arg(long, value_name = "WAY", value_enum, default_value_t)]
+    pub clipboard: Directions,
 
     /// Which of the client's USB devices the guest may get, by rules as QEMU's usb-redir has
     /// them: CLASS:VENDOR:PRODUCT:VERSION:ALLOW, separated by |, where -1 is any and the first
@@ -232,6 +239,21 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         let error = parse(&words).unwrap().login(None).unwrap_err();
         assert!(error.to_string().contains(name));
+    }
+
+    #[test]
+    fn text_goes_which_way() {
+        for (words, way) in [
+            (&[][..], Directions::Both),
+            (&["--clipboard", "both"], Directions::Both),
+            (&["--clipboard", "to-guest"], Directions::ToGuest),
+            (&["--clipboard", "to-client"], Directions::ToClient),
+            (&["--clipboard", "off"], Directions::Off),
+        ] {
+            let args = parse(&[&["--qmp", "q"], words].concat()).unwrap();
+            assert_eq!(args.clipboard, way);
+        }
+        assert!(parse(&["--qmp", "q", "--clipboard", "on"]).is_err());
     }
 
     #[test]

@@ -2,11 +2,18 @@
 //! What a client may announce on a virtual channel. IronRDP collects what is announced, up to
 //! 4 GiB, and more of what says that it is compressed; so it is looked at before.
 
-/// Bytes of a message on a static channel: the dynamic channels' are smaller (MS-RDPEDYC 2.2.3:
-/// up to 1,600), and there is no other channel.
+use crate::clipboard::text::MAX_UTF16;
+
+/// Bytes of a message on a static channel, but of a text: the dynamic channels' are smaller
+/// (MS-RDPEDYC 2.2.3: up to 1,600), and the clipboard's are lists of formats.
 pub const MAX_STATIC: u32 = 64 * 1024;
 /// Bytes of a message on a dynamic channel, which has several static ones: a USB transfer.
 pub const MAX_DYNAMIC: u32 = 4 * 1024 * 1024;
+
+/// Bytes of a message with a text.
+pub const MAX_TEXT: u32 = MAX_UTF16 as u32 + 64;
+/// CB_FORMAT_DATA_RESPONSE (MS-RDPECLIP 2.2.1), the message with a text.
+const TEXT: [u8; 2] = [0x05, 0x00];
 
 /// DYNVC_DATA_FIRST and DYNVC_DATA_FIRST_COMPRESSED (MS-RDPEDYC 2.2.3).
 const DATA_FIRST: [u8; 2] = [0x02, 0x06];
@@ -22,9 +29,8 @@ const COMPRESSED: u32 = 0x0020_0000;
 /// A chunk's length of the message, its flags and its data.
 fn parts(chunk: &[u8]) -> Option<(u32, u32, &[u8])> {
     let (header, data) = chunk.split_first_chunk::<HEADER>()?;
-    let [length, flags] = [0, 4].map(|at| {
-        u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-    });
+    let [length, flags] = [0, 4]
+        .map(|at| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]));
     (flags & COMPRESSED == 0).then_some((length, flags, data))
 }
 
@@ -45,6 +51,50 @@ impl Bounds {
         let begins = !self.within || flags & FLAG_FIRST != 0;
         self.within = (self.within || flags & FLAG_FIRST != 0) && flags & FLAG_LAST == 0;
         length <= MAX_STATIC && (!begins || message(data))
+    }
+}
+
+/// Looks at the chunks of cliprdr, in order. What is too long there is left out, and the client
+/// stays: its user has copied a long text.
+#[derive(Debug, Default)]
+pub struct ClipboardBounds {
+    /// The end of a message that is left out hasn't come yet.
+    leaving_out: bool,
+}
+
+/// What is to be done with a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chunk {
+    /// It is taken.
+    Take,
+    /// It isn't.
+    LeaveOut,
+    /// It isn't, and with it begins a text that is too long.
+    TooLong,
+}
+
+impl ClipboardBounds {
+    /// What is to be done with the next chunk.
+    pub fn look(&mut self, chunk: &[u8]) -> Chunk {
+        let Some((length, flags, data)) = parts(chunk) else {
+            return Chunk::LeaveOut;
+        };
+        let ends = flags & FLAG_LAST != 0;
+        if self.leaving_out && flags & FLAG_FIRST == 0 {
+            self.leaving_out = !ends;
+            return Chunk::LeaveOut;
+        }
+        let is_text = data.starts_with(&TEXT);
+        let within = flags & FLAG_FIRST == 0;
+        if length <= MAX_STATIC || (length <= MAX_TEXT && (is_text || within)) {
+            self.leaving_out = false;
+            return Chunk::Take;
+        }
+        self.leaving_out = !ends;
+        match is_text && !within {
+            true => Chunk::TooLong,
+            false => Chunk::LeaveOut,
+        }
     }
 }
 
@@ -108,6 +158,32 @@ mod tests {
             assert!(whole(9, &[command, 7, 0xff]));
             assert!(!whole(9, &[command | 2 << 2, 7, 0xff]));
         }
+    }
+
+    #[test]
+    fn a_long_text_is_left_out_and_nothing_else() {
+        use Chunk::{LeaveOut, Take, TooLong};
+        const LIST: [u8; 2] = [2, 0];
+        let mut bounds = ClipboardBounds::default();
+        let mut look = |length, flags, data: &[u8]| bounds.look(&chunk(length, flags, data));
+        assert_eq!(look(MAX_TEXT, FLAG_FIRST, &TEXT), Take);
+        assert_eq!(look(MAX_TEXT, 0, &LIST), Take);
+        assert_eq!(look(MAX_TEXT, FLAG_LAST, &LIST), Take);
+        assert_eq!(look(MAX_TEXT + 1, FLAG_FIRST, &TEXT), TooLong);
+        assert_eq!(look(MAX_TEXT + 1, 0, &TEXT), LeaveOut);
+        assert_eq!(look(1, 0, &TEXT), LeaveOut);
+        assert_eq!(look(MAX_TEXT + 1, FLAG_LAST, &TEXT), LeaveOut);
+        assert_eq!(look(MAX_STATIC, WHOLE, &LIST), Take);
+        assert_eq!(look(MAX_STATIC + 1, FLAG_FIRST, &LIST), LeaveOut);
+        // One that never ended.
+        assert_eq!(look(MAX_STATIC, WHOLE, &LIST), Take);
+        assert_eq!(look(u32::MAX, WHOLE, &TEXT), TooLong);
+        assert_eq!(look(u32::MAX, WHOLE, &LIST), LeaveOut);
+        assert_eq!(look(u32::MAX, 0, &LIST), LeaveOut);
+        assert_eq!(look(9, FLAG_LAST, &LIST), LeaveOut);
+        assert_eq!(look(9, WHOLE | COMPRESSED, &LIST), LeaveOut);
+        assert_eq!(look(9, WHOLE, &LIST), Take);
+        assert_eq!(ClipboardBounds::default().look(&[1, 2, 3]), LeaveOut);
     }
 
     #[test]

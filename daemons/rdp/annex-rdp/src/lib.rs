@@ -16,17 +16,19 @@
 //! | [`encode`], [`bulk`], [`capabilities`] | pictures as RDP has them |
 //! | [`input`], [`keys`] | keyboard and mouse, from RDP's events to QEMU's |
 //! | [`tls`], [`session`], [`accept`], [`reactivate`], [`silence`], [`bounds`] | a client's connection |
+//! | [`clipboard`] | text that is copied on one side and pasted on the other |
 //! | [`usb`] | the `usb-redir`s of QEMU, for the crate urbdrc |
 //! | [`server`] | who is served |
 //!
-//! Everything but `qmp`, `qemu`, `listener`, `session`, `accept`, `reactivate`, `usb` and `server`
-//! does no I/O.
+//! Everything but `qmp`, `qemu`, `listener`, `session`, `accept`, `reactivate`, `usb`, `server` and
+//! `clipboard::qemu` does no I/O.
 
 pub mod accept;
 pub mod args;
 pub mod bounds;
 pub mod bulk;
 pub mod capabilities;
+pub mod clipboard;
 pub mod damage;
 pub mod encode;
 pub mod input;

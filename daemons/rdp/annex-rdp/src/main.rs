@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use annex_rdp::args::{Args, PASSWORD_VARIABLE};
+use annex_rdp::clipboard::{self, Clipboard, Directions};
 use annex_rdp::screen::Shared;
 use annex_rdp::session::Common;
 use annex_rdp::tls::Tls;
@@ -43,6 +44,13 @@ async fn run(args: Args) -> anyhow::Result<()> {
         filter: args.usb_filter.clone(),
         ..urbdrc::Config::default()
     });
+    let clipboard = Clipboard::new(args.clipboard);
+    if args.clipboard != Directions::Off {
+        tokio::spawn(clipboard::qemu::follow(
+            clipboard.clone(),
+            connection.clone(),
+        ));
+    }
     tokio::spawn(usb::follow(usb.clone(), connection, args.dbus.is_some()));
     tokio::spawn(qemu::follow(
         target,
@@ -74,6 +82,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
             screen,
             commands,
             keep_resolution,
+            clipboard,
             usb,
         },
         stop,

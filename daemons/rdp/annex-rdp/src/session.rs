@@ -30,9 +30,10 @@ use urbdrc::{Messages, Usb};
 
 use crate::accept::finalize;
 use crate::args::Login;
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, ClipboardBounds};
 use crate::bulk::Bulk;
 use crate::capabilities::{self, Client};
+use crate::clipboard::{Clipboard, Outbox};
 use crate::encode::Encoder;
 use crate::input::{Command, Input};
 use crate::reactivate::reactivate;
@@ -68,6 +69,8 @@ pub struct Common {
     pub commands: mpsc::Sender<Command>,
     /// Don't ask the guest to follow the client's size.
     pub keep_resolution: bool,
+    /// What is copied in the guest and at clients.
+    pub clipboard: Clipboard,
     /// The guest's `usb-redir` devices.
     pub usb: Usb,
 }
@@ -83,6 +86,7 @@ pub struct Session {
     size: Size,
     encoder: Encoder,
     layouts: watch::Receiver<Option<Command>>,
+    clipboard: Option<Outbox>,
     usb: Messages,
 }
 
@@ -146,6 +150,10 @@ impl Session {
                 .with_dynamic_channel(display)
                 .with_dynamic_channel(channel),
         );
+        let clipboard = common.clipboard.session().map(|(channel, outbox)| {
+            acceptor.attach_static_channel(channel);
+            outbox
+        });
 
         let begun = accept_begin(TokioFramed::new(stream), &mut acceptor)
             .await
@@ -175,6 +183,7 @@ impl Session {
             size,
             encoder: Encoder::new(compression.and_then(Bulk::new)),
             layouts,
+            clipboard,
             usb,
         })
     }
@@ -209,6 +218,7 @@ impl Session {
             mut size,
             encoder,
             mut layouts,
+            clipboard,
             mut usb,
         } = self;
         let client = Client::from(result.capabilities.as_slice());
@@ -218,6 +228,8 @@ impl Session {
             framed,
             channels: std::mem::take(&mut result.static_channels),
             bounds: Bounds::default(),
+            clipboard,
+            clipboard_bounds: ClipboardBounds::default(),
             io_channel: result.io_channel_id,
             user_channel: result.user_channel_id,
             takes_reasons: result

@@ -25,8 +25,9 @@ use tokio::sync::watch;
 use urbdrc::{Messages, ToSession};
 
 use super::{Common, Framed, Stop};
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, Chunk, ClipboardBounds};
 use crate::capabilities::Client;
+use crate::clipboard::{Channel, Outbox};
 use crate::encode::Encoder;
 use crate::input::{Command, Input};
 use crate::screen::{Change, Pointer, Size, Tile, Viewer};
@@ -51,6 +52,8 @@ pub struct Shown<'a> {
     pub framed: Framed,
     pub channels: StaticChannelSet,
     pub bounds: Bounds,
+    pub clipboard: Option<Outbox>,
+    pub clipboard_bounds: ClipboardBounds,
     pub io_channel: u16,
     pub user_channel: u16,
     pub takes_reasons: bool,
@@ -96,6 +99,11 @@ impl Shown<'_> {
                     let wanted = *layouts.borrow_and_update();
                     if let (Some(resize), false) = (wanted, self.common.keep_resolution) {
                         self.tell(vec![resize]).await;
+                    }
+                }
+                messages = next(&mut self.clipboard) => {
+                    if let Some(id) = self.channels.get_channel_id_by_type::<Channel>() {
+                        self.send(id, messages).await?;
                     }
                 }
                 Some(message) = usb.recv() => self.usb(message).await?,
@@ -191,17 +199,27 @@ impl Shown<'_> {
         self.viewer.show_all();
     }
 
-    /// A static channel's data: dynamic channels come in one. What is wrong with it ends no
-    /// session, but what would take our memory does.
+    /// A static channel's data: dynamic channels come in one, the clipboard in another. What is
+    /// wrong with it ends no session, but what would take our memory does.
     async fn channel(&mut self, id: u16, data: &[u8]) -> anyhow::Result<()> {
         let Some(channel) = self.channels.get_by_channel_id_mut(id) else {
             return Ok(());
         };
-        ensure!(
-            self.bounds.allow(data),
-            "a message on a channel is too long, or compressed"
-        );
-        match channel.process(data) {
+        let processed = match channel.channel_processor_downcast_mut::<Channel>() {
+            Some(clipboard) => match self.clipboard_bounds.look(data) {
+                Chunk::Take => channel.process(data),
+                Chunk::LeaveOut => return Ok(()),
+                Chunk::TooLong => Ok(clipboard.too_long()),
+            },
+            None => {
+                ensure!(
+                    self.bounds.allow(data),
+                    "a message on a channel is too long, or compressed"
+                );
+                channel.process(data)
+            }
+        };
+        match processed {
             Ok(messages) => self.send(id, messages).await,
             Err(error) => {
                 let level = if self.told {
@@ -314,6 +332,14 @@ fn unless_closed<T>(read: std::io::Result<T>) -> anyhow::Result<Option<T>> {
             Ok(None)
         }
         Err(error) => Err(error).context("read from the client"),
+    }
+}
+
+/// What a clipboard has for the client.
+async fn next(clipboard: &mut Option<Outbox>) -> Vec<SvcMessage> {
+    match clipboard {
+        Some(clipboard) => clipboard.next().await,
+        None => std::future::pending().await,
     }
 }
 
