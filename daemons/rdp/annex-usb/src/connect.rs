@@ -17,13 +17,13 @@ use ironrdp_connector::{
     Credentials, DesktopSize, ServerName,
 };
 use ironrdp_core::WriteBuf;
-use ironrdp_dvc::DrdynvcClient;
 use ironrdp_graphics::image_processing::PixelFormat;
 use ironrdp_pdu::gcc::{ConnectionType, KeyboardType};
 use ironrdp_pdu::rdp::capability_sets::{MajorPlatformType, RailSupportLevel};
 use ironrdp_pdu::rdp::client_info::{PerformanceFlags, TimezoneInfo};
 use ironrdp_session::image::DecodedImage;
 use ironrdp_session::{ActiveStage, ActiveStageBuilder};
+use ironrdp_svc::StaticChannelSet;
 use ironrdp_tokio::{NetworkClient, TokioFramed};
 use rustix::net::sockopt;
 use tokio::net::TcpStream;
@@ -81,7 +81,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects and logs in, with these dynamic channels.
+    /// Connects and logs in, with these channels.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl Connection {
     pub async fn open(
         server: &Server,
         config: Config,
-        channels: DrdynvcClient,
+        channels: StaticChannelSet,
     ) -> Result<Connection> {
         let (framed, result) = timeout(PATIENCE, log_in(server, config, channels))
             .await
@@ -159,14 +159,15 @@ fn image(DesktopSize { width, height }: DesktopSize) -> DecodedImage {
 async fn log_in(
     server: &Server,
     config: Config,
-    channels: DrdynvcClient,
+    channels: StaticChannelSet,
 ) -> Result<(Framed, ConnectionResult)> {
     let tcp = TcpStream::connect((&server.host[..], server.port)).await?;
     tcp.set_nodelay(true)?;
     silence(&tcp).context("a limit for silence")?;
     let address = tcp.local_addr()?;
     let mut framed = TokioFramed::new(tcp);
-    let mut connector = ClientConnector::new(config, address).with_static_channel(channels);
+    let mut connector = ClientConnector::new(config, address);
+    connector.static_channels = channels;
     let upgrade = ironrdp_tokio::connect_begin(&mut framed, &mut connector).await?;
     let tcp = framed.into_inner_no_leftover();
     let (tls, key) = tls(tcp, &server.host).await?;

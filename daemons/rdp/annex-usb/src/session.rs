@@ -11,7 +11,7 @@ use ironrdp_pdu::rdp::headers::ShareDataPdu;
 use ironrdp_pdu::rdp::server_error_info::{ErrorInfo, ProtocolIndependentCode};
 use ironrdp_pdu::rdp::suppress_output::SuppressOutputPdu;
 use ironrdp_session::{ActiveStage, ActiveStageOutput, GracefulDisconnectReason};
-use ironrdp_svc::{SvcMessage, SvcProcessorMessages};
+use ironrdp_svc::{StaticChannelSet, SvcMessage, SvcProcessorMessages};
 use ironrdp_tokio::FramedWrite;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -49,7 +49,8 @@ impl Session {
     /// The server isn't there, doesn't know the user, or does without NLA.
     pub async fn connect(server: &Server) -> Result<Session> {
         let (client, listener) = Client::new();
-        let channels = DrdynvcClient::new().with_listener(listener);
+        let mut channels = StaticChannelSet::new();
+        channels.insert(DrdynvcClient::new().with_listener(listener));
         Ok(Session {
             connection: Connection::open(server, config(server), channels).await?,
             client,

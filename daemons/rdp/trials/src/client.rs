@@ -13,6 +13,7 @@ use ironrdp_pdu::input::fast_path::FastPathInputEvent;
 use ironrdp_pdu::rdp::capability_sets::BitmapCodecs;
 use ironrdp_pdu::rdp::client_info::CompressionType;
 use ironrdp_session::ActiveStageOutput;
+use ironrdp_svc::{StaticChannelSet, SvcProcessor, SvcProcessorMessages};
 use ironrdp_tokio::FramedWrite;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{timeout, timeout_at, Instant};
@@ -35,6 +36,16 @@ pub struct Client {
 impl Client {
     /// Connects and logs in.
     pub fn connect(address: SocketAddr, user: &str, password: &str) -> Result<Self> {
+        Self::connect_with(address, user, password, StaticChannelSet::new())
+    }
+
+    /// The same with these channels as well.
+    pub fn connect_with(
+        address: SocketAddr,
+        user: &str,
+        password: &str,
+        mut channels: StaticChannelSet,
+    ) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let server = server(address, user, password);
         let config = Config {
@@ -47,7 +58,7 @@ impl Client {
             ..config(&server)
         };
         let displays = DisplayControlClient::new(|_| Ok(Vec::new()));
-        let channels = DrdynvcClient::new().with_dynamic_channel(displays);
+        channels.insert(DrdynvcClient::new().with_dynamic_channel(displays));
         let connection = runtime.block_on(async {
             timeout(LIMIT, Connection::open(&server, config, channels))
                 .await
@@ -106,6 +117,21 @@ impl Client {
             .stage
             .encode_resize(width, height, None, None)
             .context("no channel")??;
+        self.write(&bytes)
+    }
+
+    /// Has a channel's processor do something, and sends what it says.
+    pub fn channel<C: SvcProcessor + 'static, E>(
+        &mut self,
+        work: impl FnOnce(&mut C) -> Result<SvcProcessorMessages<C>, E>,
+    ) -> Result<()>
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let stage = &mut self.connection.stage;
+        let processor = stage.get_svc_processor_mut().context("no such channel")?;
+        let messages = work(processor)?;
+        let bytes = stage.process_svc_processor_messages(messages)?;
         self.write(&bytes)
     }
 

@@ -241,7 +241,12 @@ impl Server {
 
     /// The same, told by this option where QEMU is.
     pub fn joining(dir: &Dir, option: &str, place: impl AsRef<OsStr>) -> Result<Self> {
-        Self::listening(dir, option, place, ANYWHERE, LOGIN.1)
+        Self::listening(dir, option, place, ANYWHERE, LOGIN.1, &[])
+    }
+
+    /// The first one, with these options.
+    pub fn with(dir: &Dir, qmp: &Path, options: &[&str]) -> Result<Self> {
+        Self::listening(dir, "--qmp", qmp, ANYWHERE, LOGIN.1, options)
     }
 
     /// The same, where another one has listened before.
@@ -256,7 +261,7 @@ impl Server {
         address: SocketAddr,
         password: &str,
     ) -> Result<Self> {
-        Self::listening(dir, "--qmp", qmp, address, password)
+        Self::listening(dir, "--qmp", qmp, address, password, &[])
     }
 
     fn listening(
@@ -265,6 +270,7 @@ impl Server {
         place: impl AsRef<OsStr>,
         address: SocketAddr,
         password: &str,
+        options: &[&str],
     ) -> Result<Self> {
         let program = program()?;
         let file = dir.file("password");
@@ -273,7 +279,8 @@ impl Server {
         command
             .arg(option)
             .arg(place)
-            .args(["--listen", &address.to_string()]);
+            .args(["--listen", &address.to_string()])
+            .args(options);
         command
             .args(["--user", LOGIN.0])
             .arg("--password-file")

@@ -2,7 +2,9 @@
 //! annex-rdp between QEMU and clients: guests that are a boot sector, or Linux; a client of IronRDP's
 //! crates, annex-usb's, and FreeRDP where it is installed. Each file registers its own tests.
 
+mod agent;
 mod bus;
+mod clipboard;
 mod ends;
 mod filesystem;
 mod freerdp;
