@@ -11,7 +11,7 @@ use ironrdp_pdu::gcc::ChannelName;
 use ironrdp_pdu::{decode_err, PduResult};
 use ironrdp_svc::{ChannelFlags, SvcMessage, SvcProcessor, SvcServerProcessor};
 use tokio::sync::Notify;
-use tokio::time::{sleep_until, Instant};
+use tokio::time::{interval, sleep_until, Instant, Interval, MissedTickBehavior};
 
 use super::hub::SessionId;
 use super::Clipboard;
@@ -19,6 +19,8 @@ use super::Clipboard;
 /// Between two times that a client is told of the guest's clipboard. Guests may copy as often as
 /// they like.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How often it is looked whether a client hasn't answered.
+const TICK: Duration = Duration::from_secs(1);
 
 /// A session's end of `cliprdr`.
 #[derive(Debug)]
@@ -73,15 +75,19 @@ pub struct Outbox {
     id: SessionId,
     wake: Arc<Notify>,
     not_before: Instant,
+    ticks: Interval,
 }
 
 impl Outbox {
     pub(super) fn new(clipboard: Clipboard, id: SessionId, wake: Arc<Notify>) -> Self {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             clipboard,
             id,
             wake,
             not_before: Instant::now(),
+            ticks,
         }
     }
 
@@ -89,8 +95,15 @@ impl Outbox {
     pub async fn next(&mut self) -> Vec<SvcMessage> {
         loop {
             sleep_until(self.not_before).await;
-            self.wake.notified().await;
-            let taken = self.clipboard.hub(|hub| hub.take(self.id));
+            tokio::select! {
+                () = self.wake.notified() => {}
+                _ = self.ticks.tick() => {}
+            }
+            let taken = self.clipboard.hub(|hub| {
+                let mut taken = hub.take(self.id);
+                taken.extend(hub.remind(self.id, std::time::Instant::now()));
+                taken
+            });
             if !taken.is_empty() {
                 self.not_before = Instant::now() + PAUSE;
                 return messages(taken);

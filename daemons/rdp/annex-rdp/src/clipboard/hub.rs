@@ -32,7 +32,8 @@ pub const CLIPBOARD: u32 = 0;
 pub const MIME: &str = "text/plain;charset=utf-8";
 
 /// How long a client may take for its text before it is asked again, when it has copied again.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// FreeRDP (2.11.7) tells of most copies twice, and may forget what it was asked between the two.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Requests for the guest's text that a client may have out at once. A client needs one; one that
 /// was told of a new text while it waits may ask again.
 const MAX_WAITING: usize = 2;
@@ -351,6 +352,18 @@ impl Hub {
             if std::mem::take(&mut client.offered) {
                 client.list = Some(false);
             }
+        }
+    }
+
+    /// What a client is to be asked again, since it hasn't answered.
+    pub fn remind(&mut self, id: SessionId, now: Instant) -> Option<ClipboardPdu<'static>> {
+        let client = self.clients.get_mut(&id)?;
+        match client.asked {
+            Some((since, Then::AskAgain)) if now.saturating_duration_since(since) >= PATIENCE => {
+                client.asked = Some((now, Then::Take));
+                Some(request_text())
+            }
+            _ => None,
         }
     }
 

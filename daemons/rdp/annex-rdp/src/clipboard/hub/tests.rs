@@ -237,6 +237,18 @@ fn a_client_that_doesnt_answer_is_asked_again_when_it_copies() {
     assert_eq!(answer, [accepted()]);
     let answer = hub.message(1, list(&[TEXT]), now + PATIENCE);
     assert_eq!(answer, [accepted(), wanted(TEXT)]);
+    // Or after some time, once: it has copied since it was asked.
+    assert_eq!(hub.remind(1, now + 3 * PATIENCE), None);
+    let now = now + PATIENCE;
+    hub.message(1, list(&[TEXT]), now);
+    assert_eq!(
+        hub.remind(1, now + PATIENCE - Duration::from_millis(1)),
+        None
+    );
+    assert_eq!(hub.remind(1, now + PATIENCE), Some(wanted(TEXT)));
+    assert_eq!(hub.remind(1, now + 3 * PATIENCE), None);
+    assert_eq!(send(&mut hub, 1, data("a")), []);
+    assert_eq!(pasted(&hub).as_deref(), Some("a"));
 }
 
 #[test]
