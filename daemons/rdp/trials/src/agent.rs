@@ -94,7 +94,8 @@ impl Agent {
             requests,
             unread: Vec::new(),
         };
-        // What it said before the port was reset isn't whole.
+        // What it said before the port was reset isn't whole. It goes on with that when the port is read.
+        agent.read(DATA)?;
         while agent.byte()?.is_some() {}
         Ok(agent)
     }
