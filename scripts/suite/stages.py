@@ -252,7 +252,7 @@ def bench():
     names = ['snapshot', 'tape', 'isolation', 'rtc', 'pcid']
     if tiers.everything():
         # Of a workspace that only check-all compiles: see the stage rdp.
-        names.append('rdp')
+        names += ['rdp', 'rdp-usb']
     return programs.run([
         programs.Program(name, [TOP / 'scripts/bench', name, size], plain=True)
         for name in names])

@@ -161,6 +161,7 @@ mod tests {
     use super::*;
     use crate::isolation::IsolationBench;
     use crate::pcid::Pcid;
+    use crate::rdp::usb::RdpUsb;
     use crate::rdp::Rdp;
     use crate::rtc::Rtc;
     use crate::snapshot::Snapshot;
@@ -207,6 +208,11 @@ mod tests {
     #[test]
     fn the_rdp_page_is_reproduced() {
         is_reproduced::<Rdp>();
+    }
+
+    #[test]
+    fn the_rdp_usb_page_is_reproduced() {
+        is_reproduced::<RdpUsb>();
     }
 
     /// Data that are written and read again give the same page.
