@@ -4,15 +4,21 @@
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use annex_qtest::files::top;
+use annex_qtest::wait;
 use anyhow::{bail, ensure, Context, Result};
 use serde::de::DeserializeOwned;
+
+/// For its guests and servers to end.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// It, while it runs: a line for each question, and for each answer.
 pub struct Program {
     process: Child,
-    questions: ChildStdin,
+    /// Until there are no more.
+    questions: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
@@ -33,7 +39,7 @@ impl Program {
         let mut process = command
             .spawn()
             .with_context(|| path.display().to_string())?;
-        let questions = process.stdin.take().context("its input")?;
+        let questions = process.stdin.take();
         let answers = process.stdout.take().context("its output")?;
         Ok(Self {
             process,
@@ -50,7 +56,8 @@ impl Program {
         mode: impl fmt::Display,
         count: usize,
     ) -> Result<F> {
-        writeln!(self.questions, "{case} {mode} {count}")?;
+        let questions = self.questions.as_mut().context("its input")?;
+        writeln!(questions, "{case} {mode} {count}")?;
         let mut answer = String::new();
         if self.answers.read_line(&mut answer)? == 0 {
             bail!("rdp-bench has ended: {}", self.process.wait()?);
@@ -61,8 +68,15 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended by itself. Its guests end with it.
-        let _ = self.process.kill();
+        // At the end of its input it ends what it has started. Killed, it would leave an annex-rdp
+        // behind, which joins the next run's QEMU.
+        drop(self.questions.take());
+        let ended = wait::until("rdp-bench to end", PATIENCE, || {
+            Ok(self.process.try_wait()?)
+        });
+        if ended.is_err() {
+            let _ = self.process.kill();
+        }
         let _ = self.process.wait();
     }
 }
