@@ -25,11 +25,11 @@ impl Cache {
     /// Those of a file on this host.
     pub const NEAR: &'static [Self] = &[Self::Warm, Self::Cold];
 
-    /// Brings the file there, if it is on this host.
+    /// Brings the file there. A server's own reads aren't to differ from run to run.
     pub fn prepare(self, path: &Path) -> Result<()> {
         match self {
-            Self::Warm => warm(path),
-            Self::Cold | Self::Far => drop_from_cache(path),
+            Self::Warm | Self::Far => warm(path),
+            Self::Cold => drop_from_cache(path),
         }
     }
 }

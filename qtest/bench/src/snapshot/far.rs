@@ -9,7 +9,7 @@ use annex_qtest::error::Skip;
 use annex_qtest::kept::Kept;
 use anyhow::Result;
 
-use super::cache::{warm, Cache};
+use super::cache::Cache;
 use super::cases::Case;
 
 /// What an answer of the server takes longer.
@@ -36,14 +36,8 @@ impl<'a> Far<'a> {
 
     /// Shows it here, where nothing of it is.
     pub fn show(&self) -> Result<Shown> {
-        let shown = Shown::start(
-            &self.kept.dir,
-            &self.server,
-            self.kept.path.metadata()?.len(),
-        )?;
-        // The server's own reads aren't to differ from run to run.
-        warm(&self.kept.path)?;
-        Ok(shown)
+        let size = self.kept.path.metadata()?.len();
+        Shown::start(&self.kept.dir, &self.server, size)
     }
 }
 
