@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A snapshot that another host has: who has it there, and who shows it here.
 
-use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -174,7 +173,7 @@ fn join(near: UnixStream, far: UnixStream, delay: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// An HTTP server that knows ranges: busybox's, `ANNEX_BUSYBOX`, else the one in `PATH`.
+/// An HTTP server that knows ranges: busybox's.
 pub struct Http {
     program: PathBuf,
     folder: PathBuf,
@@ -183,21 +182,9 @@ pub struct Http {
 }
 
 impl Http {
-    /// Skips the test where there is no such server.
+    /// Of `snapshot`, at a port of this host that is free.
     pub fn of(snapshot: &Path) -> Result<Self> {
-        let program = env::var_os("ANNEX_BUSYBOX").map_or_else(|| "busybox".into(), PathBuf::from);
-        let list = Command::new(&program).arg("--list").output();
-        let knows = list.is_ok_and(|list| {
-            let names = String::from_utf8_lossy(&list.stdout);
-            names.lines().any(|name| name == "httpd")
-        });
-        ensure!(
-            knows,
-            Skip(format!(
-                "{} isn't there, or has no httpd",
-                program.display()
-            ))
-        );
+        let program = files::busybox()?;
         let name = snapshot.file_name().context("a name")?;
         Ok(Self {
             program,
@@ -291,15 +278,14 @@ impl Drop for Shown {
     }
 }
 
-/// A qemu-storage-daemon with FUSE: `ANNEX_FUSE_STORAGE_DAEMON`, else the
-/// distribution's. Without one, or where nothing may be mounted, the error is a [`Skip`].
+/// qemu-storage-daemon, if it has FUSE. If it hasn't, or where nothing may be mounted, the error is a
+/// [`Skip`].
 pub fn fuse_daemon() -> Result<PathBuf> {
-    let program = env::var_os("ANNEX_FUSE_STORAGE_DAEMON")
-        .map_or_else(|| "qemu-storage-daemon".into(), PathBuf::from);
+    let program = files::storage_daemon()?;
     let help = Command::new(&program).arg("--help").output();
     let knows = help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("fuse"));
     let name = program.display();
-    ensure!(knows, Skip(format!("{name} isn't there, or has no FUSE")));
+    ensure!(knows, Skip(format!("{name} has no FUSE")));
     let device = "/dev/fuse";
     ensure!(
         File::options().read(true).write(true).open(device).is_ok(),

@@ -99,6 +99,12 @@ pub fn backend(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The guests' busybox, which runs here, too: `ANNEX_BUSYBOX`, else the one that scripts/guest took
+/// for them.
+pub fn busybox() -> Result<PathBuf> {
+    wanted("ANNEX_BUSYBOX", "guest/busybox", "scripts/guest")
+}
+
 /// An unpatched QEMU of the same version, if `ANNEX_BASE_QEMU` names one.
 pub fn base_qemu() -> Option<PathBuf> {
     env::var_os("ANNEX_BASE_QEMU").map(PathBuf::from)

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use annex_qtest::accel::Accel;
 use annex_qtest::files::Dir;
+use annex_qtest::memory::Backing;
 use annex_qtest::qemu::{Config, Vm};
 use annex_qtest::{stream, wait};
 use anyhow::{ensure, Context, Result};
@@ -97,6 +98,14 @@ impl Bare {
         std::fs::write(&path, firmware)?;
         let path = path.to_str().context("a path of text")?;
         Self::under(Accel::Tcg, dir, &[&["-bios", path], args].concat())
+    }
+
+    /// A machine like [`Bare::empty`]'s that waits for its snapshot, its RAM of another kind.
+    pub fn incoming(dir: &Dir, backing: Backing, args: &[&str]) -> Result<Vm> {
+        let mut config = Config::new(RAM_MIB)?;
+        config.accel = Accel::None;
+        let config = config.backed_by(backing).with(args.iter().copied());
+        config.incoming().start("restored", dir)
     }
 
     fn under(accel: Accel, dir: &Dir, args: &[&str]) -> Result<Self> {

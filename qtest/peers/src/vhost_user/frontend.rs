@@ -16,9 +16,12 @@ use super::{Memory, Queue};
 #[allow(missing_docs)]
 pub mod protocol {
     pub const MQ: u64 = 1 << 0;
+    pub const LOG_SHMFD: u64 = 1 << 1;
     pub const REPLY_ACK: u64 = 1 << 3;
     pub const BACKEND_REQ: u64 = 1 << 5;
+    pub const PAGEFAULT: u64 = 1 << 8;
     pub const CONFIG: u64 = 1 << 9;
+    pub const CONFIGURE_MEM_SLOTS: u64 = 1 << 15;
     pub const DEVICE_STATE: u64 = 1 << 19;
 }
 

@@ -24,6 +24,8 @@ pub mod features {
     pub const INDIRECT: u64 = 1 << VIRTIO_RING_F_INDIRECT_DESC;
     /// RING_EVENT_IDX.
     pub const EVENT_IDX: u64 = 1 << VIRTIO_RING_F_EVENT_IDX;
+    /// Writes to memory are logged when asked for: vhost-user's own.
+    pub const LOG_ALL: u64 = 1 << 26;
     /// There are protocol features: vhost-user's own.
     pub const PROTOCOL_FEATURES: u64 = 1 << 30;
     /// VERSION_1.
