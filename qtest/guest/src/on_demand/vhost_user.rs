@@ -35,7 +35,7 @@ inventory::submit! { Family(|add| {
     for (name, devices, slots) in [
         ("table", disk, false),
         ("slots", disk, true),
-        ("two-pairs", Devices::Net, true),
+        ("two-pairs", Devices::Net { offered: true }, true),
     ] {
         add(
             format!("snapshot/on-demand/vhost-user/{name}"),
@@ -44,6 +44,7 @@ inventory::submit! { Family(|add| {
     }
     add("snapshot/on-demand/vhost-user/cut-file".into(), Box::new(waits_for_a_cut_file));
     add("snapshot/on-demand/vhost-user/gone".into(), Box::new(gone));
+    add("snapshot/on-demand/vhost-user/not-offered".into(), Box::new(not_offered));
     for backing in [Backing::Memfd, Backing::Hugetlb] {
         add(
             format!("snapshot/on-demand/vhost-user/disk/{backing}"),
@@ -87,23 +88,31 @@ fn net(socket: &Path) -> Vec<String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Devices {
     Disks(u32),
-    Net,
+    /// A network device, and whether it offers what its driver asks for.
+    Net {
+        offered: bool,
+    },
 }
 
 impl Devices {
     /// Back-ends of all of them that can do that, and QEMU's arguments.
     fn plug(self, dir: &Dir, able: Able) -> Result<(Vec<Pager>, Vec<String>)> {
-        let Self::Disks(count) = self else {
-            let able = Able {
-                queues: 2,
-                features: NET_FEATURES,
-                ..able
-            };
-            let pager = Pager::listen(dir, "backend0", able)?;
-            let args = net(&pager.socket);
-            return Ok((vec![pager], args));
-        };
         let (mut pagers, mut args) = (Vec::new(), Vec::new());
+        let count = match self {
+            Self::Disks(count) => count,
+            Self::Net { offered } => {
+                let features = if offered { NET_FEATURES } else { 0 };
+                let able = Able {
+                    queues: 2,
+                    features,
+                    ..able
+                };
+                let pager = Pager::listen(dir, "backend0", able)?;
+                args.extend(net(&pager.socket));
+                pagers.push(pager);
+                0
+            }
+        };
         for n in 0..count {
             let pager = Pager::listen(dir, &format!("backend{n}"), able)?;
             args.extend(disk(&pager.socket, n));
@@ -144,7 +153,7 @@ impl Saved {
                     machine.make_ready(driver::F_VERSION_1, &[ring], driver::RING)?;
                 }
             }
-            Devices::Net => machine = use_both_pairs(machine)?,
+            Devices::Net { offered } => machine = use_both_pairs(machine, offered)?,
         }
         let path = dir.file("snapshot");
         let ram = machine.whole_ram()?;
@@ -203,13 +212,16 @@ impl Saved {
     }
 }
 
-/// The machine, whose network device has a driver that uses both of its pairs of queues.
-fn use_both_pairs(mut machine: Bare) -> Result<Bare> {
+/// The machine, whose network device has a driver that uses both of its pairs of queues, or wants to.
+fn use_both_pairs(mut machine: Bare, offered: bool) -> Result<Bare> {
     /// Behind two pairs.
     const CONTROL: usize = 4;
     machine.place()?;
     let mut driver = Driver::of(machine, CONTROL + 1)?.with(driver::RING, NET_FEATURES);
     driver.reset()?;
+    if !offered {
+        return Ok(driver.machine);
+    }
     let request = Request {
         parts: vec![
             Part::Bytes(vec![
@@ -361,6 +373,17 @@ fn gone(dir: &Dir) -> Result<()> {
     wait_complete(&vm)?;
     pagers[1].wait_ended()?;
     check_ram(dir, &vm, &saved.ram)?;
+    vm.quit()
+}
+
+/// A driver that asks for pairs of queues that its device doesn't offer has none, and goes on from a
+/// snapshot without.
+fn not_offered(dir: &Dir) -> Result<()> {
+    let saved = Saved::make(dir, Devices::Net { offered: false }, true)?;
+    let (vm, pagers) = saved.load(dir)?;
+    snapshot::set_background(&vm, "adaptive")?;
+    pagers[0].wait_ended()?;
+    wait_complete(&vm)?;
     vm.quit()
 }
 
