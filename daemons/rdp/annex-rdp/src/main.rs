@@ -13,6 +13,7 @@ use annex_rdp::{qemu, server, usb};
 use anyhow::Context;
 use clap::Parser;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{signal, SignalKind};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
@@ -20,11 +21,13 @@ use urbdrc::Usb;
 
 /// Input that waits for QEMU. When it is full, the client isn't read.
 const COMMANDS: usize = 64;
-/// Threads for D-Bus. Sessions have the main thread: what one of them does can't keep QEMU's
-/// messages waiting.
+/// Threads for D-Bus: what a session does can't keep QEMU's messages waiting. Sessions have the main
+/// thread, and `usb-redir`s as well: a transfer goes from one to the other, and would wait for a thread
+/// to wake up each time.
 const THREADS: usize = 2;
 
-async fn run(args: Args) -> anyhow::Result<()> {
+/// Serves clients; what has to do with D-Bus runs in `dbus`.
+async fn run(args: Args, dbus: &Runtime) -> anyhow::Result<()> {
     let login = args.login(std::env::var(PASSWORD_VARIABLE).ok())?;
     let target = args.target().context("no QEMU was named")?;
     let tls = match (&args.tls_certificate, &args.tls_key) {
@@ -46,13 +49,13 @@ async fn run(args: Args) -> anyhow::Result<()> {
     });
     let clipboard = Clipboard::new(args.clipboard);
     if args.clipboard != Directions::Off {
-        tokio::spawn(clipboard::qemu::follow(
+        dbus.spawn(clipboard::qemu::follow(
             clipboard.clone(),
             connection.clone(),
         ));
     }
     tokio::spawn(usb::follow(usb.clone(), connection, args.dbus.is_some()));
-    tokio::spawn(qemu::follow(
+    dbus.spawn(qemu::follow(
         target,
         args.console,
         screen.clone(),
@@ -95,18 +98,21 @@ fn main() -> ExitCode {
     let filter = env_logger::Env::default().default_filter_or("warn,annex_rdp=info");
     env_logger::Builder::from_env(filter).init();
     let args = Args::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .enable_all()
-        .build();
-    let result = runtime
-        .context("start threads")
-        .and_then(|runtime| LocalSet::new().block_on(&runtime, run(args)));
-    match result {
+    match start(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn start(args: Args) -> anyhow::Result<()> {
+    let dbus = Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .context("start threads")?;
+    let sessions = Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&sessions, run(args, &dbus))
 }

@@ -59,7 +59,8 @@ enum Command {
     },
 }
 
-#[tokio::main]
+// A transfer goes from the connection to the device and back: no other thread has to wake up for it.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     env_logger::Builder::from_env(
         env_logger::Env::default().default_filter_or("warn,annex_usb=info"),
