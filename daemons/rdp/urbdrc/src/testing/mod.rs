@@ -6,6 +6,7 @@ mod exercise;
 mod rig;
 
 pub use exercise::exercise;
+#[cfg(test)]
 pub(crate) use rig::{
     add_device, channel, completion, words, Asked, Rig, CONTROL, URB_COMPLETION,
     URB_COMPLETION_NO_DATA,

@@ -9,6 +9,7 @@ use ironrdp_rdpeusb::io::{TsUrbInKind, TsUrbOutKind};
 use ironrdp_rdpeusb::pdu::UrbdrcServerDevicePdu;
 use rdp_usb::testing::{Device, Guest};
 use rdp_usb::{Buffer, Done, Operation, UsbdStatus};
+#[cfg(test)]
 use usbredir::Packet;
 
 use crate::hub::{ChannelId, Config, Hub, Output, SessionId};
@@ -141,6 +142,7 @@ impl Rig {
     }
 
     /// One whose only guest sees a device; and its channel.
+    #[cfg(test)]
     pub fn with(device: impl Device + 'static) -> (Rig, ChannelId) {
         let mut rig = Rig::new(Config::default(), 1);
         let channel = rig.plug(device);
@@ -165,6 +167,7 @@ impl Rig {
     }
 
     /// The client has a device.
+    #[cfg(test)]
     pub fn plug(&mut self, device: impl Device + 'static) -> ChannelId {
         let channel = self.channel();
         self.devices.insert(channel, Box::new(device));
@@ -173,6 +176,7 @@ impl Rig {
     }
 
     /// A channel for a device, before there is one.
+    #[cfg(test)]
     pub fn channel(&mut self) -> ChannelId {
         let control = channel(self.session, CONTROL.number);
         let channel = channel(self.session, self.next[&self.session]);
@@ -385,6 +389,7 @@ impl Rig {
     }
 
     /// The guest asks; its id.
+    #[cfg(test)]
     pub fn ask(&mut self, packet: Packet) -> u64 {
         let id = self.guests[0].ask(packet);
         self.settle();
@@ -392,6 +397,7 @@ impl Rig {
     }
 
     /// The answer to it.
+    #[cfg(test)]
     pub fn answered(&mut self, id: u64) -> Packet {
         self.guests[0].answers.remove(&id).expect("an answer")
     }
