@@ -23,6 +23,7 @@ use rdp_usb::{Done, Operation, OperationId, Request, RequestId, Share, UsbdStatu
 
 use crate::convert::{self, Answer, Asked, Form};
 use crate::device::{Description, DeviceId};
+use crate::short;
 
 /// The longest message that is taken, in bytes: a transfer's data, and what is about it.
 const MAX_MESSAGE: usize = (4 << 20) + (1 << 16);
@@ -156,6 +157,10 @@ macro_rules! processor {
             fn process(&mut self, channel: u32, message: &[u8]) -> PduResult<Vec<DvcMessage>> {
                 if message.len() > MAX_MESSAGE {
                     log::warn!("a message of {} bytes is left out", message.len());
+                    return Ok(vec![]);
+                }
+                if short::is_cut(message) {
+                    log::warn!("a message of the server is cut short");
                     return Ok(vec![]);
                 }
                 Ok(self

@@ -17,6 +17,7 @@
 //! | [`reconnect`] | whether to connect again, and when: no I/O and no clock |
 //! | [`select`] | which devices a user has named |
 //! | [`session`] | what runs while a connection stands |
+//! | `short` | a message that ironrdp-rdpeusb can't be given |
 
 pub mod client;
 pub mod connect;
@@ -28,5 +29,6 @@ pub mod real;
 pub mod reconnect;
 pub mod select;
 pub mod session;
+mod short;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
