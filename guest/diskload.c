@@ -2,11 +2,13 @@
  *
  * Keeps a disk busy, and tells how much it did.
  *
- *   diskload DEVICE read|write BYTES DEPTH QUEUES SECONDS
+ *   diskload DEVICE read|write|verify BYTES DEPTH QUEUES SECONDS
  *
  * QUEUES threads, each on a CPU of its own so that it has a queue of its own,
  * keep DEPTH requests of BYTES in flight each, past the page cache: of 1 MiB
- * and more in order, smaller ones anywhere. Prints the requests that were done,
+ * and more in order, smaller ones anywhere. Whoever says verify reads a disk each
+ * of whose sectors begins with its number, and fails where that isn't in memory
+ * afterwards. Prints the requests that were done,
  * the seconds they took, and half of them's latency in ns at most:
  * "31415 1.003 27182".
  */
@@ -17,6 +19,7 @@
 #include <linux/aio_abi.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +43,10 @@ struct queue {
     uint64_t next; /* block, when in order */
 };
 
+#define SECTOR 512ul
+
 static int disk, opcode;
+static bool verify;
 static size_t bytes, depth, queues;
 static uint64_t blocks, end;
 
@@ -68,8 +74,17 @@ static uint64_t next_block(struct queue *q)
     return (q->random >> 33) % blocks;
 }
 
+/* The word that the sector at this offset of a request begins with */
+static volatile uint64_t *first_word(const struct iocb *io, size_t at)
+{
+    return (volatile uint64_t *)(uintptr_t)(io->aio_buf + at);
+}
+
 static void submit(aio_context_t context, struct queue *q, struct iocb *io)
 {
+    for (size_t at = 0; verify && at < bytes; at += SECTOR) {
+        *first_word(io, at) = UINT64_MAX;
+    }
     io->aio_offset = next_block(q) * bytes;
     io->aio_data = now();
     if (syscall(SYS_io_submit, context, 1, &io) != 1) {
@@ -82,6 +97,16 @@ static void reaped(struct queue *q, const struct io_event *event)
     if (event->res != (int64_t)bytes) {
         errno = event->res < 0 ? -event->res : EIO;
         die("a request");
+    }
+    for (size_t at = 0; verify && at < bytes; at += SECTOR) {
+        const struct iocb *io = (const struct iocb *)(uintptr_t)event->obj;
+        uint64_t sector = (io->aio_offset + at) / SECTOR;
+
+        if (*first_word(io, at) != sector) {
+            fprintf(stderr, "diskload: sector %" PRIu64 " reads as %" PRIx64 "\n",
+                    sector, *first_word(io, at));
+            exit(1);
+        }
     }
     if (q->done < MOST_LATENCIES) {
         q->latencies[q->done] = now() - event->data;
@@ -155,10 +180,11 @@ int main(int argc, char **argv)
     off_t len;
 
     if (argc != 7) {
-        fprintf(stderr, "usage: diskload DEVICE read|write BYTES DEPTH QUEUES SECONDS\n");
+        fprintf(stderr, "usage: diskload DEVICE read|write|verify BYTES DEPTH QUEUES SECONDS\n");
         return 1;
     }
     opcode = strcmp(argv[2], "write") ? IOCB_CMD_PREAD : IOCB_CMD_PWRITE;
+    verify = !strcmp(argv[2], "verify");
     bytes = strtoul(argv[3], NULL, 0);
     depth = strtoul(argv[4], NULL, 0);
     queues = strtoul(argv[5], NULL, 0);

@@ -54,6 +54,11 @@ typedef enum {
 } AnnexRamFaultKind;
 
 /**
+ * Memory that is mapped from a snapshot. One thread at a time may use it.
+ */
+typedef struct AnnexRamDetach AnnexRamDetach;
+
+/**
  * A snapshot that is being loaded. All functions may be called from any thread
  * but those that call `AnnexRamLoadOps`.
  */
@@ -64,6 +69,12 @@ typedef struct AnnexRamLoad AnnexRamLoad;
  * may use it.
  */
 typedef struct AnnexRamMap AnnexRamMap;
+
+/**
+ * Tells of new memory, at `host`, `length` bytes long, that RAM is about to be
+ * copied to, so that the kernel can be told what is to hold for it.
+ */
+typedef void (*AnnexRamAdvise)(void *opaque, void *host, uint64_t length);
 
 /**
  * A RAM block's memory. It must stay mapped until annex_ram_load_free(), and
@@ -344,6 +355,58 @@ extern "C" {
 #endif // __cplusplus
 
 /**
+ * Bytes that are still mapped from the snapshot.
+ *
+ * `detach` is alive.
+ */
+uint64_t annex_ram_detach_left(const AnnexRamDetach *detach);
+
+/**
+ * Gets new memory ready for the next `length` bytes or a little more, unless
+ * as much is ready. Calls `advise` with `opaque` for it. Fails if the kernel
+ * has no memory or no mapping left.
+ *
+ * `detach` is alive, and used by no other thread; `advise` works; `err` is
+ * NULL or valid for writing a pointer.
+ */
+bool annex_ram_detach_prepare(AnnexRamDetach *detach,
+                              uint64_t length,
+                              AnnexRamAdvise advise,
+                              void *opaque,
+                              AnnexError **err);
+
+/**
+ * Copies mapped memory, and puts the copy in its place, for `budget_ns`, and
+ * at least a piece of 2 MiB, as far as memory is ready. Nobody may write to
+ * the memory meanwhile: vCPUs are stopped, disks are drained, and no page is
+ * pinned; reading is allowed. Fails if the kernel has no mapping left: then
+ * what was done stays, and it can be tried again.
+ *
+ * `detach` is alive, and used by no other thread; the memory may be replaced,
+ * and isn't written to; `err` is NULL or valid for writing a pointer.
+ */
+bool annex_ram_detach_step(AnnexRamDetach *detach,
+                           uint64_t budget_ns,
+                           AnnexError **err);
+
+/**
+ * `length` bytes of memory at `host` are RAM no more: they are left alone from
+ * now on.
+ *
+ * `detach` is alive, and used by no other thread.
+ */
+void annex_ram_detach_forget(AnnexRamDetach *detach,
+                             const void *host,
+                             uint64_t length);
+
+/**
+ * Frees it; what is mapped stays so. NULL is allowed and does nothing.
+ *
+ * `detach` is NULL, or alive and used by no other thread.
+ */
+void annex_ram_detach_free(AnnexRamDetach *detach);
+
+/**
  * Begins to map the snapshot in `fd`, a memfd open for reading that is sealed
  * against shrinking and writing. Duplicates `fd`. `target_page_size` is
  * TARGET_PAGE_SIZE, in bytes. NULL on failure, and if it isn't sealed; else
@@ -376,15 +439,16 @@ bool annex_ram_map_add_block(AnnexRamMap *map,
 /**
  * Makes the memory of all blocks the snapshot's, and writes to `*stats` how.
  * Replaces mappings: what was advised about the memory must be advised again.
- * On failure the memory is neither what it was nor the snapshot's.
+ * Returns what ends this again, freed with annex_ram_detach_free(). NULL on
+ * failure: the memory is neither what it was nor the snapshot's then.
  *
  * `map` is alive; the memory of its blocks is private and anonymous, reads as
  * zero, and may be replaced; `stats` is valid for writing; `err` is NULL or
  * valid for writing a pointer.
  */
-bool annex_ram_map_place(AnnexRamMap *map,
-                         AnnexRamMapStats *stats,
-                         AnnexError **err);
+AnnexRamDetach *annex_ram_map_place(AnnexRamMap *map,
+                                    AnnexRamMapStats *stats,
+                                    AnnexError **err);
 
 /**
  * Frees it; what was mapped stays so. NULL is allowed and does nothing.

@@ -183,7 +183,12 @@ static void *map(void)
                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-/* Mapped from a sealed memfd; from any other file it is refused. */
+static void on_advise(void *opaque, void *host, uint64_t length)
+{
+    *(uint64_t *)opaque += length;
+}
+
+/* Mapped from a sealed memfd, and detached; from any other file it is refused. */
 static void test_map(void)
 {
     uint8_t header[28];
@@ -194,8 +199,9 @@ static void test_map(void)
     };
     AnnexRamMapStats stats;
     AnnexRamMap *snapshot;
+    AnnexRamDetach *detach = NULL;
     AnnexError *err = NULL;
-    uint64_t next;
+    uint64_t next, advised = 0;
 
     annex_ram_map_free(NULL);
     tap_ok(!annex_ram_map_new(unsealed, PAGE, &err)
@@ -217,13 +223,25 @@ static void test_map(void)
     block.shared = false;
     tap_ok(annex_ram_map_add_block(snapshot, &block, header, 28, &next, &err)
            && next == PAGES_OFFSET + LENGTH
-           && annex_ram_map_place(snapshot, &stats, &err) && !err,
+           && (detach = annex_ram_map_place(snapshot, &stats, &err)) && !err,
            "private memory is mapped");
     annex_ram_map_free(snapshot);
     tap_ok(loaded(block.host) && stats.mappings == PAGES / 3
            && stats.bytes_mapped == PAGES / 3 * 2 * PAGE && !stats.bytes_copied
            && stats.bytes_zero == PAGES / 3 * PAGE,
            "every page is the snapshot's, and the figures add up");
+    annex_ram_detach_forget(detach, (char *)block.host + 3 * PAGE, 3 * PAGE);
+    tap_ok(annex_ram_detach_left(detach) == stats.bytes_mapped - 2 * PAGE,
+           "a run can be left alone");
+    while (annex_ram_detach_left(detach) > 0
+           && annex_ram_detach_prepare(detach, PAGE, on_advise, &advised, &err)
+           && annex_ram_detach_step(detach, 0, &err)) {
+    }
+    tap_ok(!err && !annex_ram_detach_left(detach) && loaded(block.host)
+           && advised == stats.bytes_mapped - 2 * PAGE,
+           "the rest becomes private, and is as it was");
+    annex_ram_detach_free(detach);
+    annex_ram_detach_free(NULL);
     munmap(block.host, LENGTH);
 }
 

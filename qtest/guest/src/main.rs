@@ -2,6 +2,7 @@
 //! The guest tests. Each file registers its own.
 
 mod boot;
+mod detached;
 mod elsewhere;
 mod fixture;
 mod fleet;

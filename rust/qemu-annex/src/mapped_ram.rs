@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Loading a mapped-ram snapshot on demand: [`mapped_ram::service::RamLoad`] for C. [`map`] maps
-//! one.
+//! one, and [`detach`] ends that.
 //!
 //! Order of calls: new, add_block for each RAM block, use_working_set and record if they are wanted,
 //! then, all RAM being discarded, start; load the device state; run; the machine runs. free at any
@@ -24,6 +24,7 @@ use crate::error::{AnnexError, BoxError};
 use crate::guard::{fallible, infallible};
 
 mod callbacks;
+pub mod detach;
 pub mod map;
 pub mod types;
 

@@ -33,8 +33,14 @@
 //! preallocated memory would be copied at once, and a mapping follows no NUMA policy: each is refused,
 //! naming the block.
 
+//!
+//! # Until when
+//!
+//! As long as the machine lives, or until a [`Detach`] has made all of it the machine's own.
+
 #![allow(unsafe_code)]
 
+mod detach;
 mod plan;
 mod room;
 
@@ -52,6 +58,7 @@ use crate::image::{read_image, ImageError};
 use crate::memory::{has_numa_policy, map_private, read_into};
 use crate::service::BlockSpec;
 use crate::source::{FileSource, PageSource};
+pub use detach::Detach;
 pub use plan::{DataPages, MappingPlan, Piece};
 
 /// A snapshot can't be mapped.
@@ -217,14 +224,14 @@ impl Mapping {
         Ok(next)
     }
 
-    /// Maps what is worth it, and copies the rest. If this fails the memory is neither what it was
-    /// nor the snapshot's.
+    /// Maps what is worth it, and copies the rest. Returns what was done, and what is needed to end
+    /// it. If this fails the memory is neither what it was nor the snapshot's.
     ///
     /// # Safety
     ///
     /// The memory of all blocks is the caller's to replace: private anonymous memory, mapped for
     /// reading and writing, that reads as zero, and to which no reference is held.
-    pub unsafe fn place(&self) -> Result<Mapped, MapError> {
+    pub unsafe fn place(&self) -> Result<(Mapped, Detach), MapError> {
         let most = room::room().map_err(MapError::Room)?;
         // SAFETY: passed on from the caller.
         unsafe { self.place_within(most) }
@@ -233,7 +240,7 @@ impl Mapping {
     /// # Safety
     ///
     /// As for [`Mapping::place`].
-    unsafe fn place_within(&self, most: usize) -> Result<Mapped, MapError> {
+    unsafe fn place_within(&self, most: usize) -> Result<(Mapped, Detach), MapError> {
         let pages: Vec<_> = self.blocks.iter().map(Block::data).collect();
         let plan = MappingPlan::new(&pages, rustix::param::page_size() as u64, most);
         let mut done = Mapped::default();
@@ -254,7 +261,11 @@ impl Mapping {
         }
         let total: u64 = self.blocks.iter().map(|block| block.image.length).sum();
         done.zero = total - done.mapped - done.copied;
-        Ok(done)
+        let runs = plan.mapped.iter().map(|piece| {
+            let (address, _, len) = self.locate(piece);
+            address..address + len
+        });
+        Ok((done, Detach::new(runs)))
     }
 
     /// Where a piece is in memory and in the file, and how many bytes it has.

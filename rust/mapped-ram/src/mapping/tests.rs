@@ -31,7 +31,7 @@ fn spec(name: &str, memory: &Memory) -> BlockSpec {
 }
 
 /// Runs of very different lengths, and pages by themselves.
-fn patchy(pages: u64) -> Bitmap {
+pub(super) fn patchy(pages: u64) -> Bitmap {
     let mut data = Bitmap::new(pages);
     let mut start = 0;
     for length in (1..).cycle().take(200) {
@@ -42,13 +42,13 @@ fn patchy(pages: u64) -> Bitmap {
     data
 }
 
-fn sealed(blocks: &[(&str, Bitmap)]) -> Snapshot {
+pub(super) fn sealed(blocks: &[(&str, Bitmap)]) -> Snapshot {
     let snapshot = Snapshot::in_file(sealable(), blocks);
     seal(&snapshot.file);
     snapshot
 }
 
-fn check(snapshot: &Snapshot, block: usize, memory: &Memory) {
+pub(super) fn check(snapshot: &Snapshot, block: usize, memory: &Memory) {
     for page in 0..snapshot.blocks[block].data.len() {
         assert_eq!(
             memory.read_page(page),
@@ -56,6 +56,17 @@ fn check(snapshot: &Snapshot, block: usize, memory: &Memory) {
             "page {page} of block {block}"
         );
     }
+}
+
+/// Maps the snapshot's blocks into the memories.
+pub(super) fn map(snapshot: &Snapshot, memories: &[&Memory]) -> (Mapped, Detach) {
+    let mut mapping = Mapping::new(snapshot.file.as_fd(), PAGE).unwrap();
+    for (block, memory) in snapshot.blocks.iter().zip(memories) {
+        let next = mapping.add_block(&spec(&block.name, memory), &block.header);
+        assert_eq!(next.unwrap(), block.pages_offset + block.length());
+    }
+    // SAFETY: the memories are ours, and nothing refers to them.
+    unsafe { mapping.place() }.unwrap()
 }
 
 #[test]
@@ -74,7 +85,7 @@ fn memory_is_the_snapshot_whatever_is_mapped_and_copied() {
             assert_eq!(next.unwrap(), block.pages_offset + block.length());
         }
         // SAFETY: the memories are ours, and nothing refers to them.
-        let done = unsafe { mapping.place_within(most) }.unwrap();
+        let (done, _) = unsafe { mapping.place_within(most) }.unwrap();
         drop(mapping);
         assert_eq!(done.runs as usize, most.min(runs));
         assert_eq!(
@@ -97,12 +108,7 @@ fn what_one_machine_writes_no_other_sees() {
     let machines: Vec<_> = (0..2)
         .map(|_| {
             let memory = Memory::anonymous(64 * PAGE).unwrap();
-            let mut mapping = Mapping::new(snapshot.file.as_fd(), PAGE).unwrap();
-            mapping
-                .add_block(&spec("ram", &memory), &snapshot.blocks[0].header)
-                .unwrap();
-            // SAFETY: the memory is ours, and nothing refers to it.
-            let done = unsafe { mapping.place() }.unwrap();
+            let (done, _) = map(&snapshot, &[&memory]);
             assert_eq!((done.mapped, done.runs), (64 * PAGE, 1));
             memory
         })

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Mapping a snapshot: [`mapped_ram::mapping::Mapping`] for C.
 //!
-//! Order of calls: new, add_block for each RAM block, place, free.
+//! Order of calls: new, add_block for each RAM block, place, free. What place has made is for
+//! [`super::detach`].
 
 use std::ffi::c_int;
 use std::os::fd::BorrowedFd;
@@ -9,6 +10,7 @@ use std::os::fd::BorrowedFd;
 use mapped_ram::mapping::Mapping;
 
 use super::add_block;
+use super::detach::AnnexRamDetach;
 use super::types::AnnexRamBlock;
 use crate::error::AnnexError;
 use crate::guard::{fallible, infallible};
@@ -87,7 +89,8 @@ pub unsafe extern "C" fn annex_ram_map_add_block(
 
 /// Makes the memory of all blocks the snapshot's, and writes to `*stats` how.
 /// Replaces mappings: what was advised about the memory must be advised again.
-/// On failure the memory is neither what it was nor the snapshot's.
+/// Returns what ends this again, freed with annex_ram_detach_free(). NULL on
+/// failure: the memory is neither what it was nor the snapshot's then.
 ///
 /// # Safety
 /// `map` is alive; the memory of its blocks is private and anonymous, reads as
@@ -98,10 +101,10 @@ pub unsafe extern "C" fn annex_ram_map_place(
     map: *mut AnnexRamMap,
     stats: *mut AnnexRamMapStats,
     err: *mut *mut AnnexError,
-) -> bool {
+) -> *mut AnnexRamDetach {
     let body = || {
         // SAFETY: alive, and the memory is the caller's to replace, says the caller.
-        let done = unsafe { (*map).0.place() }?;
+        let (done, detach) = unsafe { (*map).0.place() }?;
         let read = AnnexRamMapStats {
             bytes_mapped: done.mapped,
             bytes_copied: done.copied,
@@ -110,10 +113,10 @@ pub unsafe extern "C" fn annex_ram_map_place(
         };
         // SAFETY: valid for writing, says the caller.
         unsafe { stats.write(read) };
-        Ok(true)
+        Ok(Box::into_raw(Box::new(AnnexRamDetach(detach))))
     };
     // SAFETY: `err` is as it must be, says the caller.
-    unsafe { fallible(err, false, body) }
+    unsafe { fallible(err, std::ptr::null_mut(), body) }
 }
 
 /// Frees it; what was mapped stays so. NULL is allowed and does nothing.
