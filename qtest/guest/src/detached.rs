@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use annex_qtest::files::Dir;
 use annex_qtest::qemu::Vm;
@@ -25,9 +25,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 const SECTOR: usize = 512;
 const SECTORS: usize = 1 << 17;
 
-/// Bytes of a request to the disk; for how long there are 32 of them.
+/// Bytes of a request to the disk, of which there are 32 at a time.
 const REQUEST: usize = 1 << 20;
-const SECONDS: u32 = 20;
 
 /// Two guests have one snapshot. It becomes the one's own while its disk is read into the
 /// snapshot's pages, and then the other's while it computes. Nothing is lost, and the snapshot is
@@ -77,7 +76,7 @@ fn detach(dir: &Dir, vm: &Vm) -> Result<()> {
     );
     ensure!(mappings(vm)? > 0, "nothing is mapped");
     let begin = || vm.qmp.execute("mapped-ram-detach", json!({}));
-    let from = vm.qmp.now();
+    let (from, begun) = (vm.qmp.now(), Instant::now());
     begin()?;
     let twice = begin().err().context("it is begun twice")?;
     ensure!(twice.to_string().contains("already"), "{twice:#}");
@@ -85,7 +84,11 @@ fn detach(dir: &Dir, vm: &Vm) -> Result<()> {
     ensure!(ended.data["error"].is_null(), "{}", ended.data);
 
     let after = figures(vm)?;
-    dir.log(format!("{}: detached: {after}", vm.name));
+    dir.log(format!(
+        "{}: detached in {:?}: {after}",
+        vm.name,
+        begun.elapsed()
+    ));
     ensure!(number(&after, "mapped-bytes")? == 0, "{after}");
     ensure!(after["detaching"] == false, "{after}");
     ensure!(mappings(vm)? == 0, "the snapshot is mapped still");
@@ -133,19 +136,24 @@ impl<'a> Reading<'a> {
         wait::until("a disk in the guest", LIMIT, || {
             Ok((vm.agent.run("[ -e /dev/vda ]")?.0 == 0).then_some(()))
         })?;
+        let round = format!("diskload /dev/vda verify {REQUEST} 16 2 1");
         vm.agent.sh(&format!(
-            "(diskload /dev/vda verify {REQUEST} 16 2 {SECONDS}; echo $?) >/data/read 2>&1 &"
+            "(while [ ! -e /data/stop ]; do {round} || exit; done; echo good) >/data/read 2>&1 &"
         ))?;
         Ok(Self(vm))
     }
 
-    /// How many requests it made; each brought what is on the disk.
+    /// What each second brought; all of it was what is on the disk.
     fn end(self) -> Result<String> {
-        let text = wait::until("the end of reading", LIMIT, || {
-            let text = self.0.agent.sh("cat /data/read")?;
-            Ok((text.lines().count() > 1).then_some(text))
+        let agent = &self.0.agent;
+        agent.sh("touch /data/stop")?;
+        let said = wait::until("the end of reading", LIMIT, || {
+            let said = agent.sh("cat /data/read")?;
+            let is_over = said.contains("good") || said.contains("diskload");
+            Ok(is_over.then_some(said))
         })?;
-        ensure!(text.ends_with("\n0\n") || text.ends_with("\n0"), "{text}");
-        Ok(text.lines().next().unwrap_or_default().to_owned())
+        ensure!(said.trim_end().ends_with("good"), "{said}");
+        ensure!(said.lines().count() > 1, "nothing was read");
+        Ok(said)
     }
 }
