@@ -16,7 +16,8 @@ pub const DEVICE: u8 = 1;
 /// bDescriptorType of a configuration.
 pub const CONFIGURATION: u8 = 2;
 const INTERFACE: u8 = 4;
-const ENDPOINT: u8 = 5;
+/// bDescriptorType of an endpoint.
+pub const ENDPOINT: u8 = 5;
 
 /// What is wrong with a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -18,6 +18,7 @@
 //! |---|---|
 //! | `urb` | requests and answers, as values |
 //! | [`descriptor`] | descriptors, bounded, and what usbredir says of endpoints |
+//! | `high_speed` | a SuperSpeed device's descriptors, as a guest is shown them |
 //! | `slot` | the server's half: setup, requests, streams, answers |
 //! | `share` | the client's half |
 //!
@@ -37,6 +38,7 @@
 //! | bulk streams (USB 3) | none; the capability isn't announced |
 
 pub mod descriptor;
+mod high_speed;
 mod share;
 mod slot;
 #[cfg(feature = "testing")]

@@ -12,6 +12,7 @@
 //! | [`connect`] | to an RDP server, by TLS and NLA |
 //! | [`device`] | what a device is, real or in software |
 //! | [`devices`] | the devices that are shared, whichever session there is |
+//! | [`hotplug`] | which devices come and go |
 //! | [`keep`] | one session after another |
 //! | [`real`] | devices of this machine, by nusb |
 //! | [`reconnect`] | whether to connect again, and when: no I/O and no clock |
@@ -24,6 +25,7 @@ pub mod connect;
 mod convert;
 pub mod device;
 pub mod devices;
+pub mod hotplug;
 pub mod keep;
 pub mod real;
 pub mod reconnect;

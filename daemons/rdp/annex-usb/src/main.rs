@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `annex-usb list` and `annex-usb share DEVICE... rdp://HOST`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use annex_usb::client::Event;
 use annex_usb::connect::Server;
 use annex_usb::device::{DeviceId, Ended};
 use annex_usb::devices::{Change, Devices};
+use annex_usb::hotplug::{Hotplug, Plugged};
 use annex_usb::keep::{keep, News};
-use annex_usb::real;
+use annex_usb::real::{self, Held};
 use annex_usb::reconnect::Reconnect;
 use annex_usb::select::{path, Selector};
 use anyhow::{bail, Context, Result};
 use clap::{Parser, Subcommand};
-use futures_util::StreamExt;
 use nusb::DeviceInfo;
 use tokio::signal::unix::{signal, SignalKind};
 use tokio::sync::mpsc;
@@ -179,10 +177,11 @@ async fn share(selectors: &[Selector], server: &Server, reconnect: Reconnect) ->
         signal(SignalKind::terminate())?,
     );
     let (devices, changes, ended) = Devices::new();
+    let (held, mut given_back) = mpsc::channel(1);
     let watch = async {
         // When this ends, so does the session, in order.
         tokio::select! {
-            result = watch(selectors, ended, changes) => result,
+            result = watch(selectors, ended, held, changes) => result,
             _ = interrupt.recv() => Ok(()),
             _ = terminate.recv() => Ok(()),
         }
@@ -190,8 +189,12 @@ async fn share(selectors: &[Selector], server: &Server, reconnect: Reconnect) ->
     let place = format!("{}:{}", server.host, server.port);
     let kept = keep(server, reconnect, devices, |news| tell(&place, news));
     let (watched, kept) = tokio::join!(watch, kept);
-    // The kernel's drivers get devices back.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // The kernel's drivers get devices back. Whoever can't wait interrupts again.
+    tokio::select! {
+        _ = given_back.recv() => (),
+        _ = interrupt.recv() => (),
+        _ = terminate.recv() => (),
+    }
     watched.and(kept)
 }
 
@@ -214,59 +217,58 @@ fn tell(server: &str, news: News) {
 }
 
 /// Opens the devices that are named, as they come.
-async fn watch(selectors: &[Selector], ended: Ended, changes: mpsc::Sender<Change>) -> Result<()> {
-    let mut watch = nusb::watch_devices()?;
-    let mut known: BTreeMap<String, DeviceId> = BTreeMap::new();
-    let mut next = 1;
-    let present: Vec<DeviceInfo> = nusb::list_devices().await?.collect();
+async fn watch(
+    selectors: &[Selector],
+    ended: Ended,
+    held: Held,
+    changes: mpsc::Sender<Change>,
+) -> Result<()> {
+    let mut hotplug = Hotplug::new().await?;
     for selector in selectors {
-        if !present.iter().any(|it| selector.names(it)) {
+        if !hotplug.present().any(|it| selector.names(it)) {
             log::info!("{selector} isn't there: it is shared when it comes");
         }
     }
-    let mut arrived: Vec<DeviceInfo> = present;
+    let mut known: Vec<(nusb::DeviceId, DeviceId)> = Vec::new();
+    let mut next = 1;
     loop {
-        for info in arrived.drain(..) {
-            if !selectors.iter().any(|it| it.names(&info)) {
-                continue;
-            }
-            let (id, key) = (DeviceId(next), format!("{:?}", info.id()));
-            if known.contains_key(&key) {
-                continue;
-            }
-            match real::open(&info, id, ended.clone()).await {
-                Ok((device, description)) => {
-                    let place = path(info.busnum(), info.port_chain());
-                    log::info!(
-                        "device {next}: {:04x}:{:04x} at {place}",
-                        info.vendor_id(),
-                        info.product_id()
-                    );
-                    known.insert(key, id);
-                    next += 1;
-                    let change = Change::Arrived(id, description, Box::new(device));
-                    if changes.send(change).await.is_err() {
-                        return Ok(());
-                    }
-                }
-                Err(error) => log::error!("{error:#}"),
-            }
-        }
         let event = tokio::select! {
-            event = watch.next() => event,
+            event = hotplug.next() => event?,
             () = changes.closed() => return Ok(()),
         };
-        match event {
-            Some(nusb::hotplug::HotplugEvent::Connected(info)) => arrived.push(info),
-            Some(nusb::hotplug::HotplugEvent::Disconnected(id)) => {
-                if let Some(id) = known.remove(&format!("{id:?}")) {
-                    log::info!("device {} is gone", id.0);
-                    if changes.send(Change::Left(id)).await.is_err() {
-                        return Ok(());
+        let change = match event {
+            Plugged::In(info) => {
+                let is_known = known.iter().any(|(it, _)| *it == info.id());
+                if is_known || !selectors.iter().any(|it| it.names(&info)) {
+                    continue;
+                }
+                let id = DeviceId(next);
+                match real::open(&info, id, ended.clone(), held.clone()).await {
+                    Ok((device, description)) => {
+                        let place = path(info.busnum(), info.port_chain());
+                        let (vendor, product) = (info.vendor_id(), info.product_id());
+                        log::info!("device {next}: {vendor:04x}:{product:04x} at {place}");
+                        known.push((info.id(), id));
+                        next += 1;
+                        Change::Arrived(id, description, Box::new(device))
+                    }
+                    Err(error) => {
+                        log::error!("{error:#}");
+                        continue;
                     }
                 }
             }
-            None => return Ok(()),
+            Plugged::Out(gone) => {
+                let Some(at) = known.iter().position(|(it, _)| *it == gone) else {
+                    continue;
+                };
+                let (_, id) = known.swap_remove(at);
+                log::info!("device {} is gone", id.0);
+                Change::Left(id)
+            }
+        };
+        if changes.send(change).await.is_err() {
+            return Ok(());
         }
     }
 }

@@ -3,17 +3,18 @@
 //! hasn't got. A device with such endpoints works but for these.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{ensure, Context, Result};
 use nusb::transfer::{
     Buffer as Bytes, Bulk, BulkOrInterrupt, ControlIn, ControlOut, ControlType, EndpointDirection,
     In, Interrupt, Out, Recipient, TransferError,
 };
 use nusb::{DeviceInfo, Endpoint, ErrorKind, Interface};
 use rdp_usb::{Buffer, Done, Operation, OperationId, UsbdStatus};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{spawn_blocking, JoinHandle};
 use usbredir::Speed;
 
 use crate::device::{Description, Device, DeviceId, Ended};
@@ -23,8 +24,8 @@ const CONTROL: Duration = Duration::from_secs(5);
 /// An interface's number in wIndex, and an endpoint's address, are its low byte.
 const IN: u8 = 0x80;
 
-/// A device that is open. Its interfaces are given back to the kernel's drivers when this is
-/// dropped.
+/// A device that is open, and which no driver of the kernel has. It is given back to them when this
+/// is dropped: by a task, which holds the [`Held`] that it was opened with until then.
 pub struct Real {
     commands: mpsc::UnboundedSender<(OperationId, Operation)>,
 }
@@ -35,6 +36,9 @@ impl Device for Real {
         let _ = self.commands.send((id, operation));
     }
 }
+
+/// That a device isn't given back yet.
+pub type Held = mpsc::Sender<()>;
 
 /// Where the operating system has the device: what has to be readable and writable.
 pub fn node(info: &DeviceInfo) -> PathBuf {
@@ -55,12 +59,18 @@ pub fn udev_rule(info: &DeviceInfo) -> String {
     )
 }
 
-/// Opens a device.
+/// Opens a device, and takes it from the kernel's drivers.
 ///
 /// # Errors
 ///
-/// It is gone, or belongs to somebody else: the error then says which rule of udev mends that.
-pub async fn open(info: &DeviceInfo, id: DeviceId, ended: Ended) -> Result<(Real, Description)> {
+/// It is gone, or another program has it, or it belongs to somebody else: the error then says which
+/// rule of udev mends that.
+pub async fn open(
+    info: &DeviceInfo,
+    id: DeviceId,
+    ended: Ended,
+    held: Held,
+) -> Result<(Real, Description)> {
     let device = match info.open().await {
         Ok(device) => device,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
@@ -94,17 +104,49 @@ pub async fn open(info: &DeviceInfo, id: DeviceId, ended: Ended) -> Result<(Real
             .map(|it| it.as_bytes().to_vec())
             .collect(),
     };
-    let (commands, receiver) = mpsc::unbounded_channel();
-    let task = Task {
+    let mut task = Task {
+        first: active(&device),
         device,
+        sysfs: info.sysfs_path().to_owned(),
         id,
         ended,
         interfaces: BTreeMap::new(),
         endpoints: BTreeMap::new(),
         operations: BTreeMap::new(),
+        _held: held,
     };
-    tokio::spawn(task.run(receiver));
+    // If this is given up, the device is given back.
+    let (commands, receiver) = mpsc::unbounded_channel();
+    let (sender, claimed) = oneshot::channel();
+    tokio::spawn(async move {
+        let result = task.claim().await;
+        if result.is_ok() {
+            let _ = sender.send(result);
+            task.run(receiver).await;
+        } else {
+            task.release().await;
+            task.attach().await;
+            let _ = sender.send(result);
+        }
+    });
+    claimed
+        .await?
+        .with_context(|| node(info).display().to_string())?;
     Ok((Real { commands }, description))
+}
+
+/// The value of the configuration that a device has.
+fn active(device: &nusb::Device) -> Option<u8> {
+    let active = device.active_configuration().ok()?;
+    Some(active.configuration_value())
+}
+
+/// The numbers of its interfaces.
+fn interfaces(device: &nusb::Device) -> Vec<u8> {
+    device
+        .active_configuration()
+        .map(|it| it.interfaces().map(|it| it.interface_number()).collect())
+        .unwrap_or_default()
 }
 
 /// What is done at an endpoint.
@@ -114,16 +156,29 @@ enum Command {
     Cancel(OperationId),
 }
 
+/// An endpoint that is used: its interface's number, and its task, which ends when it gets no more
+/// commands.
+struct Used {
+    interface: u8,
+    commands: mpsc::UnboundedSender<Command>,
+    task: JoinHandle<()>,
+}
+
 /// Does what is about the whole device, in order; endpoints have tasks of their own.
 struct Task {
     device: nusb::Device,
+    /// Where sysfs has it.
+    sysfs: PathBuf,
+    /// The configuration that it had.
+    first: Option<u8>,
     id: DeviceId,
     ended: Ended,
     interfaces: BTreeMap<u8, Interface>,
-    /// By address, with the number of its interface.
-    endpoints: BTreeMap<u8, (u8, mpsc::UnboundedSender<Command>)>,
+    /// By address.
+    endpoints: BTreeMap<u8, Used>,
     /// Which endpoint an operation is at, for those that may be in flight.
     operations: BTreeMap<OperationId, u8>,
+    _held: Held,
 }
 
 impl Task {
@@ -139,7 +194,7 @@ impl Task {
                     self.end(id, Done::with(status));
                 }
                 Operation::SetInterface { interface, alt } => {
-                    self.close(Some(interface));
+                    self.close(Some(interface)).await;
                     let status = match self.interfaces.get(&interface) {
                         Some(it) => of(it.set_alt_setting(alt).await),
                         None => UsbdStatus::INVALID_PARAMETER,
@@ -147,7 +202,7 @@ impl Task {
                     self.end(id, Done::with(status));
                 }
                 Operation::Reset => {
-                    let status = of(self.device.reset().await);
+                    let status = self.reset().await;
                     self.end(id, Done::with(status));
                 }
                 Operation::ClearHalt { endpoint } => self.at(id, endpoint, Command::ClearHalt(id)),
@@ -158,77 +213,135 @@ impl Task {
                 Operation::Iso { .. } => self.end(id, Done::with(UsbdStatus::INVALID_PARAMETER)),
                 Operation::Cancel(wanted) => {
                     let endpoint = self.operations.get(&wanted);
-                    if let Some((_, sender)) = endpoint.and_then(|it| self.endpoints.get(it)) {
-                        let _ = sender.send(Command::Cancel(wanted));
+                    if let Some(used) = endpoint.and_then(|it| self.endpoints.get(it)) {
+                        let _ = used.commands.send(Command::Cancel(wanted));
                     }
                 }
             }
         }
         // Nobody wants it any more.
-        let numbers: Vec<u8> = self.interfaces.keys().copied().collect();
-        self.close(None);
-        // Endpoints end by themselves, and hold their interface until then.
-        for _ in 0..50 {
-            if self.endpoints.is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        self.interfaces.clear();
-        for number in numbers {
-            if let Err(error) = self.device.attach_kernel_driver(number) {
-                log::debug!("interface {number} has no driver of the kernel: {error}");
-            }
-        }
+        self.give_back().await;
     }
 
     fn end(&self, id: OperationId, done: Done) {
         let _ = self.ended.send((self.id, id, done));
     }
 
-    /// Ends the tasks of an interface's endpoints, or of all.
-    fn close(&mut self, interface: Option<u8>) {
-        self.endpoints
-            .retain(|_, (of, _)| interface.is_some_and(|it| it != *of));
+    /// Takes the interfaces of the active configuration from the kernel's drivers.
+    async fn claim(&mut self) -> Result<()> {
+        let numbers = interfaces(&self.device);
+        for number in &numbers {
+            // Linux would take it from another program, too.
+            let driver = driver(&self.sysfs, active(&self.device), *number);
+            ensure!(
+                driver.is_none_or(|it| !it.ends_with("usbfs")),
+                "another program has interface {number}"
+            );
+        }
+        for number in numbers {
+            let device = self.device.clone();
+            let detached = spawn_blocking(move || device.detach_kernel_driver(number)).await?;
+            if let Err(error) = detached {
+                log::debug!("interface {number} has no driver of the kernel: {error}");
+            }
+            let claimed = self.device.claim_interface(number).await;
+            let interface = claimed.with_context(|| format!("interface {number}"))?;
+            self.interfaces.insert(number, interface);
+        }
+        Ok(())
+    }
+
+    /// The same for an operation.
+    async fn claim_again(&mut self) -> UsbdStatus {
+        match self.claim().await {
+            Ok(()) => UsbdStatus::SUCCESS,
+            Err(error) => {
+                log::warn!("device {}: {error:#}", self.id.0);
+                UsbdStatus::DEV_NOT_RESPONDING
+            }
+        }
+    }
+
+    /// Lets go of all interfaces, which no driver gets by that.
+    async fn release(&mut self) {
+        self.close(None).await;
+        self.interfaces.clear();
+    }
+
+    /// Resets the device. Linux takes interfaces from whoever has them at a reset, and gives them to
+    /// drivers behind it. It doesn't with those that nobody has.
+    async fn reset(&mut self) -> UsbdStatus {
+        self.release().await;
+        let status = of(self.device.reset().await);
+        if status.is_success() {
+            self.claim_again().await
+        } else {
+            status
+        }
+    }
+
+    /// Gives the device back as it was, to drivers that have never seen it.
+    async fn give_back(&mut self) {
+        self.release().await;
+        let mut result = self.device.reset().await;
+        if matches!(&result, Err(error) if error.kind() == ErrorKind::Disconnected) {
+            return;
+        }
+        if let Some(first) = self.first.filter(|it| active(&self.device) != Some(*it)) {
+            result = result.and(self.device.set_configuration(first).await);
+        }
+        if let Err(error) = result {
+            log::warn!("device {}, given back: {error}", self.id.0);
+        }
+        self.attach().await;
+    }
+
+    /// Gives interfaces that nobody has to drivers of the kernel.
+    async fn attach(&self) {
+        for number in interfaces(&self.device) {
+            let device = self.device.clone();
+            let attached = spawn_blocking(move || device.attach_kernel_driver(number)).await;
+            if let Ok(Err(error)) = attached {
+                log::debug!("interface {number} gets no driver of the kernel: {error}");
+            }
+        }
+    }
+
+    /// Ends what is done at an interface's endpoints, or at all.
+    async fn close(&mut self, interface: Option<u8>) {
+        let (ending, rest): (BTreeMap<u8, Used>, _) = std::mem::take(&mut self.endpoints)
+            .into_iter()
+            .partition(|(_, it)| interface.is_none_or(|wanted| wanted == it.interface));
+        self.endpoints = rest;
+        // All of them begin to end before one is waited for.
+        let tasks: Vec<_> = ending.into_values().map(|it| it.task).collect();
+        for task in tasks {
+            let _ = task.await;
+        }
     }
 
     async fn configure(&mut self, value: Option<u8>) -> UsbdStatus {
-        self.close(None);
-        self.interfaces.clear();
-        let active = self
-            .device
-            .active_configuration()
-            .ok()
-            .map(|it| it.configuration_value());
-        let Some(value) = value else {
-            return of(self.device.set_configuration(0).await);
-        };
-        let numbers = |device: &nusb::Device| -> Vec<u8> {
-            device
-                .active_configuration()
-                .map(|it| it.interfaces().map(|it| it.interface_number()).collect())
-                .unwrap_or_default()
-        };
-        if active != Some(value) {
-            for number in numbers(&self.device) {
-                // It may have none.
-                let _ = self.device.detach_kernel_driver(number);
-            }
-            let status = of(self.device.set_configuration(value).await);
-            if !status.is_success() {
-                return status;
-            }
-        }
-        for number in numbers(&self.device) {
-            match self.device.detach_and_claim_interface(number).await {
-                Ok(interface) => self.interfaces.insert(number, interface),
-                Err(error) => {
-                    log::warn!("interface {number} can't be claimed: {error}");
-                    return UsbdStatus::DEV_NOT_RESPONDING;
+        // Some devices don't bear to get again what they have: Linux gave it to them.
+        if value.is_some() && value == active(&self.device) {
+            self.close(None).await;
+            for interface in self.interfaces.values() {
+                if interface.get_alt_setting() == 0 {
+                    continue;
                 }
-            };
+                let status = of(interface.set_alt_setting(0).await);
+                if !status.is_success() {
+                    return status;
+                }
+            }
+            return UsbdStatus::SUCCESS;
         }
-        UsbdStatus::SUCCESS
+        self.release().await;
+        let status = of(self.device.set_configuration(value.unwrap_or(0)).await);
+        if status.is_success() {
+            self.claim_again().await
+        } else {
+            status
+        }
     }
 
     /// Hands a command to an endpoint's task, which is begun if there is none.
@@ -241,14 +354,14 @@ impl Task {
             self.operations.pop_first();
         }
         self.operations.insert(id, address);
-        if let Some((_, sender)) = self.endpoints.get(&address) {
-            let _ = sender.send(command);
+        if let Some(used) = self.endpoints.get(&address) {
+            let _ = used.commands.send(command);
         }
     }
 
     fn begin(&mut self, address: u8) -> bool {
         for (number, interface) in &self.interfaces {
-            let (sender, receiver) = mpsc::unbounded_channel();
+            let (commands, receiver) = mpsc::unbounded_channel();
             let end = End {
                 device: self.id,
                 address,
@@ -257,19 +370,30 @@ impl Task {
             let begun = if address & IN != 0 {
                 start::<Bulk, In>(interface, end, receiver)
                     .or_else(|(end, receiver)| start::<Interrupt, In>(interface, end, receiver))
-                    .is_ok()
             } else {
                 start::<Bulk, Out>(interface, end, receiver)
                     .or_else(|(end, receiver)| start::<Interrupt, Out>(interface, end, receiver))
-                    .is_ok()
             };
-            if begun {
-                self.endpoints.insert(address, (*number, sender));
+            if let Ok(task) = begun {
+                let interface = *number;
+                let used = Used {
+                    interface,
+                    commands,
+                    task,
+                };
+                self.endpoints.insert(address, used);
                 return true;
             }
         }
         false
     }
+}
+
+/// The driver of an interface, as sysfs links to it.
+fn driver(sysfs: &Path, configuration: Option<u8>, interface: u8) -> Option<PathBuf> {
+    let (name, value) = (sysfs.file_name()?.to_str()?, configuration?);
+    let interface = sysfs.join(format!("{name}:{value}.{interface}"));
+    std::fs::read_link(interface.join("driver")).ok()
 }
 
 /// Whose operations an endpoint's task ends.
@@ -287,16 +411,17 @@ impl End {
 
 type Commands = mpsc::UnboundedReceiver<Command>;
 
-fn start<T, D>(interface: &Interface, end: End, commands: Commands) -> Result<(), (End, Commands)>
+fn start<T, D>(
+    interface: &Interface,
+    end: End,
+    commands: Commands,
+) -> Result<JoinHandle<()>, (End, Commands)>
 where
     T: BulkOrInterrupt + 'static,
     D: EndpointDirection + 'static,
 {
     match interface.endpoint::<T, D>(end.address) {
-        Ok(endpoint) => {
-            tokio::spawn(serve(endpoint, end, commands));
-            Ok(())
-        }
+        Ok(endpoint) => Ok(tokio::spawn(serve(endpoint, end, commands))),
         Err(_) => Err((end, commands)),
     }
 }
@@ -310,9 +435,12 @@ where
 {
     let mut flying: std::collections::VecDeque<(OperationId, Buffer)> = Default::default();
     let mut cancelled = std::collections::BTreeSet::new();
+    // How many were in flight when they were cancelled. Until they have ended nothing else is begun,
+    // which would overtake those that are begun again.
+    let mut stopping = 0_usize;
     loop {
         tokio::select! {
-            command = commands.recv() => match command {
+            command = commands.recv(), if stopping == 0 => match command {
                 Some(Command::Transfer(id, buffer)) => {
                     endpoint.submit(bytes(&buffer, endpoint.max_packet_size()));
                     flying.push_back((id, buffer));
@@ -325,6 +453,7 @@ where
                     if flying.iter().any(|(it, _)| *it == id) {
                         cancelled.insert(id);
                         endpoint.cancel_all();
+                        stopping = flying.len();
                     }
                 }
                 None => break,
@@ -333,6 +462,7 @@ where
                 let Some((id, buffer)) = flying.pop_front() else {
                     continue;
                 };
+                stopping = stopping.saturating_sub(1);
                 let meant = cancelled.remove(&id);
                 let stopped = matches!(done.status, Err(TransferError::Cancelled));
                 if stopped && !meant && done.actual_len == 0 {

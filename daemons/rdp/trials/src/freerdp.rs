@@ -2,7 +2,7 @@
 //! FreeRDP as Debian has it, on an X server without a screen: what it shows is what QEMU draws.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use annex_qtest::error::Skip;
@@ -20,19 +20,16 @@ inventory::submit! { Family(|add| {
 }) }
 
 /// The client's names: FreeRDP 3 has another in Debian.
-const CLIENTS: [&str; 2] = ["xfreerdp", "xfreerdp3"];
+pub const CLIENTS: [&str; 2] = ["xfreerdp", "xfreerdp3"];
 
 /// One of these programs, or the test can't be run.
-pub fn found(names: &[&str]) -> Result<String> {
+pub fn found(names: &[&str]) -> Result<PathBuf> {
     let path = std::env::var("PATH")?;
-    let there = |name: &&&str| {
-        path.split(':')
-            .any(|dir| Path::new(dir).join(name).exists())
-    };
-    let name = names.iter().find(there);
-    Ok(name
-        .ok_or_else(|| Skip(format!("{} isn't installed", names[0])))?
-        .to_string())
+    let mut all = names
+        .iter()
+        .flat_map(|name| path.split(':').map(move |dir| Path::new(dir).join(name)));
+    let there = all.find(|it| it.exists());
+    Ok(there.ok_or_else(|| Skip(format!("{} isn't installed", names[0])))?)
 }
 
 fn picture(dir: &Dir) -> Result<()> {

@@ -2,6 +2,8 @@
 //! What tests and bench of annex-rdp share: guests, annex-rdp, clients, and pictures.
 
 pub mod client;
+pub mod client_guest;
+pub mod cpio;
 pub mod gallery;
 pub mod machine;
 pub mod measure;

@@ -272,7 +272,7 @@ impl Server {
         password: &str,
         options: &[&str],
     ) -> Result<Self> {
-        let program = program()?;
+        let program = program("ANNEX_RDP", "annex-rdp")?;
         let file = dir.file("password");
         fs::write(&file, password)?;
         let mut command = Command::new(program);
@@ -322,17 +322,17 @@ impl Server {
     }
 }
 
-/// The annex-rdp to test: `ANNEX_RDP`, else the one that Cargo has built beside this program, or
-/// in the folder above it if it is a test.
-fn program() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("ANNEX_RDP") {
+/// A program to test: what the environment's `variable` names, else the one that Cargo has built
+/// beside this program, or in the folder above it if it is a test.
+pub fn program(variable: &str, name: &str) -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os(variable) {
         return Ok(path.into());
     }
     let this = std::env::current_exe()?;
     let folders = this.ancestors().skip(1).take(2);
     let path = folders
-        .map(|folder| folder.join("annex-rdp"))
+        .map(|folder| folder.join(name))
         .find(|path| path.exists());
-    let words = || "annex-rdp is missing: `cargo build --bins` makes it".into();
+    let words = || format!("{name} is missing: `cargo build --bins` makes it");
     path.ok_or_else(|| MachineFailure(words()).into())
 }

@@ -9,10 +9,12 @@ mod ends;
 mod filesystem;
 mod freerdp;
 mod pictures;
+mod real;
+mod real_freerdp;
 mod screen;
 mod usb;
 
-use rdp_trials::{client, machine, picture, usb_client, usb_guest};
+use rdp_trials::{client, client_guest, cpio, machine, picture, usb_client, usb_guest};
 
 fn main() -> std::process::ExitCode {
     annex_qtest::trial::main()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use annex_qtest::files::{Dir, Guest};
 use annex_qtest::qemu::{Config, Vm};
 use annex_qtest::wait;
-use anyhow::Result;
+use anyhow::{ensure, Result};
 use rdp_usb::testing::BLOCK;
 use sha2::{Digest, Sha256};
 
@@ -106,4 +106,35 @@ pub fn read(vm: &Vm, disk: &str) -> Result<String> {
         .next()
         .unwrap_or_default()
         .to_owned())
+}
+
+/// Has the guest write to a part of a disk: that is in `blocks` then, there and nowhere else, and it
+/// reads so. What is in `blocks` afterwards.
+pub fn overwrite(vm: &Vm, disk: &str, blocks: impl Fn() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+    let before = blocks()?;
+    let (at, count) = (3, 16);
+    let written = vm.agent.sh(&format!(
+        "dd if=/dev/urandom of=/data/new bs={PIECE} count={count} 2>/dev/null && \
+         dd if=/data/new of=/dev/{disk} bs={PIECE} seek={at} oflag=direct 2>/dev/null && \
+         sha256sum </data/new"
+    ))?;
+    let after = blocks()?;
+    let range = at * PIECE..(at + count) * PIECE;
+    ensure!(
+        written.starts_with(&digest(&after[range.clone()])),
+        "the stick has something else"
+    );
+    ensure!(
+        after[..range.start] == before[..range.start],
+        "what is before was overwritten"
+    );
+    ensure!(
+        after[range.end..] == before[range.end..],
+        "what is behind was overwritten"
+    );
+    ensure!(
+        read(vm, disk)? == digest(&after),
+        "it reads as something else than was written"
+    );
+    Ok(after)
 }

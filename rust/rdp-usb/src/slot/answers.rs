@@ -7,7 +7,11 @@ use usbredir::{Packet, Status};
 use super::device::Pending;
 use super::{status, Slot};
 use crate::descriptor::is_in;
+use crate::high_speed;
 use crate::urb::{Buffer, Completion, Outcome, Request, UsbdStatus};
+
+/// GET_DESCRIPTOR of a device: bmRequestType and bRequest.
+const GET_DESCRIPTOR: (u8, u8) = (0x80, 6);
 
 impl Slot {
     /// Whether a client has ended by itself what waits for data, before anything came: after some
@@ -117,10 +121,20 @@ impl Slot {
     }
 
     fn control_ended(&mut self, id: u64, packet: Packet, room: usize, completion: Completion) {
-        let Packet::Control { endpoint, .. } = packet else {
+        let Packet::Control {
+            endpoint,
+            request_type,
+            request,
+            ..
+        } = packet
+        else {
             return;
         };
-        let (status, length, data) = self.transferred(endpoint, room, completion);
+        let (status, length, mut data) = self.transferred(endpoint, room, completion);
+        let is_super_speed = self.device.as_ref().is_some_and(|it| it.is_super_speed);
+        if is_super_speed && (request_type, request) == GET_DESCRIPTOR {
+            high_speed::show(&mut data);
+        }
         self.send(id, packet.ended(status, length as u16, data));
     }
 

@@ -102,6 +102,8 @@ pub(super) struct Plugged {
     pub speed: Speed,
     pub stage: Stage,
     pub descriptor: Option<descriptor::Device>,
+    /// It is a SuperSpeed device, and shown as a high-speed one.
+    pub is_super_speed: bool,
     pub configurations: Vec<Configuration>,
     pub selected: Option<Selected>,
     /// By [`Endpoint::index`].
@@ -122,6 +124,7 @@ impl Plugged {
             speed,
             stage: Stage::Descriptor,
             descriptor: None,
+            is_super_speed: false,
             configurations: Vec::new(),
             selected: None,
             streams: [const { None }; ENDPOINTS],

@@ -8,6 +8,7 @@ use usbredir::{Endpoint, Interface, Packet, Status, TransferType, Verdict, ENDPO
 use super::device::{Pending, Selected, Stage};
 use super::{Event, Failure, Slot};
 use crate::descriptor::{self, Configuration, CONFIGURATION_LENGTH, DEVICE_LENGTH};
+use crate::high_speed;
 use crate::urb::{Buffer, Completion, Outcome, Request, SelectedInterface};
 
 impl Slot {
@@ -51,6 +52,7 @@ impl Slot {
         match (device.stage, outcome) {
             (Stage::Descriptor, Outcome::Data(bytes)) => {
                 device.descriptor = Some(descriptor::Device::parse(&bytes)?);
+                device.is_super_speed = high_speed::is_super_speed(&bytes);
                 device.stage = Stage::ConfigurationLength(0);
             }
             (Stage::ConfigurationLength(index), Outcome::Data(bytes)) => {
@@ -61,9 +63,14 @@ impl Slot {
                 return Ok(());
             }
             (Stage::Configuration(index), Outcome::Data(bytes)) => {
-                device
-                    .configurations
-                    .push(Configuration::parse(bytes, device.speed)?);
+                let mut shown = bytes.clone();
+                if device.is_super_speed {
+                    high_speed::show(&mut shown);
+                }
+                let mut configuration = Configuration::parse(shown, device.speed)?;
+                // The client gets its own one back.
+                configuration.bytes = bytes;
+                device.configurations.push(configuration);
                 let count = device.descriptor.map_or(0, |it| it.configurations);
                 let next = index + 1;
                 device.stage = match next < count.min(descriptor::MAX_CONFIGURATIONS) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Control, bulk and interrupt transfers, stalls and cancellations.
 
-use rdp_usb::testing::{Keyboard, Rig, Serial, Stick, BLOCK};
-use rdp_usb::{Limits, Request};
-use usbredir::{Packet, Status};
+use rdp_usb::testing::{Device, Keyboard, Rig, Serial, Stick, BLOCK};
+use rdp_usb::{Done, Limits, Operation, Request};
+use usbredir::{Endpoint, Packet, Status};
 
 use crate::{bulk_in, bulk_out, command, control_in, control_out, outcome, wrapped};
 
@@ -213,4 +213,42 @@ fn requests_have_numbers_of_31_bits_in_order() {
         }
     );
     rig.client = None::<(Stick, _)>;
+}
+
+/// A stick at a SuperSpeed port.
+struct Fast(Stick);
+
+impl Device for Fast {
+    fn descriptor(&self) -> Vec<u8> {
+        let mut bytes = self.0.descriptor();
+        bytes[2..4].copy_from_slice(&[0, 3]);
+        bytes[7] = 9;
+        bytes
+    }
+
+    fn configuration(&self) -> Vec<u8> {
+        let mut bytes = self.0.configuration();
+        for at in 0..bytes.len() - 6 {
+            if bytes[at..at + 2] == [7, 5] {
+                bytes[at + 4..at + 6].copy_from_slice(&[0, 4]);
+            }
+        }
+        bytes
+    }
+
+    fn transfer(&mut self, operation: &Operation) -> Option<Done> {
+        self.0.transfer(operation)
+    }
+}
+
+#[test]
+fn a_superspeed_device_is_a_high_speed_one_to_the_guest() {
+    let mut rig = Rig::with(Fast(Stick::new(8)));
+    let first = rig.ask(control_in(0x80, 6, 0x100, 8));
+    assert_eq!(outcome(&first).2, [18, 1, 0x10, 2, 0, 0, 0, 64]);
+    let length = rig.device().configuration().len();
+    let configuration = rig.ask(control_in(0x80, 6, 0x200, length as u16));
+    assert_eq!(outcome(&configuration).2, Stick::new(8).configuration());
+    let endpoint = rig.guest.endpoints[Endpoint::index(0x81)];
+    assert_eq!(endpoint.max_packet_size, 512);
 }
