@@ -92,6 +92,12 @@ fn detach(dir: &Dir, vm: &Vm) -> Result<()> {
     ensure!(number(&after, "mapped-bytes")? == 0, "{after}");
     ensure!(after["detaching"] == false, "{after}");
     ensure!(mappings(vm)? == 0, "the snapshot is mapped still");
+    wait::until("the snapshot to be closed", LIMIT, || {
+        let fds = fs::read_dir(format!("/proc/{}/fd", vm.pid()))?;
+        let links = fds.filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
+        let mut open = links.filter(|it| it.to_string_lossy().contains("held-snapshot"));
+        Ok(open.next().is_none().then_some(()))
+    })?;
     let again = begin().err().context("nothing was detached")?;
     ensure!(again.to_string().contains("no RAM is mapped"), "{again:#}");
     Ok(())

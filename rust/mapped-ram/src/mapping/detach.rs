@@ -24,6 +24,7 @@
 //! pages can be moved as they are and the moved pieces are one mapping again.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 
@@ -32,6 +33,7 @@ use rustix::mm::{mmap_anonymous, mremap_fixed, munmap, MapFlags, MremapFlags, Pr
 
 use crate::memory::populate;
 use crate::plan::HUGE_PAGE;
+use crate::thread;
 
 /// Memory that is still mapped from a snapshot.
 #[derive(Debug, Default)]
@@ -40,14 +42,29 @@ pub struct Detach {
     runs: VecDeque<Range<u64>>,
     /// For the first runs.
     sides: VecDeque<Side>,
+    /// Keeps the snapshot's memory from being freed with its last mapping, while nobody runs.
+    snapshot: Option<File>,
 }
 
 impl Detach {
     /// These runs of whole pages of memory are mapped from a snapshot; none is empty.
-    pub(super) fn new(runs: impl IntoIterator<Item = Range<u64>>) -> Self {
+    pub(super) fn new(
+        runs: impl IntoIterator<Item = Range<u64>>,
+        snapshot: impl Into<Option<File>>,
+    ) -> Self {
         Self {
             runs: runs.into_iter().collect(),
             sides: VecDeque::new(),
+            snapshot: snapshot.into(),
+        }
+    }
+
+    /// If nothing is mapped any more, has a thread close the snapshot: the kernel takes a while to
+    /// free gigabytes.
+    fn let_go(&mut self) {
+        if let Some(snapshot) = self.snapshot.take_if(|_| self.runs.is_empty()) {
+            // Without a thread it has been closed by now.
+            let _ = thread::spawn("ram-let-go".into(), move || drop(snapshot));
         }
     }
 
@@ -115,6 +132,7 @@ impl Detach {
                 break;
             }
         }
+        self.let_go();
         Ok(done)
     }
 
@@ -132,6 +150,7 @@ impl Detach {
             parts.into_iter().filter(|part| !part.is_empty())
         };
         self.runs = self.runs.drain(..).flat_map(outside).collect();
+        self.let_go();
         before - self.left()
     }
 }
@@ -380,7 +399,7 @@ mod tests {
                 })
                 .collect();
             let memory = gone.0.min(gone.1)..gone.0.max(gone.1);
-            let mut detach = Detach::new(runs.clone());
+            let mut detach = Detach::new(runs.clone(), None);
             let forgotten = detach.forget(memory.clone());
             let bytes = |runs: &mut dyn Iterator<Item = Range<u64>>| {
                 runs.flatten().collect::<Vec<_>>()

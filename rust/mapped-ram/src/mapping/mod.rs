@@ -265,7 +265,8 @@ impl Mapping {
             let (address, _, len) = self.locate(piece);
             address..address + len
         });
-        Ok((done, Detach::new(runs)))
+        let snapshot = self.file.try_clone().map_err(MapError::Read)?;
+        Ok((done, Detach::new(runs, snapshot)))
     }
 
     /// Where a piece is in memory and in the file, and how many bytes it has.
