@@ -298,11 +298,8 @@ mod tests {
         let mut advised = 0;
         let mut steps = 0;
         // SAFETY: the memory is ours, and nobody else knows of it.
-        assert_eq!(
-            unsafe { detach.step(|| false) }.unwrap(),
-            0,
-            "none is ready"
-        );
+        let moved = unsafe { detach.step(|| false) }.unwrap();
+        assert_eq!(moved, 0, "none is ready");
         while detach.left() > 0 {
             let left = detach.left();
             // Not always something new.
