@@ -36,7 +36,7 @@ use crate::plan::HUGE_PAGE;
 use crate::thread;
 
 /// Memory that is still mapped from a snapshot.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Detach {
     /// What is left of each run, in addresses; none is empty.
     runs: VecDeque<Range<u64>>,
@@ -48,14 +48,11 @@ pub struct Detach {
 
 impl Detach {
     /// These runs of whole pages of memory are mapped from a snapshot; none is empty.
-    pub(super) fn new(
-        runs: impl IntoIterator<Item = Range<u64>>,
-        snapshot: impl Into<Option<File>>,
-    ) -> Self {
+    pub(super) fn new(runs: impl IntoIterator<Item = Range<u64>>, snapshot: Option<File>) -> Self {
         Self {
             runs: runs.into_iter().collect(),
             sides: VecDeque::new(),
-            snapshot: snapshot.into(),
+            snapshot,
         }
     }
 
@@ -254,7 +251,7 @@ mod tests {
     use super::super::tests::{check, map, patchy, sealed};
     use super::*;
     use crate::bitmap::Bitmap;
-    use crate::testing::{Memory, PAGE};
+    use crate::testing::{Memory, Snapshot, PAGE};
 
     /// How many mappings of this process are of the snapshot and in `memory`.
     fn mappings(memory: &Memory) -> usize {
@@ -273,6 +270,16 @@ mod tests {
         let len = ((pages.end - pages.start) * PAGE) as usize;
         // SAFETY: of our own memory, which nothing refers to.
         unsafe { madvise(at.cast(), len, Advice::LinuxDontNeed) }.unwrap();
+    }
+
+    /// One run of so many pages, mapped.
+    fn whole(pages: u64) -> (Snapshot, Memory, Detach) {
+        let mut data = Bitmap::new(pages);
+        data.set(0..pages);
+        let snapshot = sealed(&[("ram", data)]);
+        let memory = Memory::anonymous(pages * PAGE).unwrap();
+        let (_, detach) = map(&snapshot, &[&memory]);
+        (snapshot, memory, detach)
     }
 
     #[test]
@@ -335,11 +342,7 @@ mod tests {
     /// A disk that is read for the guest, or a migration, goes on while pieces are moved.
     #[test]
     fn whoever_reads_meanwhile_finds_every_page() {
-        let mut data = Bitmap::new(3000);
-        data.set(0..3000);
-        let snapshot = sealed(&[("ram", data)]);
-        let memory = Memory::anonymous(3000 * PAGE).unwrap();
-        let (_, mut detach) = map(&snapshot, &[&memory]);
+        let (snapshot, memory, mut detach) = whole(3000);
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
             let reader = || {
@@ -362,11 +365,7 @@ mod tests {
 
     #[test]
     fn pages_that_are_thrown_away_come_back_as_zeros() {
-        let mut data = Bitmap::new(64);
-        data.set(0..64);
-        let snapshot = sealed(&[("ram", data)]);
-        let memory = Memory::anonymous(64 * PAGE).unwrap();
-        let (_, mut detach) = map(&snapshot, &[&memory]);
+        let (snapshot, memory, mut detach) = whole(64);
         discard(&memory, 3..4);
         check(&snapshot, 0, &memory);
         detach.prepare(64 * PAGE, |_, _| ()).unwrap();

@@ -266,7 +266,7 @@ impl Mapping {
             address..address + len
         });
         let snapshot = self.file.try_clone().map_err(MapError::Read)?;
-        Ok((done, Detach::new(runs, snapshot)))
+        Ok((done, Detach::new(runs, Some(snapshot))))
     }
 
     /// Where a piece is in memory and in the file, and how many bytes it has.
