@@ -4,7 +4,7 @@
 use ironrdp_pdu::rdp::capability_sets::{
     Bitmap, BitmapDrawingFlags, CapabilitySet, General, GeneralExtraFlags, Input, InputFlags,
     LargePointer, LargePointerSupportFlags, MultifragmentUpdate, Order, OrderFlags,
-    OrderSupportExFlags, Pointer, VirtualChannel, VirtualChannelFlags,
+    OrderSupportExFlags, OrderSupportIndex, Pointer, VirtualChannel, VirtualChannelFlags,
 };
 
 use crate::encode::{LARGE_POINTER, POINTER};
@@ -32,12 +32,7 @@ pub fn server(size: Size) -> Vec<CapabilitySet> {
             desktop_resize_flag: true,
             drawing_flags: BitmapDrawingFlags::empty(),
         }),
-        CapabilitySet::Order(Order::new(
-            OrderFlags::empty(),
-            OrderSupportExFlags::empty(),
-            0,
-            0,
-        )),
+        CapabilitySet::Order(orders()),
         CapabilitySet::Pointer(Pointer {
             color_pointer_cache_size: 1,
             pointer_cache_size: 1,
@@ -67,6 +62,17 @@ pub fn server(size: Size) -> Vec<CapabilitySet> {
     ]
 }
 
+/// The orders that are sent ([`crate::orders`]): a client with PatBlt has OpaqueRect as well
+/// (MS-RDPBCGR 2.2.7.1.3).
+fn orders() -> Order {
+    let flags = OrderFlags::NEGOTIATE_ORDER_SUPPORT | OrderFlags::ZERO_BOUNDS_DELTAS_SUPPORT;
+    let mut orders = Order::new(flags, OrderSupportExFlags::empty(), 0, 0);
+    for order in [OrderSupportIndex::PatBlt, OrderSupportIndex::ScrBlt] {
+        orders.set_support_flag(order, true);
+    }
+    orders
+}
+
 /// What of a client's capabilities counts here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
@@ -74,6 +80,8 @@ pub struct Client {
     pub fast_path: bool,
     /// It follows when the desktop has another size.
     pub resizes: bool,
+    /// It draws what [`crate::orders`] has.
+    pub orders: bool,
     /// The sides of the largest pointer that it draws, in pixels.
     pub pointer: u16,
 }
@@ -83,6 +91,7 @@ impl From<&[CapabilitySet]> for Client {
         let mut client = Self {
             fast_path: false,
             resizes: false,
+            orders: false,
             pointer: POINTER,
         };
         let (mut large, mut request) = (false, 0);
@@ -93,6 +102,12 @@ impl From<&[CapabilitySet]> for Client {
                     client.fast_path = general.extra_flags.contains(flag);
                 }
                 CapabilitySet::Bitmap(bitmap) => client.resizes = bitmap.desktop_resize_flag,
+                CapabilitySet::Order(order) => {
+                    let mut order = order.clone();
+                    client.orders = [OrderSupportIndex::PatBlt, OrderSupportIndex::ScrBlt]
+                        .into_iter()
+                        .all(|it| order.get_support_flag(it));
+                }
                 CapabilitySet::LargePointer(pointer) => {
                     large = pointer
                         .flags
@@ -122,12 +137,14 @@ mod tests {
         let everything = Client {
             fast_path: true,
             resizes: true,
+            orders: true,
             pointer: LARGE_POINTER,
         };
         assert_eq!(Client::from(sets.as_slice()), everything);
         let nothing = Client {
             fast_path: false,
             resizes: false,
+            orders: false,
             pointer: POINTER,
         };
         assert_eq!(Client::from([].as_slice()), nothing);

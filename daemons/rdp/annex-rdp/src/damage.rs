@@ -19,6 +19,13 @@ pub struct Rect {
     pub height: usize,
 }
 
+impl Rect {
+    /// Whether a part of a row, one pixel high, lies in it.
+    pub fn touches(self, x: usize, y: usize, width: usize) -> bool {
+        (self.y..self.y + self.height).contains(&y) && x < self.x + self.width && self.x < x + width
+    }
+}
+
 /// The changed tiles of a picture.
 #[derive(Clone, Debug, Default)]
 pub struct Damage {
@@ -29,6 +36,8 @@ pub struct Damage {
     changed: usize,
     /// Where the next take begins, so that a region that always changes doesn't starve others.
     next: usize,
+    /// Something was added since it was last looked at as a whole.
+    fresh: bool,
 }
 
 impl Damage {
@@ -43,6 +52,7 @@ impl Damage {
             tiles: vec![true; number],
             changed: number,
             next: 0,
+            fresh: true,
         }
     }
 
@@ -65,6 +75,18 @@ impl Damage {
                 *tile = true;
             }
         }
+        self.fresh = true;
+    }
+
+    /// All changed tiles in reading order, if there are others than when this was asked last. None
+    /// of them counts as sent.
+    pub fn look(&mut self) -> Option<Vec<Rect>> {
+        let fresh = std::mem::take(&mut self.fresh) && self.changed > 0;
+        fresh.then(|| {
+            let tiles = self.tiles.iter().enumerate();
+            let changed = tiles.filter(|(_, changed)| **changed);
+            changed.map(|(tile, _)| self.rect(tile)).collect()
+        })
     }
 
     /// Whether nothing has changed.
@@ -141,6 +163,24 @@ mod tests {
         damage.add(rect(0, 0, 0, 5));
         damage.add(rect(usize::MAX, usize::MAX, usize::MAX, usize::MAX));
         assert!(damage.is_empty());
+    }
+
+    #[test]
+    fn what_is_new_is_looked_at_once_and_stays_to_be_sent() {
+        let mut damage = Damage::all(100, 64);
+        assert_eq!(
+            damage.look(),
+            Some(vec![rect(0, 0, 64, 64), rect(64, 0, 36, 64)])
+        );
+        assert_eq!(damage.look(), None);
+        assert_eq!(damage.take(9).len(), 2);
+        damage.add(rect(70, 0, 1, 1));
+        damage.add(rect(70, 0, 1, 1));
+        assert_eq!(damage.look(), Some(vec![rect(64, 0, 36, 64)]));
+        assert_eq!(damage.look(), None);
+        damage.add(rect(0, 0, 1, 1));
+        damage.take(9);
+        assert_eq!(damage.look(), None);
     }
 
     #[test]

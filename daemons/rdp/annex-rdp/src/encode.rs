@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Tiles and pointers as fast-path updates (MS-RDPBCGR 2.2.9.1.2).
 //!
-//! A tile becomes a bitmap of RDP 6.0 (MS-RDPEGDI 2.2.2.5.1): planes that are run-length coded,
+//! What a few bytes can draw becomes orders ([`crate::orders`]). A tile becomes a bitmap of RDP 6.0 (MS-RDPEGDI 2.2.2.5.1): planes that are run-length coded,
 //! which every client decodes and which lose nothing. If the client has asked for it, an update is
 //! then compressed in bulk ([`crate::bulk`]), which loses nothing either.
 
@@ -17,6 +17,8 @@ use ironrdp_pdu::pointer::{ColorPointerAttribute, Point16, PointerAttribute};
 
 use crate::bulk::Bulk;
 use crate::damage::TILE;
+use crate::grid;
+use crate::orders::{self, Order, Orders};
 use crate::pixels::BYTES;
 use crate::screen::{Pointer, Tile};
 
@@ -38,21 +40,48 @@ const UPDATE_HEADER: usize = 4;
 #[derive(Default)]
 pub struct Encoder {
     bulk: Option<Bulk>,
+    orders: Orders,
 }
 
 impl Encoder {
     /// One that compresses in bulk, or not.
     pub fn new(bulk: Option<Bulk>) -> Self {
-        Self { bulk }
+        Self {
+            bulk,
+            orders: Orders::default(),
+        }
+    }
+
+    /// The session begins, or does so anew (MS-RDPBCGR 1.3.1.3): orders don't refer to earlier ones.
+    pub fn activated(&mut self) {
+        self.orders = Orders::default();
+    }
+
+    /// Fast-path messages, ready to be written, by which a client draws these.
+    pub fn orders(&mut self, orders: &[Order]) -> anyhow::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        for some in orders.chunks((FRAGMENT - 2) / orders::BOUND) {
+            let mut data = (some.len() as u16).to_le_bytes().to_vec();
+            for order in some {
+                self.orders.encode(*order, &mut data);
+            }
+            self.fragments(UpdateCode::Orders, &data, &mut out)?;
+        }
+        Ok(out)
     }
 
     /// Fast-path messages, ready to be written, that show these tiles.
-    pub fn tiles(&mut self, tiles: &[Tile]) -> anyhow::Result<Vec<u8>> {
+    pub fn tiles(&mut self, tiles: Vec<Tile>) -> anyhow::Result<Vec<u8>> {
         let mut out = Vec::new();
         let mut message = Vec::new();
         let mut number = 0;
-        for tile in tiles {
-            let bitmap = bitmap(tile)?;
+        // Without a history there is nothing that a letter could be found in.
+        let cut = match &self.bulk {
+            Some(_) => grid::cut,
+            None => |tile| vec![tile],
+        };
+        for tile in tiles.into_iter().flat_map(cut) {
+            let bitmap = bitmap(&tile)?;
             if !message.is_empty() && UPDATE_HEADER + message.len() + bitmap.len() > FRAGMENT {
                 self.update(&std::mem::take(&mut message), number, &mut out)?;
                 number = 0;
@@ -273,7 +302,7 @@ mod tests {
                     Tile { rect: Rect { x, y, width, height }, pixels: pixels.collect() }
                 })
                 .collect();
-            let bytes = Encoder::default().tiles(&given).unwrap();
+            let bytes = Encoder::default().tiles(given.clone()).unwrap();
             let shown: Vec<_> = updates(&bytes)
                 .iter()
                 .flat_map(|(code, data)| {
@@ -304,9 +333,9 @@ mod tests {
             rect,
             pixels: pixels.collect(),
         };
-        let bytes = Encoder::default().tiles(&vec![tile; 3]).unwrap();
+        let bytes = Encoder::default().tiles(vec![tile; 3]).unwrap();
         assert_eq!(updates(&bytes).len(), 3);
-        assert!(Encoder::default().tiles(&[]).unwrap().is_empty());
+        assert!(Encoder::default().tiles(Vec::new()).unwrap().is_empty());
     }
 
     #[test]
@@ -321,7 +350,7 @@ mod tests {
             rect,
             pixels: [1, 2, 3, 255].repeat(TILE * TILE),
         };
-        let length = Encoder::default().tiles(&[tile]).unwrap().len();
+        let length = Encoder::default().tiles(vec![tile]).unwrap().len();
         assert!(length < 1024, "{length} bytes");
     }
 

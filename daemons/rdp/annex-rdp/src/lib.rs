@@ -12,8 +12,8 @@
 //! | [`args`] | the command line, and what is refused |
 //! | [`qmp`], [`qemu`], [`listener`] | joins QEMU, is told of its screen, tells it of input |
 //! | [`screen`], [`damage`], [`pixels`] | the screen as it is, and what of it has changed |
-//! | [`sent`] | what of it a client has already |
-//! | [`encode`], [`bulk`], [`capabilities`] | pictures as RDP has them |
+//! | [`sent`], [`areas`] | what of it a client has already, if elsewhere, and what is of one colour |
+//! | [`encode`], [`orders`], [`grid`], [`bulk`], [`capabilities`] | pictures as RDP has them |
 //! | [`input`], [`keys`] | keyboard and mouse, from RDP's events to QEMU's |
 //! | [`tls`], [`session`], [`accept`], [`reactivate`], [`silence`], [`bounds`] | a client's connection |
 //! | [`clipboard`] | text that is copied on one side and pasted on the other |
@@ -24,6 +24,7 @@
 //! `clipboard::qemu` does no I/O.
 
 pub mod accept;
+pub mod areas;
 pub mod args;
 pub mod bounds;
 pub mod bulk;
@@ -31,9 +32,11 @@ pub mod capabilities;
 pub mod clipboard;
 pub mod damage;
 pub mod encode;
+pub mod grid;
 pub mod input;
 pub mod keys;
 pub mod listener;
+pub mod orders;
 pub mod pixels;
 pub mod qemu;
 pub mod qmp;

@@ -2,19 +2,23 @@
 //! What a client shows already: of a tile that may have changed, only what has is sent. QEMU says
 //! that more was drawn than was (a page of memory, a line of text, the same again).
 
-use crate::damage::{Rect, TILE};
+use crate::areas::Pair;
+use crate::damage::Rect;
+use crate::orders::Order;
 use crate::pixels::BYTES;
 use crate::screen::{Size, Tile};
 
 /// Pixels that are sent together: RDP's compressed bitmaps are a multiple of four wide.
 const COLUMNS: usize = 4;
 
+/// How many parts of what has moved alike are moved.
+const PARTS: usize = 2;
+
 /// A client's picture, as large as its desktop.
 pub struct Sent {
     width: usize,
+    /// What it shows. Pictures are opaque: a pixel whose last byte is 0 isn't known.
     frame: Vec<u8>,
-    /// For each tile, whether the client has it.
-    known: Vec<bool>,
 }
 
 impl Sent {
@@ -24,27 +28,66 @@ impl Sent {
         Self {
             width,
             frame: vec![0; width * height * BYTES],
-            known: vec![false; width.div_ceil(TILE) * height.div_ceil(TILE)],
         }
     }
 
     /// The client has lost its picture.
     pub fn forget(&mut self) {
-        self.known.fill(false);
+        self.frame.fill(0);
+    }
+
+    /// What a few bytes can draw of a picture of the desktop's size, of which these tiles may have
+    /// changed: it counts as sent from now on. The tiles are in reading order.
+    pub fn orders(&mut self, picture: &[u8], tiles: &[Rect]) -> Vec<Order> {
+        let mut orders = Vec::new();
+        if let Some(area) = self.pair(picture).differing(tiles) {
+            let mut others = Vec::new();
+            for way in self.pair(picture).moves(area) {
+                // Something else may lie upon what has moved, so that its parts are apart.
+                for _ in 0..PARTS {
+                    let Some((rect, from)) = self.pair(picture).moved(area, way, &others) else {
+                        break;
+                    };
+                    self.take(picture, rect);
+                    others.push(rect);
+                    orders.push(Order::ScrBlt(rect, from));
+                }
+            }
+        }
+        for (rect, colour) in self.pair(picture).filled(tiles) {
+            self.take(picture, rect);
+            orders.push(Order::OpaqueRect(rect, colour));
+        }
+        orders
+    }
+
+    fn pair<'a>(&'a self, new: &'a [u8]) -> Pair<'a> {
+        Pair {
+            width: self.width,
+            old: &self.frame,
+            new,
+        }
+    }
+
+    /// The client has this area of the picture.
+    fn take(&mut self, picture: &[u8], rect: Rect) {
+        for y in rect.y..rect.y + rect.height {
+            let at = (y * self.width + rect.x) * BYTES;
+            let row = at..at + rect.width * BYTES;
+            self.frame[row.clone()].copy_from_slice(&picture[row]);
+        }
     }
 
     /// The part of a tile that the client doesn't have yet, which counts as sent from now on.
     /// Tiles are those of [`crate::damage`], of a desktop of this size.
     pub fn changed(&mut self, tile: Tile) -> Option<Tile> {
         let Rect { x, y, width, .. } = tile.rect;
-        let number = y / TILE * self.width.div_ceil(TILE) + x / TILE;
-        let known = std::mem::replace(&mut self.known[number], true);
         let group = COLUMNS * BYTES;
         let (mut rows, mut groups) = (Span::default(), Span::default());
         for (row, new) in tile.pixels.chunks_exact(width * BYTES).enumerate() {
             let at = ((y + row) * self.width + x) * BYTES;
             let old = &mut self.frame[at..at + width * BYTES];
-            if known && old == new {
+            if old == new {
                 continue;
             }
             rows.add(row);
@@ -56,9 +99,6 @@ impl Sent {
                 groups.add(pairs().len() - 1 - back);
             }
             old.copy_from_slice(new);
-        }
-        if !known {
-            return Some(tile);
         }
         let (top, bottom) = rows.0?;
         let (left, right) = groups.0?;
@@ -99,6 +139,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::damage::{Damage, TILE};
 
     const SIZE: Size = Size {
         width: 200,
@@ -122,7 +163,7 @@ mod tests {
     #[test]
     fn what_is_there_isnt_sent_again() {
         let mut sent = Sent::new(SIZE);
-        let black = tile(64, 64, &[0; TILE * TILE * BYTES]);
+        let black = tile(64, 64, &[0, 0, 0, 255].repeat(TILE * TILE));
         assert_eq!(sent.changed(black.clone()), Some(black.clone()));
         assert_eq!(sent.changed(black.clone()), None);
         let mut dotted = black.clone();
@@ -135,13 +176,202 @@ mod tests {
             height: 1,
         };
         assert_eq!(part.rect, rect);
-        assert_eq!(part.pixels, [[0; 4], [0; 4], [1, 0, 0, 0], [0; 4]].concat());
+        let black_pixel = [0, 0, 0, 255];
+        let dot = [1, 0, 0, 255];
+        assert_eq!(
+            part.pixels,
+            [black_pixel, black_pixel, dot, black_pixel].concat()
+        );
         assert_eq!(sent.changed(dotted.clone()), None);
         sent.forget();
         assert_eq!(sent.changed(dotted.clone()), Some(dotted));
     }
 
+    /// A client's picture, and what is drawn in it.
+    struct Client {
+        width: usize,
+        frame: Vec<u8>,
+    }
+
+    impl Client {
+        fn new(size: Size) -> Self {
+            let (width, height) = (usize::from(size.width), usize::from(size.height));
+            Self {
+                width,
+                frame: [1, 2, 3, 255].repeat(width * height),
+            }
+        }
+
+        fn put(&mut self, rect: Rect, pixels: &[u8]) {
+            for (y, row) in pixels.chunks_exact(rect.width * BYTES).enumerate() {
+                let at = ((rect.y + y) * self.width + rect.x) * BYTES;
+                self.frame[at..at + row.len()].copy_from_slice(row);
+            }
+        }
+
+        fn copy(&self, rect: Rect) -> Vec<u8> {
+            let row = |y| {
+                let at = (y * self.width + rect.x) * BYTES;
+                &self.frame[at..at + rect.width * BYTES]
+            };
+            (rect.y..rect.y + rect.height)
+                .flat_map(row)
+                .copied()
+                .collect()
+        }
+
+        fn draw(&mut self, order: Order) {
+            match order {
+                Order::OpaqueRect(rect, [blue, green, red]) => {
+                    let pixels = [blue, green, red, 255].repeat(rect.width * rect.height);
+                    self.put(rect, &pixels);
+                }
+                Order::ScrBlt(rect, (x, y)) => {
+                    let pixels = self.copy(Rect { x, y, ..rect });
+                    self.put(rect, &pixels);
+                }
+            }
+        }
+
+        /// Is sent a picture, all of which may have changed: the orders, and how many tiles.
+        fn show(&mut self, sent: &mut Sent, picture: &Client) -> (Vec<Order>, usize) {
+            let height = picture.frame.len() / BYTES / self.width;
+            let tiles = Damage::all(self.width, height).take(usize::MAX);
+            let orders = sent.orders(&picture.frame, &tiles);
+            for order in &orders {
+                self.draw(*order);
+            }
+            let mut number = 0;
+            for rect in tiles {
+                let pixels = picture.copy(rect);
+                if let Some(part) = sent.changed(Tile { rect, pixels }) {
+                    self.put(part.rect, &part.pixels);
+                    number += 1;
+                }
+            }
+            assert!(self.frame == picture.frame, "it shows something else");
+            (orders, number)
+        }
+    }
+
+    const SCREEN: Size = Size {
+        width: 400,
+        height: 300,
+    };
+
+    fn area(x: usize, y: usize, width: usize, height: usize) -> Rect {
+        Rect {
+            x,
+            y,
+            width,
+            height,
+        }
+    }
+
+    /// What a window or a page shows: no row is another's.
+    fn noise(rect: Rect, seed: u32) -> Vec<u8> {
+        let mut state = seed * 2 + 1;
+        let pixel = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let bit = (state >> 30) as u8 & 1;
+            [bit * 100, 50, bit, 255]
+        };
+        (0..rect.width * rect.height).flat_map(pixel).collect()
+    }
+
+    #[test]
+    fn what_scrolls_is_moved() {
+        let (mut sent, mut client) = (Sent::new(SCREEN), Client::new(SCREEN));
+        let mut picture = Client::new(SCREEN);
+        // Beside it, something that stays.
+        picture.put(area(320, 0, 80, 300), &noise(area(0, 0, 80, 300), 1));
+        let text = noise(area(0, 0, 320, 330), 2);
+        picture.put(area(0, 0, 320, 300), &text[..320 * 300 * BYTES]);
+        client.show(&mut sent, &picture);
+        picture.put(area(0, 0, 320, 300), &text[320 * 30 * BYTES..]);
+        let (orders, tiles) = client.show(&mut sent, &picture);
+        assert_eq!(orders, [Order::ScrBlt(area(0, 0, 320, 270), (0, 30))]);
+        assert_eq!(tiles, 5);
+        // And back, which overlaps the other way.
+        picture.put(area(0, 0, 320, 300), &text[..320 * 300 * BYTES]);
+        let (orders, _) = client.show(&mut sent, &picture);
+        assert_eq!(orders, [Order::ScrBlt(area(0, 30, 320, 270), (0, 0))]);
+        // Nothing is moved from what isn't known.
+        sent.forget();
+        picture.put(area(0, 0, 320, 300), &text[320 * 30 * BYTES..]);
+        assert_eq!(client.show(&mut sent, &picture).0, []);
+    }
+
+    #[test]
+    fn a_window_is_moved_and_what_is_upon_it_isnt() {
+        let (mut sent, mut client) = (Sent::new(SCREEN), Client::new(SCREEN));
+        let mut picture = Client::new(SCREEN);
+        let window = noise(area(0, 0, 150, 120), 3);
+        picture.put(area(33, 21, 150, 120), &window);
+        client.show(&mut sent, &picture);
+        let mut picture = Client::new(SCREEN);
+        picture.put(area(207, 99, 150, 120), &window);
+        picture.put(area(250, 99, 20, 120), &noise(area(0, 0, 20, 120), 4));
+        let (orders, _) = client.show(&mut sent, &picture);
+        let moved = orders.iter().filter(|it| matches!(it, Order::ScrBlt(..)));
+        assert_eq!(
+            moved.copied().collect::<Vec<_>>(),
+            [
+                // With as much of the background as was beside it.
+                Order::ScrBlt(area(270, 99, 98, 120), (96, 21)),
+                Order::ScrBlt(area(206, 99, 44, 120), (32, 21)),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_colour_is_filled_in_over_many_tiles() {
+        let (mut sent, mut client) = (Sent::new(SCREEN), Client::new(SCREEN));
+        let mut picture = Client::new(SCREEN);
+        let all = area(0, 0, 400, 300);
+        let (orders, tiles) = client.show(&mut sent, &picture);
+        assert_eq!(
+            (&orders[..], tiles),
+            (&[Order::OpaqueRect(all, [1, 2, 3])][..], 0)
+        );
+        assert_eq!(client.show(&mut sent, &picture), (vec![], 0));
+        // Two bands, but for a tile with something else in it.
+        for (y, colour) in [(0, 7), (100, 9)] {
+            let band = area(0, y, 400, 300 - y);
+            picture.put(band, &[colour, 0, 0, 255].repeat(400 * band.height));
+        }
+        picture.put(area(130, 70, 1, 1), &[9, 9, 9, 255]);
+        let (orders, tiles) = client.show(&mut sent, &picture);
+        assert_eq!(tiles, 1);
+        assert!(orders.len() < 10, "{orders:?}");
+        assert!(orders.contains(&Order::OpaqueRect(area(0, 0, 400, 64), [7, 0, 0])));
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        /// Whatever is drawn, moved and filled, one upon the other.
+        #[test]
+        fn orders_draw_every_picture(
+            steps in proptest::collection::vec(proptest::collection::vec(
+                (0_usize..400, 0_usize..300, 1_usize..400, 1_usize..300, 0_u32..9), 0..4), 1..5),
+        ) {
+            let (mut sent, mut client) = (Sent::new(SCREEN), Client::new(SCREEN));
+            let mut picture = Client::new(SCREEN);
+            for step in steps {
+                for (x, y, width, height, what) in step {
+                    let rect = area(x, y, width.min(400 - x), height.min(300 - y));
+                    let pixels = match what {
+                        0..3 => [what as u8, 0, 0, 255].repeat(rect.width * rect.height),
+                        // The same window each time, wherever it is.
+                        3..6 => noise(rect, what),
+                        _ => picture.copy(area(x / 2, y / 3, rect.width, rect.height)),
+                    };
+                    picture.put(rect, &pixels);
+                }
+                client.show(&mut sent, &picture);
+            }
+        }
+
         /// A client that draws what it is sent has every picture, in the last tile as well, which
         /// is smaller.
         #[test]
@@ -152,7 +382,7 @@ mod tests {
         ) {
             let (x, y, side) = if last { (192, 192, 8) } else { (0, 0, 64) };
             let mut sent = Sent::new(SIZE);
-            let mut now = vec![0; side * side * BYTES];
+            let mut now = [0, 0, 0, 255].repeat(side * side);
             let mut client = vec![9; side * side * BYTES];
             for step in steps {
                 for (column, row, value) in step {

@@ -222,6 +222,7 @@ impl Session {
             mut usb,
         } = self;
         let client = Client::from(result.capabilities.as_slice());
+        log::debug!("the client's capabilities: {client:?}");
         ensure!(client.fast_path, "the client takes no fast-path updates");
         let viewer = common.screen.viewer();
         let mut shown = Shown {
@@ -258,6 +259,7 @@ impl Session {
             }
             // A client that is activated has an empty screen.
             shown.sent = Sent::new(size);
+            shown.encoder.activated();
             viewer.show_all();
             match shown
                 .until_end(size, &mut layouts, &mut usb, &mut stop)

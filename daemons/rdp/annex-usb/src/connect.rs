@@ -26,6 +26,7 @@ use ironrdp_session::{ActiveStage, ActiveStageBuilder};
 use ironrdp_svc::StaticChannelSet;
 use ironrdp_tokio::{NetworkClient, TokioFramed};
 use rustix::net::sockopt;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
@@ -66,13 +67,13 @@ pub struct Server {
     pub domain: Option<String>,
 }
 
-/// A connection, which is read and written in frames.
-pub type Framed = TokioFramed<TlsStream<TcpStream>>;
+/// What is below a connection.
+pub type Tls = TlsStream<TcpStream>;
 
 /// A connection that stands. What comes is to be processed by `stage`.
-pub struct Connection {
-    /// What is read and written.
-    pub framed: Framed,
+pub struct Connection<S = Tls> {
+    /// What is read and written, in frames.
+    pub framed: TokioFramed<S>,
     /// The protocol's state.
     pub stage: ActiveStage,
     /// The server's screen, as far as it has been sent.
@@ -92,7 +93,23 @@ impl Connection {
         config: Config,
         channels: StaticChannelSet,
     ) -> Result<Connection> {
-        let (framed, result) = timeout(PATIENCE, log_in(server, config, channels))
+        Self::open_through(server, config, channels, |tls| tls).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Connection<S> {
+    /// The same, through something that TLS is put into.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::open`].
+    pub async fn open_through(
+        server: &Server,
+        config: Config,
+        channels: StaticChannelSet,
+        put: impl FnOnce(Tls) -> S,
+    ) -> Result<Self> {
+        let (framed, result) = timeout(PATIENCE, log_in(server, config, channels, put))
             .await
             .unwrap_or_else(|_| bail!("it took too long to log in"))
             .with_context(|| format!("{}:{}", server.host, server.port))?;
@@ -106,7 +123,7 @@ impl Connection {
             enable_server_pointer: result.enable_server_pointer,
             pointer_software_rendering: result.pointer_software_rendering,
         };
-        Ok(Connection {
+        Ok(Self {
             framed,
             stage: stage.build(),
             image: image(result.desktop_size),
@@ -156,11 +173,12 @@ fn image(DesktopSize { width, height }: DesktopSize) -> DecodedImage {
     DecodedImage::new(PixelFormat::RgbA32, width, height)
 }
 
-async fn log_in(
+async fn log_in<S: AsyncRead + AsyncWrite + Unpin + Send + Sync>(
     server: &Server,
     config: Config,
     channels: StaticChannelSet,
-) -> Result<(Framed, ConnectionResult)> {
+    put: impl FnOnce(Tls) -> S,
+) -> Result<(TokioFramed<S>, ConnectionResult)> {
     let tcp = TcpStream::connect((&server.host[..], server.port)).await?;
     tcp.set_nodelay(true)?;
     silence(&tcp).context("a limit for silence")?;
@@ -175,7 +193,7 @@ async fn log_in(
     if !connector.should_perform_credssp() {
         bail!(Refused::WithoutNla);
     }
-    let mut framed = TokioFramed::new(tls);
+    let mut framed = TokioFramed::new(put(tls));
     let outcome = ironrdp_tokio::connect_finalize(
         upgraded,
         connector,
@@ -278,7 +296,7 @@ pub fn config(server: &Server) -> Config {
 }
 
 /// TLS, and the server's public key, which NLA is about.
-async fn tls(tcp: TcpStream, host: &str) -> Result<(TlsStream<TcpStream>, Vec<u8>)> {
+async fn tls(tcp: TcpStream, host: &str) -> Result<(Tls, Vec<u8>)> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?

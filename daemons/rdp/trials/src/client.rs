@@ -12,12 +12,15 @@ use ironrdp_dvc::DrdynvcClient;
 use ironrdp_pdu::input::fast_path::FastPathInputEvent;
 use ironrdp_pdu::rdp::capability_sets::BitmapCodecs;
 use ironrdp_pdu::rdp::client_info::CompressionType;
+use ironrdp_pdu::Action;
 use ironrdp_session::ActiveStageOutput;
 use ironrdp_svc::{StaticChannelSet, SvcProcessor, SvcProcessorMessages};
 use ironrdp_tokio::FramedWrite;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{timeout, timeout_at, Instant};
 
+use crate::confirm::Amended;
+use crate::drawn::Drawn;
 use crate::picture::Picture;
 
 /// How long anything may take.
@@ -26,7 +29,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A client that is logged in. It sees and sends only while one of its functions runs.
 pub struct Client {
     runtime: Runtime,
-    connection: Connection,
+    connection: Connection<Amended>,
+    drawn: Drawn,
     /// Bytes of pictures and everything else that came.
     pub received: usize,
     closed: bool,
@@ -44,29 +48,50 @@ impl Client {
         address: SocketAddr,
         user: &str,
         password: &str,
-        mut channels: StaticChannelSet,
+        channels: StaticChannelSet,
     ) -> Result<Self> {
+        Self::log_in(server(address, user, password), channels, true)
+    }
+
+    /// One that neither draws orders nor decompresses in bulk.
+    pub fn plain(address: SocketAddr, user: &str, password: &str) -> Result<Self> {
+        Self::log_in(
+            server(address, user, password),
+            StaticChannelSet::new(),
+            false,
+        )
+    }
+
+    fn log_in(server: Server, mut channels: StaticChannelSet, modern: bool) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let server = server(address, user, password);
         let config = Config {
             bitmap: Some(BitmapConfig {
                 lossy_compression: false,
                 color_depth: 32,
                 codecs: BitmapCodecs(Vec::new()),
             }),
-            compression_type: Some(CompressionType::Rdp61),
+            compression_type: modern.then_some(CompressionType::Rdp61),
             ..config(&server)
         };
         let displays = DisplayControlClient::new(|_| Ok(Vec::new()));
         channels.insert(DrdynvcClient::new().with_dynamic_channel(displays));
         let connection = runtime.block_on(async {
-            timeout(LIMIT, Connection::open(&server, config, channels))
-                .await
-                .context("out of time to log in")?
+            let put = |tls| Amended {
+                tls,
+                orders: modern,
+            };
+            timeout(
+                LIMIT,
+                Connection::open_through(&server, config, channels, put),
+            )
+            .await
+            .context("out of time to log in")?
         })?;
+        let (width, height) = (connection.image.width(), connection.image.height());
         Ok(Self {
             runtime,
             connection,
+            drawn: Drawn::new(width, height),
             received: 0,
             closed: false,
             reason: None,
@@ -75,9 +100,8 @@ impl Client {
 
     /// What it shows.
     pub fn picture(&self) -> Picture {
-        let image = &self.connection.image;
-        let (width, height) = (image.width().into(), image.height().into());
-        Picture::from_32(image.data(), width, height, image.stride(), [0, 1, 2])
+        let (width, height, pixels) = self.shown();
+        Picture::from_32(pixels, width, height, width * 4, [0, 1, 2])
     }
 
     /// Why the server has closed the connection, as far as it has said so.
@@ -137,8 +161,12 @@ impl Client {
 
     /// Columns, rows and pixels of what it shows: red, green, blue, 255.
     pub fn shown(&self) -> (usize, usize, &[u8]) {
-        let image = &self.connection.image;
-        (image.width().into(), image.height().into(), image.data())
+        self.drawn.shown()
+    }
+
+    /// How many orders it has drawn.
+    pub fn orders(&self) -> usize {
+        self.drawn.number
     }
 
     /// Takes a frame. False: none came in time.
@@ -169,6 +197,10 @@ impl Client {
             return Ok(true);
         };
         self.received += frame.len();
+        if action == Action::FastPath {
+            self.drawn.draw(&frame)?;
+            return Ok(true);
+        }
         let outputs = stage.process(image, action, &frame, None)?;
         self.apply(outputs)?;
         Ok(true)
@@ -199,7 +231,10 @@ impl Client {
             timeout(LIMIT, self.connection.activate_again())
                 .await
                 .context("out of time to follow a change of size")?
-        })
+        })?;
+        let image = &self.connection.image;
+        self.drawn.resize(image.width(), image.height());
+        Ok(())
     }
 }
 

@@ -12,11 +12,14 @@ use annex_qtest::wait;
 use anyhow::{ensure, Context, Result};
 use serde_json::json;
 
+use rdp_trials::gallery::{Display, Gallery, Scene};
+
 use crate::machine::{Machine, Running, Server, LIMIT, LOGIN};
 use crate::picture::Picture;
 
 inventory::submit! { Family(|add| {
     add("rdp/freerdp/picture".into(), Box::new(picture));
+    add("rdp/freerdp/pictures".into(), Box::new(pictures));
 }) }
 
 /// The client's names: FreeRDP 3 has another in Debian.
@@ -43,6 +46,47 @@ fn picture(dir: &Dir) -> Result<()> {
     machine.qmp.execute("send-key", key)?;
     machine.typed("g")?;
 
+    let client = start(dir, [&xvfb, &xfreerdp], &server)?;
+    let dump = || machine.dump();
+
+    shows(dir, dump, 200)?;
+    // Other sizes, and pictures that refer to what was sent before.
+    for keys in ["t", "abcdefgh", "g"] {
+        for key in keys.chars() {
+            let key = json!({"keys": [{"type": "qcode", "data": key.to_string()}]});
+            machine.qmp.execute("send-key", key)?;
+        }
+        machine.typed(keys)?;
+        if keys != "t" {
+            shows(dir, dump, if keys == "g" { 200 } else { 1 })?;
+        }
+    }
+    drop(client);
+    Ok(())
+}
+
+/// Pages, windows and photographs, drawn by orders and bitmaps.
+fn pictures(dir: &Dir) -> Result<()> {
+    let programs = (found(&["Xvfb"])?, found(&CLIENTS)?);
+    let socket = dir.file("qmp");
+    let mut gallery = Gallery::start(dir, "qemu", Display::Dbus(&socket))?;
+    let server = Server::start(dir, &socket)?;
+    let client = start(dir, [&programs.0, &programs.1], &server)?;
+    for scene in Scene::ALL {
+        for _ in 0..3 {
+            gallery.draw(scene)?;
+            gallery.show()?;
+            shows(dir, || gallery.dump(), 0)?;
+        }
+    }
+    drop(client);
+    let log = fs::read_to_string(dir.file("annex-rdp.log"))?;
+    ensure!(log.contains("orders: true"), "it was sent no orders");
+    Ok(())
+}
+
+/// An X server, and FreeRDP on it.
+fn start(dir: &Dir, [xvfb, xfreerdp]: [&Path; 2], server: &Server) -> Result<[Running; 2]> {
     let mut command = Command::new(xvfb);
     command.args(["-displayfd", "1", "-screen", "0", "1024x768x24", "-fbdir"]);
     command.arg(dir.path()).stdout(Stdio::piped());
@@ -66,29 +110,16 @@ fn picture(dir: &Dir) -> Result<()> {
         "/bpp:32",
     ]);
     command.stdin(Stdio::null()).stdout(Stdio::null());
-    let _client = Running::start(dir, "freerdp", command)?;
-
-    shows(dir, &machine, 200)?;
-    // Other sizes, and pictures that refer to what was sent before.
-    for keys in ["t", "abcdefgh", "g"] {
-        for key in keys.chars() {
-            let key = json!({"keys": [{"type": "qcode", "data": key.to_string()}]});
-            machine.qmp.execute("send-key", key)?;
-        }
-        machine.typed(keys)?;
-        if keys != "t" {
-            shows(dir, &machine, if keys == "g" { 200 } else { 1 })?;
-        }
-    }
-    Ok(())
+    let client = Running::start(dir, "freerdp", command)?;
+    Ok([client, x])
 }
 
 /// Waits until the client shows QEMU's picture, which has more than so many colours.
-fn shows(dir: &Dir, machine: &Machine, colours: usize) -> Result<()> {
+fn shows(dir: &Dir, dump: impl Fn() -> Result<Picture>, colours: usize) -> Result<()> {
     let mut last = None;
     let seen = wait::until("FreeRDP's picture to be QEMU's", LIMIT, || {
         let shown = screen(&dir.file("Xvfb_screen0"))?;
-        let dump = machine.dump()?;
+        let dump = dump()?;
         let difference = shown.top_left(dump.width, dump.height).differs(&dump);
         let same = (difference.is_none() && dump.colours() > colours).then_some(());
         last = Some((shown, difference));

@@ -3,7 +3,9 @@
 
 pub mod client;
 pub mod client_guest;
+pub mod confirm;
 pub mod cpio;
+pub mod drawn;
 pub mod gallery;
 pub mod machine;
 pub mod measure;

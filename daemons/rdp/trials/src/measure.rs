@@ -30,6 +30,8 @@ const KEYSYM: u32 = 0x61;
 pub enum Way {
     /// annex-rdp, with the best that this client negotiates.
     Rdp,
+    /// annex-rdp, with a client that draws no orders and decompresses nothing in bulk.
+    PlainRdp,
     /// QEMU's VNC server.
     Vnc(Encoding),
 }
@@ -100,11 +102,15 @@ impl Rig {
     /// Starts both.
     pub fn start(dir: &Dir, way: Way) -> Result<Self> {
         match way {
-            Way::Rdp => {
+            Way::Rdp | Way::PlainRdp => {
                 let qmp = dir.file("rdp.qmp");
                 let gallery = Gallery::start(dir, "rdp.qemu", Display::Dbus(&qmp))?;
                 let server = Server::start(dir, &qmp)?;
-                let client = Client::connect(server.address, LOGIN.0, LOGIN.1)?;
+                let log_in = match way {
+                    Way::PlainRdp => Client::plain,
+                    _ => Client::connect,
+                };
+                let client = log_in(server.address, LOGIN.0, LOGIN.1)?;
                 let viewer = Viewer::Rdp(Box::new(client), server);
                 Ok(Self { gallery, viewer })
             }
@@ -115,6 +121,14 @@ impl Rig {
                 let viewer = Viewer::Vnc(Box::new(client));
                 Ok(Self { gallery, viewer })
             }
+        }
+    }
+
+    /// How many orders the client has drawn: by VNC, none.
+    pub fn orders(&self) -> usize {
+        match &self.viewer {
+            Viewer::Rdp(client, _) => client.orders(),
+            Viewer::Vnc(_) => 0,
         }
     }
 

@@ -12,6 +12,7 @@ use rdp_trials::vnc::Encoding;
 
 inventory::submit! { Family(|add| {
     add("rdp/pictures/rdp".into(), Box::new(|dir| shown(dir, Way::Rdp)));
+    add("rdp/pictures/rdp-plain".into(), Box::new(|dir| shown(dir, Way::PlainRdp)));
     for encoding in [Encoding::Raw, Encoding::Zrle, Encoding::Tight] {
         let name = format!("rdp/pictures/vnc-{encoding:?}").to_lowercase();
         add(name, Box::new(move |dir| with_vnc(dir, encoding)));
@@ -34,9 +35,18 @@ fn with_vnc(dir: &Dir, encoding: Encoding) -> Result<()> {
 fn shown(dir: &Dir, way: Way) -> Result<()> {
     let mut rig = Rig::start(dir, way)?;
     for scene in Scene::ALL {
+        let before = rig.orders();
         let figures = rig.pictures(scene, PICTURES)?;
-        dir.log(format!("{scene:?}: {}", figures.json()));
+        let orders = rig.orders() - before;
+        dir.log(format!("{scene:?}: {orders} orders, {}", figures.json()));
         ensure!(figures.bytes > 0, "a picture came without a byte");
+        // Of a photograph nothing can be drawn by an order.
+        let drawn = way == Way::Rdp && scene != Scene::Photo;
+        ensure!(drawn == (orders > 0), "{orders} orders");
+        if drawn && [Scene::Fill, Scene::Scroll].contains(&scene) {
+            let most = if scene == Scene::Fill { 200 } else { 10_000 };
+            ensure!(figures.bytes / PICTURES < most, "{} bytes", figures.bytes);
+        }
     }
     let figures = rig.keys(4)?;
     dir.log(format!("keys: {}", figures.json()));

@@ -181,8 +181,23 @@ async fn whoever_waits_is_woken() {
         tokio::task::yield_now().await;
         shared.update(0, 0, 1, 1, 4, X8R8G8B8, &[7; 4]).unwrap();
     };
-    let (one, other, ()) = tokio::join!(viewer.change(size, 9), late.change(size, 9), draw);
-    assert_eq!(one, other);
+    tokio::join!(viewer.changed(size), late.changed(size), draw);
+    assert_eq!(viewer.take(size, 9), late.take(size, 9));
+}
+
+#[test]
+fn a_look_takes_nothing() {
+    let (shared, viewer) = viewed();
+    let size = shared.size();
+    let look = |size| viewer.look(size, |picture, tiles| (picture.len(), tiles.len()));
+    assert_eq!(look(size), Some((720 * 400 * BYTES, 12 * 7)));
+    assert_eq!(look(size), None, "nothing is new");
+    assert_eq!(all(&viewer).len(), 12 * 7);
+    shared.update(0, 0, 1, 1, 4, X8R8G8B8, &[7; 4]).unwrap();
+    let smaller = Size { width: 640, ..size };
+    assert_eq!(look(smaller), None, "the client's desktop is another");
+    assert_eq!(look(size), Some((720 * 400 * BYTES, 1)));
+    assert_eq!(all(&viewer).len(), 1);
 }
 
 #[test]

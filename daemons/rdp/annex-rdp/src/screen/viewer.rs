@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::damage::Damage;
+use crate::damage::{Damage, Rect};
 
 use super::{Change, Shared, Size};
 
@@ -44,20 +44,35 @@ impl Viewer {
         self.changed.notify_one();
     }
 
-    /// Waits for a change, and takes it: at most `most` tiles, as they are now. `shown` is the
-    /// size that the client has; while the desktop has another, nothing else is told.
+    /// Waits until there is something to take. `shown` is the size that the client has.
     ///
-    /// Cancel safe: what wasn't returned wasn't taken.
-    pub async fn change(&self, shown: Size, most: usize) -> Change {
-        loop {
-            if let Some(change) = self.take(shown, most) {
-                return change;
-            }
+    /// Cancel safe: nothing is taken.
+    pub async fn changed(&self, shown: Size) {
+        while !self.has_changed(shown) {
             self.changed.notified().await;
         }
     }
 
-    pub(super) fn take(&self, shown: Size, most: usize) -> Option<Change> {
+    fn has_changed(&self, shown: Size) -> bool {
+        let screen = self.screen.lock();
+        let view = screen.viewers.get(&self.id);
+        screen.size != shown || view.is_some_and(|it| it.pointer || !it.damage.is_empty())
+    }
+
+    /// Has a look at the whole picture, and at which tiles of it aren't taken yet, if there are
+    /// others than the last time. The screen is locked meanwhile: nobody draws.
+    pub fn look<T>(&self, shown: Size, look: impl FnOnce(&[u8], &[Rect]) -> T) -> Option<T> {
+        let mut screen = self.screen.lock();
+        if screen.size != shown {
+            return None;
+        }
+        let tiles = screen.viewers.get_mut(&self.id)?.damage.look()?;
+        Some(look(&screen.frame, &tiles))
+    }
+
+    /// Takes what has changed: at most `most` tiles, as they are now. While the desktop has another
+    /// size than `shown`, nothing else is told. None: nothing has.
+    pub fn take(&self, shown: Size, most: usize) -> Option<Change> {
         let mut screen = self.screen.lock();
         if screen.size != shown {
             return Some(Change::Size(screen.size));

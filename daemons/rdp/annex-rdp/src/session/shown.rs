@@ -30,7 +30,7 @@ use crate::capabilities::Client;
 use crate::clipboard::{Channel, Outbox};
 use crate::encode::Encoder;
 use crate::input::{Command, Input};
-use crate::screen::{Change, Pointer, Size, Tile, Viewer};
+use crate::screen::{Change, Size, Viewer};
 use crate::sent::Sent;
 
 /// Tiles that are sent before anything else has its turn. Behind a slow line, this is what a
@@ -89,10 +89,9 @@ impl Shown<'_> {
                         return Ok(End::Left);
                     }
                 }
-                change = self.viewer.change(size, TILES), if !self.suppressed => {
-                    match change {
-                        Change::Size(new) => return Ok(End::Size(new)),
-                        Change::Picture(tiles, pointer) => self.picture(tiles, pointer).await?,
+                () = self.viewer.changed(size), if !self.suppressed => {
+                    if let Some(new) = self.picture(size).await? {
+                        return Ok(End::Size(new));
                     }
                 }
                 Ok(()) = layouts.changed() => {
@@ -112,17 +111,33 @@ impl Shown<'_> {
         }
     }
 
-    /// Sends what the client lacks of these tiles, and the pointer.
-    async fn picture(&mut self, tiles: Vec<Tile>, pointer: Option<Pointer>) -> anyhow::Result<()> {
-        let lacking = tiles.into_iter().filter_map(|tile| self.sent.changed(tile));
-        let mut bytes = self.encoder.tiles(&lacking.collect::<Vec<_>>())?;
-        if let Some(pointer) = pointer {
-            bytes.extend(self.encoder.pointer(&pointer, self.client.pointer)?);
+    /// Sends some of what has changed, as far as the client lacks it; or the desktop's size, if it is
+    /// another.
+    async fn picture(&mut self, size: Size) -> anyhow::Result<Option<Size>> {
+        let mut bytes = Vec::new();
+        if self.client.orders {
+            let sent = &mut self.sent;
+            let orders = self
+                .viewer
+                .look(size, |picture, tiles| sent.orders(picture, tiles));
+            bytes = self.encoder.orders(&orders.unwrap_or_default())?;
+        }
+        match self.viewer.take(size, TILES) {
+            Some(Change::Size(new)) => return Ok(Some(new)),
+            Some(Change::Picture(tiles, pointer)) => {
+                let lacking = tiles.into_iter().filter_map(|tile| self.sent.changed(tile));
+                bytes.extend(self.encoder.tiles(lacking.collect())?);
+                if let Some(pointer) = pointer {
+                    bytes.extend(self.encoder.pointer(&pointer, self.client.pointer)?);
+                }
+            }
+            None => {}
         }
         self.framed
             .write_all(&bytes)
             .await
-            .context("send a picture")
+            .context("send a picture")?;
+        Ok(None)
     }
 
     /// Sends what USB redirection has for the client.
