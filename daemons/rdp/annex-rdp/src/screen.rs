@@ -107,7 +107,8 @@ struct Screen {
     /// The guest's part of the desktop.
     guest: (usize, usize),
     size: Size,
-    frame: Vec<u8>,
+    /// Copied before it is drawn into while somebody looks at it.
+    frame: Arc<Vec<u8>>,
     shape: Pointer,
     visible: bool,
     viewers: BTreeMap<u64, View>,
@@ -125,7 +126,7 @@ impl Screen {
         Self {
             guest,
             size,
-            frame,
+            frame: Arc::new(frame),
             shape: Pointer::Default,
             visible: true,
             viewers: BTreeMap::new(),
@@ -165,11 +166,12 @@ impl Screen {
     fn put(&mut self, rect: Rect, format: Format, stride: usize, data: &[u8]) {
         let row_bytes = rect.width * format.bytes();
         let desktop = usize::from(self.size.width);
+        let frame = Arc::make_mut(&mut self.frame);
         for row in 0..rect.height {
             let to = ((rect.y + row) * desktop + rect.x) * BYTES;
             format.convert(
                 &data[row * stride..row * stride + row_bytes],
-                &mut self.frame[to..to + rect.width * BYTES],
+                &mut frame[to..to + rect.width * BYTES],
             );
         }
         self.show(|view| view.damage.add(rect));

@@ -16,7 +16,7 @@ const CHOSEN: u64 = 32;
 const CELL: usize = 16;
 /// Rows and columns below which it isn't worth a look.
 const LEAST: usize = 64;
-/// Pixels above which it would take too long: the screen is locked.
+/// Pixels above which it would take too long.
 const MOST: usize = 1 << 22;
 /// How many segments have to have moved alike.
 const VOTES: usize = 8;

@@ -189,15 +189,22 @@ async fn whoever_waits_is_woken() {
 fn a_look_takes_nothing() {
     let (shared, viewer) = viewed();
     let size = shared.size();
-    let look = |size| viewer.look(size, |picture, tiles| (picture.len(), tiles.len()));
+    let look = |size| {
+        let (picture, tiles) = viewer.look(size)?;
+        Some((picture.len(), tiles.len()))
+    };
     assert_eq!(look(size), Some((720 * 400 * BYTES, 12 * 7)));
     assert_eq!(look(size), None, "nothing is new");
     assert_eq!(all(&viewer).len(), 12 * 7);
     shared.update(0, 0, 1, 1, 4, X8R8G8B8, &[7; 4]).unwrap();
     let smaller = Size { width: 640, ..size };
     assert_eq!(look(smaller), None, "the client's desktop is another");
-    assert_eq!(look(size), Some((720 * 400 * BYTES, 1)));
-    assert_eq!(all(&viewer).len(), 1);
+    let (picture, tiles) = viewer.look(size).unwrap();
+    assert_eq!(tiles.len(), 1);
+    // It stays what it is while it is looked at.
+    shared.update(0, 0, 1, 1, 4, X8R8G8B8, &[8; 4]).unwrap();
+    assert_eq!(picture[..4], [7, 7, 7, 255]);
+    assert_eq!(all(&viewer)[0].pixels[..4], [8, 8, 8, 255]);
 }
 
 #[test]

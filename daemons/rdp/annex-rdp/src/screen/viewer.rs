@@ -59,15 +59,15 @@ impl Viewer {
         screen.size != shown || view.is_some_and(|it| it.pointer || !it.damage.is_empty())
     }
 
-    /// Has a look at the whole picture, and at which tiles of it aren't taken yet, if there are
-    /// others than the last time. The screen is locked meanwhile: nobody draws.
-    pub fn look<T>(&self, shown: Size, look: impl FnOnce(&[u8], &[Rect]) -> T) -> Option<T> {
+    /// The whole picture as it is, and which tiles of it aren't taken yet, if there are others than
+    /// the last time. Who draws needn't wait until the picture is dropped: it is copied then.
+    pub fn look(&self, shown: Size) -> Option<(Arc<Vec<u8>>, Vec<Rect>)> {
         let mut screen = self.screen.lock();
         if screen.size != shown {
             return None;
         }
         let tiles = screen.viewers.get_mut(&self.id)?.damage.look()?;
-        Some(look(&screen.frame, &tiles))
+        Some((screen.frame.clone(), tiles))
     }
 
     /// Takes what has changed: at most `most` tiles, as they are now. While the desktop has another

@@ -116,11 +116,10 @@ impl Shown<'_> {
     async fn picture(&mut self, size: Size) -> anyhow::Result<Option<Size>> {
         let mut bytes = Vec::new();
         if self.client.orders {
-            let sent = &mut self.sent;
-            let orders = self
-                .viewer
-                .look(size, |picture, tiles| sent.orders(picture, tiles));
-            bytes = self.encoder.orders(&orders.unwrap_or_default())?;
+            if let Some((picture, tiles)) = self.viewer.look(size) {
+                let orders = self.sent.orders(&picture, &tiles);
+                bytes = self.encoder.orders(&orders)?;
+            }
         }
         match self.viewer.take(size, TILES) {
             Some(Change::Size(new)) => return Ok(Some(new)),
