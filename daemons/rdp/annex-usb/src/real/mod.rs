@@ -1,27 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Devices of this machine, by nusb: no C beneath it, and no isochronous transfers, which it
 //! hasn't got. A device with such endpoints works but for these.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `control`, `endpoint` | control, and bulk and interrupt transfers |
+//! | `status` | errors as USBD has them |
+
+mod control;
+mod endpoint;
+mod status;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{ensure, Context, Result};
-use nusb::transfer::{
-    Buffer as Bytes, Bulk, BulkOrInterrupt, ControlIn, ControlOut, ControlType, EndpointDirection,
-    In, Interrupt, Out, Recipient, TransferError,
-};
-use nusb::{DeviceInfo, Endpoint, ErrorKind, Interface};
-use rdp_usb::{Buffer, Done, Operation, OperationId, UsbdStatus};
+use nusb::transfer::{Bulk, In, Interrupt, Out};
+use nusb::{DeviceInfo, ErrorKind, Interface};
+use rdp_usb::{Done, Operation, OperationId, UsbdStatus};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{spawn_blocking, JoinHandle};
+use tokio::task::spawn_blocking;
 use usbredir::Speed;
+
+use control::control;
+use endpoint::{start, Command, End, Used};
+use status::of;
 
 use crate::device::{Description, Device, DeviceId, Ended};
 
-/// How long a control transfer may take: as long as Linux gives most of its own.
-const CONTROL: Duration = Duration::from_secs(5);
-/// An interface's number in wIndex, and an endpoint's address, are its low byte.
+/// The bit of bEndpointAddress and bmRequestType for data to the host.
 const IN: u8 = 0x80;
 
 /// A device that is open, and which no driver of the kernel has. It is given back to them when this
@@ -147,21 +154,6 @@ fn interfaces(device: &nusb::Device) -> Vec<u8> {
         .active_configuration()
         .map(|it| it.interfaces().map(|it| it.interface_number()).collect())
         .unwrap_or_default()
-}
-
-/// What is done at an endpoint.
-enum Command {
-    Transfer(OperationId, Buffer),
-    ClearHalt(OperationId),
-    Cancel(OperationId),
-}
-
-/// An endpoint that is used: its interface's number, and its task, which ends when it gets no more
-/// commands.
-struct Used {
-    interface: u8,
-    commands: mpsc::UnboundedSender<Command>,
-    task: JoinHandle<()>,
 }
 
 /// Does what is about the whole device, in order; endpoints have tasks of their own.
@@ -394,202 +386,4 @@ fn driver(sysfs: &Path, configuration: Option<u8>, interface: u8) -> Option<Path
     let (name, value) = (sysfs.file_name()?.to_str()?, configuration?);
     let interface = sysfs.join(format!("{name}:{value}.{interface}"));
     std::fs::read_link(interface.join("driver")).ok()
-}
-
-/// Whose operations an endpoint's task ends.
-struct End {
-    device: DeviceId,
-    address: u8,
-    ended: Ended,
-}
-
-impl End {
-    fn end(&self, id: OperationId, done: Done) {
-        let _ = self.ended.send((self.device, id, done));
-    }
-}
-
-type Commands = mpsc::UnboundedReceiver<Command>;
-
-fn start<T, D>(
-    interface: &Interface,
-    end: End,
-    commands: Commands,
-) -> Result<JoinHandle<()>, (End, Commands)>
-where
-    T: BulkOrInterrupt + 'static,
-    D: EndpointDirection + 'static,
-{
-    match interface.endpoint::<T, D>(end.address) {
-        Ok(endpoint) => Ok(tokio::spawn(serve(endpoint, end, commands))),
-        Err(_) => Err((end, commands)),
-    }
-}
-
-/// Does what is asked for at an endpoint. nusb can cancel what is in flight at an endpoint only
-/// together; what wasn't meant is begun again, in order, unless something was moved.
-async fn serve<T, D>(mut endpoint: Endpoint<T, D>, end: End, mut commands: Commands)
-where
-    T: BulkOrInterrupt,
-    D: EndpointDirection,
-{
-    let mut flying: std::collections::VecDeque<(OperationId, Buffer)> = Default::default();
-    let mut cancelled = std::collections::BTreeSet::new();
-    // How many were in flight when they were cancelled. Until they have ended nothing else is begun,
-    // which would overtake those that are begun again.
-    let mut stopping = 0_usize;
-    loop {
-        tokio::select! {
-            command = commands.recv(), if stopping == 0 => match command {
-                Some(Command::Transfer(id, buffer)) => {
-                    endpoint.submit(bytes(&buffer, endpoint.max_packet_size()));
-                    flying.push_back((id, buffer));
-                }
-                Some(Command::ClearHalt(id)) => {
-                    let status = of(endpoint.clear_halt().await);
-                    end.end(id, Done::with(status));
-                }
-                Some(Command::Cancel(id)) => {
-                    if flying.iter().any(|(it, _)| *it == id) {
-                        cancelled.insert(id);
-                        endpoint.cancel_all();
-                        stopping = flying.len();
-                    }
-                }
-                None => break,
-            },
-            done = endpoint.next_complete(), if !flying.is_empty() => {
-                let Some((id, buffer)) = flying.pop_front() else {
-                    continue;
-                };
-                stopping = stopping.saturating_sub(1);
-                let meant = cancelled.remove(&id);
-                let stopped = matches!(done.status, Err(TransferError::Cancelled));
-                if stopped && !meant && done.actual_len == 0 {
-                    endpoint.submit(bytes(&buffer, endpoint.max_packet_size()));
-                    flying.push_back((id, buffer));
-                    continue;
-                }
-                end.end(id, finished(&buffer, &done.buffer, done.actual_len, done.status));
-            }
-        }
-    }
-    endpoint.cancel_all();
-    while let Some((id, _)) = flying.pop_front() {
-        endpoint.next_complete().await;
-        end.end(id, Done::with(UsbdStatus::CANCELED));
-    }
-}
-
-fn bytes(buffer: &Buffer, packet: usize) -> Bytes {
-    match buffer {
-        Buffer::Out(data) => data.clone().into(),
-        // A host controller wants whole packets; what comes is cut off.
-        Buffer::In(room) => Bytes::new((*room as usize).max(1).next_multiple_of(packet.max(1))),
-    }
-}
-
-fn finished(asked: &Buffer, bytes: &[u8], moved: usize, status: Result<(), TransferError>) -> Done {
-    let mut done = Done::with(match status {
-        Ok(()) => UsbdStatus::SUCCESS,
-        Err(error) => failed(error),
-    });
-    match asked {
-        Buffer::Out(_) => done.sent = moved,
-        Buffer::In(room) => {
-            let room = *room as usize;
-            if moved > room && status.is_ok() {
-                done.status = UsbdStatus::DATA_OVERRUN;
-            }
-            done.data = bytes.get(..moved.min(room)).unwrap_or_default().to_vec();
-        }
-    }
-    done
-}
-
-async fn control(device: &nusb::Device, setup: [u8; 8], buffer: Buffer) -> Done {
-    let control_type = match setup[0] >> 5 & 3 {
-        0 => ControlType::Standard,
-        1 => ControlType::Class,
-        2 => ControlType::Vendor,
-        _ => return Done::with(UsbdStatus::INVALID_PARAMETER),
-    };
-    let recipient = match setup[0] & 0x1f {
-        0 => Recipient::Device,
-        1 => Recipient::Interface,
-        2 => Recipient::Endpoint,
-        3 => Recipient::Other,
-        _ => return Done::with(UsbdStatus::INVALID_PARAMETER),
-    };
-    let word = |at: usize| u16::from_le_bytes([setup[at], setup[at + 1]]);
-    let (request, value, index) = (setup[1], word(2), word(4));
-    let result = if setup[0] & IN != 0 {
-        let length = word(6);
-        let transfer = ControlIn {
-            control_type,
-            recipient,
-            request,
-            value,
-            index,
-            length,
-        };
-        device.control_in(transfer, CONTROL).await
-    } else {
-        let data = match &buffer {
-            Buffer::Out(data) => &data[..],
-            Buffer::In(_) => &[],
-        };
-        let transfer = ControlOut {
-            control_type,
-            recipient,
-            request,
-            value,
-            index,
-            data,
-        };
-        let sent = data.len();
-        return match device.control_out(transfer, CONTROL).await {
-            Ok(()) => Done {
-                sent,
-                ..Done::with(UsbdStatus::SUCCESS)
-            },
-            Err(error) => Done::with(timed(error)),
-        };
-    };
-    match result {
-        Ok(data) => Done {
-            data,
-            ..Done::with(UsbdStatus::SUCCESS)
-        },
-        Err(error) => Done::with(timed(error)),
-    }
-}
-
-/// A control transfer is only cancelled by its time.
-fn timed(error: TransferError) -> UsbdStatus {
-    match error {
-        TransferError::Cancelled => UsbdStatus::TIMEOUT,
-        other => failed(other),
-    }
-}
-
-fn failed(error: TransferError) -> UsbdStatus {
-    match error {
-        TransferError::Cancelled => UsbdStatus::CANCELED,
-        TransferError::Stall => UsbdStatus::STALL_PID,
-        TransferError::Disconnected => UsbdStatus::DEVICE_GONE,
-        TransferError::InvalidArgument => UsbdStatus::INVALID_PARAMETER,
-        TransferError::Fault | TransferError::Unknown(_) => UsbdStatus::XACT_ERROR,
-    }
-}
-
-fn of(result: Result<(), nusb::Error>) -> UsbdStatus {
-    match result {
-        Ok(()) => UsbdStatus::SUCCESS,
-        Err(error) => match error.kind() {
-            ErrorKind::Disconnected => UsbdStatus::DEVICE_GONE,
-            ErrorKind::NotFound => UsbdStatus::INVALID_PARAMETER,
-            _ => UsbdStatus::DEV_NOT_RESPONDING,
-        },
-    }
 }

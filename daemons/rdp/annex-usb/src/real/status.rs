@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Errors of nusb as USBD has them.
+
+use nusb::transfer::TransferError;
+use nusb::ErrorKind;
+use rdp_usb::UsbdStatus;
+
+pub(super) fn failed(error: TransferError) -> UsbdStatus {
+    match error {
+        TransferError::Cancelled => UsbdStatus::CANCELED,
+        TransferError::Stall => UsbdStatus::STALL_PID,
+        TransferError::Disconnected => UsbdStatus::DEVICE_GONE,
+        TransferError::InvalidArgument => UsbdStatus::INVALID_PARAMETER,
+        TransferError::Fault | TransferError::Unknown(_) => UsbdStatus::XACT_ERROR,
+    }
+}
+
+pub(super) fn of(result: Result<(), nusb::Error>) -> UsbdStatus {
+    match result {
+        Ok(()) => UsbdStatus::SUCCESS,
+        Err(error) => match error.kind() {
+            ErrorKind::Disconnected => UsbdStatus::DEVICE_GONE,
+            ErrorKind::NotFound => UsbdStatus::INVALID_PARAMETER,
+            _ => UsbdStatus::DEV_NOT_RESPONDING,
+        },
+    }
+}
