@@ -14,7 +14,7 @@
 //! | [`devices`] | the devices that are shared, whichever session there is |
 //! | [`hotplug`] | which devices come and go |
 //! | [`keep`] | one session after another |
-//! | [`real`] | devices of this machine, by nusb |
+//! | [`real`] | devices of this machine, by nusb, and by Linux where it lacks something |
 //! | [`reconnect`] | whether to connect again, and when: no I/O and no clock |
 //! | [`select`] | which devices a user has named |
 //! | [`session`] | what runs while a connection stands |

@@ -10,7 +10,7 @@ use super::status::failed;
 use super::IN;
 
 /// How long a control transfer may take: as long as Linux gives most of its own.
-const CONTROL: Duration = Duration::from_secs(5);
+pub(super) const CONTROL: Duration = Duration::from_secs(5);
 
 pub(super) async fn control(device: &nusb::Device, setup: [u8; 8], buffer: Buffer) -> Done {
     let control_type = match setup[0] >> 5 & 3 {

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Devices of this machine, by nusb: no C beneath it, and no isochronous transfers, which it
-//! hasn't got. A device with such endpoints works but for these.
+//! Devices of this machine, by nusb, which has no C beneath it. It has no isochronous transfers,
+//! either: those of a device with such endpoints, and what belongs to them, are done beside it.
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `control`, `endpoint` | control, and bulk and interrupt transfers |
+//! | `control`, `endpoint` | control, and bulk and interrupt transfers, by nusb |
+//! | `isochronous` | all transfers of a device that has isochronous ones |
 //! | `status` | errors as USBD has them |
+//! | `urbs` | operations as URBs, and what came of these |
+//! | `usbfs` | Linux's URBs: what isn't safe about them |
 
 mod control;
 mod endpoint;
+mod isochronous;
 mod status;
+mod urbs;
+mod usbfs;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,6 +30,7 @@ use usbredir::Speed;
 
 use control::control;
 use endpoint::{start, Command, End, Used};
+use isochronous::Isochronous;
 use status::of;
 
 use crate::device::{Description, Device, DeviceId, Ended};
@@ -115,11 +122,13 @@ pub async fn open(
         first: active(&device),
         device,
         sysfs: info.sysfs_path().to_owned(),
+        node: node(info),
         id,
         ended,
         interfaces: BTreeMap::new(),
         endpoints: BTreeMap::new(),
         operations: BTreeMap::new(),
+        isochronous: None,
         _held: held,
     };
     // If this is given up, the device is given back.
@@ -161,6 +170,7 @@ struct Task {
     device: nusb::Device,
     /// Where sysfs has it.
     sysfs: PathBuf,
+    node: PathBuf,
     /// The configuration that it had.
     first: Option<u8>,
     id: DeviceId,
@@ -170,12 +180,20 @@ struct Task {
     endpoints: BTreeMap<u8, Used>,
     /// Which endpoint an operation is at, for those that may be in flight.
     operations: BTreeMap<OperationId, u8>,
+    /// Has the interfaces, and what is done at them, if the device has isochronous endpoints.
+    isochronous: Option<Isochronous>,
     _held: Held,
 }
 
 impl Task {
     async fn run(mut self, mut commands: mpsc::UnboundedReceiver<(OperationId, Operation)>) {
         while let Some((id, operation)) = commands.recv().await {
+            let is_of_device =
+                matches!(operation, Operation::SetConfiguration(_) | Operation::Reset);
+            if let Some(it) = self.isochronous.as_ref().filter(|_| !is_of_device) {
+                it.begin(id, operation);
+                continue;
+            }
             match operation {
                 Operation::Control { setup, buffer } => {
                     let done = control(&self.device, setup, buffer).await;
@@ -230,12 +248,20 @@ impl Task {
                 "another program has interface {number}"
             );
         }
-        for number in numbers {
-            let device = self.device.clone();
+        for number in &numbers {
+            let (device, number) = (self.device.clone(), *number);
             let detached = spawn_blocking(move || device.detach_kernel_driver(number)).await?;
             if let Err(error) = detached {
                 log::debug!("interface {number} has no driver of the kernel: {error}");
             }
+        }
+        if isochronous::has_endpoints(&self.device) {
+            let ended = self.ended.clone();
+            let claimed = Isochronous::claim(&self.node, &numbers, self.id, ended);
+            self.isochronous = Some(claimed.await?);
+            return Ok(());
+        }
+        for number in numbers {
             let claimed = self.device.claim_interface(number).await;
             let interface = claimed.with_context(|| format!("interface {number}"))?;
             self.interfaces.insert(number, interface);
@@ -258,6 +284,9 @@ impl Task {
     async fn release(&mut self) {
         self.close(None).await;
         self.interfaces.clear();
+        if let Some(it) = self.isochronous.take() {
+            it.release().await;
+        }
     }
 
     /// Resets the device. Linux takes interfaces from whoever has them at a reset, and gives them to
@@ -315,6 +344,11 @@ impl Task {
     async fn configure(&mut self, value: Option<u8>) -> UsbdStatus {
         // Some devices don't bear to get again what they have: Linux gave it to them.
         if value.is_some() && value == active(&self.device) {
+            if self.isochronous.is_some() {
+                // Linux selects the alternate setting 0 of interfaces that nobody has any more.
+                self.release().await;
+                return self.claim_again().await;
+            }
             self.close(None).await;
             for interface in self.interfaces.values() {
                 if interface.get_alt_setting() == 0 {
