@@ -8,9 +8,11 @@ mod clipboard;
 mod ends;
 mod filesystem;
 mod freerdp;
+mod packets;
 mod pictures;
 mod real;
 mod real_freerdp;
+mod real_isochronous;
 mod screen;
 mod usb;
 

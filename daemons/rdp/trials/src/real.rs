@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use annex_qtest::files::Dir;
-use annex_qtest::qemu::{Vm, BOOT_LIMIT};
+use annex_qtest::qemu::{Config, Vm, BOOT_LIMIT};
 use annex_qtest::trial::Family;
 use annex_qtest::wait;
 use anyhow::{ensure, Context, Result};
@@ -31,9 +31,9 @@ inventory::submit! { Family(|add| {
 const KEYBOARD_DEVICE: [&str; 2] = ["-device", "usb-kbd,bus=xhci.0"];
 
 /// Both guests, and annex-rdp.
-struct Pair {
-    server: Vm,
-    client: ClientGuest,
+pub struct Pair {
+    pub server: Vm,
+    pub client: ClientGuest,
     _rdp: Server,
 }
 
@@ -45,12 +45,18 @@ impl Pair {
 
     /// The same, whose client has this annex-usb.
     fn with(dir: &Dir, archive: Archive, devices: &[&str]) -> Result<Self> {
+        let server = usb_guest::machine(&dir.file("qmp"))?;
+        Self::between(dir, archive, devices, &server)
+    }
+
+    /// The same, with another guest at the server's side, whose second monitor is at `qmp`.
+    pub fn between(dir: &Dir, archive: Archive, devices: &[&str], server: &Config) -> Result<Self> {
         let socket = dir.file("qmp");
         // Both at once.
         let client = machine(dir, 384, archive)?
             .with(devices.iter().copied())
             .start("client", dir)?;
-        let server = usb_guest::machine(&socket)?.start("server", dir)?;
+        let server = server.start("server", dir)?;
         let rdp = Server::start(dir, &socket)?;
         let client = ClientGuest::up(client, rdp.address)?;
         server.console.wait_ready(0, BOOT_LIMIT)?;
@@ -62,7 +68,7 @@ impl Pair {
     }
 
     /// Ends both.
-    fn quit(self) -> Result<()> {
+    pub fn quit(self) -> Result<()> {
         self.server.quit()?;
         self.client.vm.quit()
     }
