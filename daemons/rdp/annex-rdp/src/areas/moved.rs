@@ -16,6 +16,9 @@ const CHOSEN: u64 = 32;
 const CELL: usize = 16;
 /// Rows and columns below which it isn't worth a look.
 const LEAST: usize = 64;
+/// How far beyond what has changed it is looked for what has moved, in pixels. A guest may be at the
+/// top of its screen still when it is shown: the line below belongs there then, and hasn't changed.
+const BEYOND: usize = 64;
 /// Pixels above which it would take too long.
 const MOST: usize = 1 << 22;
 /// How many segments have to have moved alike.
@@ -92,14 +95,29 @@ impl Pair<'_> {
         (worth && area.width * area.height <= MOST).then_some(area)
     }
 
+    /// Where that may have been which is in an area now.
+    fn source(&self, area: Rect) -> Rect {
+        let (x, y) = (area.x.saturating_sub(BEYOND), area.y.saturating_sub(BEYOND));
+        let height = self.old.len() / BYTES / self.width;
+        Rect {
+            x,
+            y,
+            width: (area.x + area.width + BEYOND).min(self.width) - x,
+            height: (area.y + area.height + BEYOND).min(height) - y,
+        }
+    }
+
     /// How what is new in an area may have moved there: by what most has first.
     pub fn moves(&self, area: Rect) -> Vec<Move> {
         let mut before = Vec::new();
         let mut now = Vec::new();
-        for y in area.y..area.y + area.height {
-            segments(self.was(area.x, y, area.width), |x, hash| {
-                before.push((hash, area.x + x, y))
+        let source = self.source(area);
+        for y in source.y..source.y + source.height {
+            segments(self.was(source.x, y, source.width), |x, hash| {
+                before.push((hash, source.x + x, y))
             });
+        }
+        for y in area.y..area.y + area.height {
             segments(self.is(area.x, y, area.width), |x, hash| {
                 let x = area.x + x;
                 if self.is(x, y, SEGMENT) != self.was(x, y, SEGMENT) {
@@ -133,17 +151,19 @@ impl Pair<'_> {
         moves.into_iter().take(MOVES).map(|(way, _)| way).collect()
     }
 
-    /// The largest part of an area that was elsewhere in it, by this way, and isn't there already;
-    /// and where its top left corner was. What lies in these others isn't asked for any more.
+    /// The largest part of an area that was elsewhere, by this way, and isn't there already; and where
+    /// its top left corner was. What lies in these others isn't asked for any more.
     pub fn moved(&self, area: Rect, way: Move, others: &[Rect]) -> Option<(Rect, (usize, usize))> {
+        let source = self.source(area);
         let same = |x: usize, y: usize, width: usize| {
-            let asked = !others.iter().any(|it| it.touches(x, y, width));
-            asked &&
+            if others.iter().any(|it| it.touches(x, y, width)) {
+                return false;
+            }
             // Its last pixel was there as well.
-            way.from(x + width - 1, y, area).is_some()
-                && way
-                    .from(x, y, area)
-                    .is_some_and(|(from, row)| self.is(x, y, width) == self.was(from, row, width))
+            match (way.from(x, y, source), way.from(x + width - 1, y, source)) {
+                (Some((from, row)), Some(_)) => self.is(x, y, width) == self.was(from, row, width),
+                _ => false,
+            }
         };
         let cells = area.width / CELL;
         // How many rows of each column of cells have moved so, up to here.
@@ -190,7 +210,7 @@ impl Pair<'_> {
             })
             .sum();
         let worth = gained * 8 >= LEAST * LEAST && gained * 8 >= rect.width * rect.height;
-        let from = way.from(rect.x, rect.y, area)?;
+        let from = way.from(rect.x, rect.y, source)?;
         worth.then_some((rect, from))
     }
 }

@@ -119,6 +119,7 @@ impl Shown<'_> {
             if let Some((picture, tiles)) = self.viewer.look(size) {
                 let orders = self.sent.orders(&picture, &tiles);
                 bytes = self.encoder.orders(&orders)?;
+                log::trace!("{} tiles, {} orders", tiles.len(), orders.len());
             }
         }
         match self.viewer.take(size, TILES) {
@@ -132,6 +133,7 @@ impl Shown<'_> {
             }
             None => {}
         }
+        log::trace!("a picture of {} bytes", bytes.len());
         self.framed
             .write_all(&bytes)
             .await
