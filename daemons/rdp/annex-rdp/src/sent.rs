@@ -362,17 +362,21 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
-        /// Whatever is drawn, moved and filled, one upon the other.
+        /// Whatever is drawn, moved and filled, one upon the other, on a desktop of any size.
         #[test]
         fn orders_draw_every_picture(
+            (fours, height) in (50_u16..=100, 200_u16..=300),
             steps in proptest::collection::vec(proptest::collection::vec(
                 (0_usize..400, 0_usize..300, 1_usize..400, 1_usize..300, 0_u32..9), 0..4), 1..5),
         ) {
-            let (mut sent, mut client) = (Sent::new(SCREEN), Client::new(SCREEN));
-            let mut picture = Client::new(SCREEN);
+            let size = Size { width: fours * 4, height };
+            let [right, bottom] = [size.width, size.height].map(usize::from);
+            let (mut sent, mut client) = (Sent::new(size), Client::new(size));
+            let mut picture = Client::new(size);
             for step in steps {
                 for (x, y, width, height, what) in step {
-                    let rect = area(x, y, width.min(400 - x), height.min(300 - y));
+                    let (x, y) = (x % right, y % bottom);
+                    let rect = area(x, y, width.min(right - x), height.min(bottom - y));
                     let pixels = match what {
                         0..3 => [what as u8, 0, 0, 255].repeat(rect.width * rect.height),
                         // The same window each time, wherever it is.

@@ -109,20 +109,24 @@ impl Pair<'_> {
 
     /// How what is new in an area may have moved there: by what most has first.
     pub fn moves(&self, area: Rect) -> Vec<Move> {
-        let mut before = Vec::new();
         let mut now = Vec::new();
-        let source = self.source(area);
-        for y in source.y..source.y + source.height {
-            segments(self.was(source.x, y, source.width), |x, hash| {
-                before.push((hash, source.x + x, y))
-            });
-        }
         for y in area.y..area.y + area.height {
             segments(self.is(area.x, y, area.width), |x, hash| {
                 let x = area.x + x;
                 if self.is(x, y, SEGMENT) != self.was(x, y, SEGMENT) {
                     now.push((hash, x, y));
                 }
+            });
+        }
+        // Of a screen that is cleared, for one.
+        if now.len() < VOTES {
+            return Vec::new();
+        }
+        let mut before = Vec::new();
+        let source = self.source(area);
+        for y in source.y..source.y + source.height {
+            segments(self.was(source.x, y, source.width), |x, hash| {
+                before.push((hash, source.x + x, y))
             });
         }
         before.sort_unstable();
