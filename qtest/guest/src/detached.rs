@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use annex_peers::backend::Backend;
 use annex_qtest::files::Dir;
 use annex_qtest::qemu::Vm;
 use annex_qtest::snapshot::{self, Mode};
@@ -50,6 +51,7 @@ fn detached(dir: &Dir) -> Result<()> {
 
     // The other one has the snapshot as before.
     ensure!(mappings(&vm)? > 0, "the other guest has lost the snapshot");
+    refused(dir, &vm)?;
     detach(dir, &vm)?;
     let shared = vm.memory_kib("Pss_Shmem")?;
     ensure!(shared < 1024, "{shared} KiB of shared memory are left");
@@ -65,6 +67,24 @@ fn detached(dir: &Dir) -> Result<()> {
     })?;
     fixture.check(&vm)?;
     vm.quit()
+}
+
+/// As long as there is a vhost device nothing is detached.
+fn refused(dir: &Dir, vm: &Vm) -> Result<()> {
+    let image = dir.file("image");
+    fs::write(&image, vec![0; 1 << 20])?;
+    let backend = Backend::storage_daemon(dir, "blk", &image, "")?;
+    let chardev = format!("socket,id=blk,path={}", backend.socket.display());
+    let device = "vhost-user-blk-pci,id=blk0,chardev=blk,memory-isolation=on";
+    vm.plug(["-chardev", &chardev, "-device", device])?;
+    let said = vm.qmp.execute("mapped-ram-detach", json!({})).err();
+    let said = said.context("it is detached beside a vhost device")?;
+    ensure!(said.to_string().contains("a vhost device"), "{said:#}");
+    let from = vm.qmp.now();
+    vm.qmp.execute("device_del", json!({"id": "blk0"}))?;
+    vm.qmp.wait(from, "the device to go", LIMIT, |name, event| {
+        (name == "DEVICE_DELETED" && event.data["device"] == "blk0").then_some(())
+    })
 }
 
 /// Has all that is mapped made the machine's own.

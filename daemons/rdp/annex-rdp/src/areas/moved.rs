@@ -12,6 +12,8 @@ use crate::pixels::BYTES;
 const SEGMENT: usize = 32;
 /// One of so many segments is looked for, chosen by what it shows: the same ones in both pictures.
 const CHOSEN: u64 = 32;
+/// Every how manieth row is looked for.
+const ROWS: usize = 4;
 /// Columns that are looked at together for how far an area goes.
 const CELL: usize = 16;
 /// Rows and columns below which it isn't worth a look.
@@ -22,7 +24,7 @@ const BEYOND: usize = 64;
 /// Pixels above which it would take too long.
 const MOST: usize = 1 << 22;
 /// How many segments have to have moved alike.
-const VOTES: usize = 8;
+const VOTES: usize = 3;
 /// The most ways to move that are tried.
 const MOVES: usize = 8;
 
@@ -110,7 +112,7 @@ impl Pair<'_> {
     /// How what is new in an area may have moved there: by what most has first.
     pub fn moves(&self, area: Rect) -> Vec<Move> {
         let mut now = Vec::new();
-        for y in area.y..area.y + area.height {
+        for y in (area.y..area.y + area.height).step_by(ROWS) {
             segments(self.is(area.x, y, area.width), |x, hash| {
                 let x = area.x + x;
                 if self.is(x, y, SEGMENT) != self.was(x, y, SEGMENT) {
@@ -224,21 +226,22 @@ impl Pair<'_> {
 fn segments(row: &[u8], mut tell: impl FnMut(usize, u64)) {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let leaving = (0..SEGMENT).fold(1_u64, |all, _| all.wrapping_mul(FACTOR));
-    let pixel = |at: usize| {
-        let pixel = &row[at * BYTES..][..BYTES];
-        u64::from(u32::from_le_bytes([pixel[0], pixel[1], pixel[2], pixel[3]]))
+    let (pixels, _) = row.as_chunks::<BYTES>();
+    let values = || {
+        pixels
+            .iter()
+            .map(|it| u64::from(u32::from_le_bytes(*it)) + 1)
     };
+    // What leaves the segment when the next pixel comes: nothing at first.
+    let olds = std::iter::repeat_n(0, SEGMENT).chain(values());
     let (mut hash, mut last, mut run) = (0_u64, 0, 0);
-    for at in 0..row.len() / BYTES {
-        let new = pixel(at);
+    for (at, (new, old)) in values().zip(olds).enumerate() {
         run = if new == last { run + 1 } else { 1 };
         last = new;
-        hash = hash.wrapping_mul(FACTOR).wrapping_add(new + 1);
-        if at >= SEGMENT {
-            hash = hash.wrapping_sub(leaving.wrapping_mul(pixel(at - SEGMENT) + 1));
-        }
+        hash = hash.wrapping_mul(FACTOR).wrapping_add(new);
+        hash = hash.wrapping_sub(leaving.wrapping_mul(old));
         // The upper bits depend on all pixels.
-        if at + 1 >= SEGMENT && run < SEGMENT && (hash >> 40) % CHOSEN == 0 {
+        if at + 1 >= SEGMENT && run < SEGMENT && (hash >> 40).is_multiple_of(CHOSEN) {
             tell(at + 1 - SEGMENT, hash);
         }
     }
