@@ -75,7 +75,7 @@ fn refused(dir: &Dir, vm: &Vm) -> Result<()> {
     fs::write(&image, vec![0; 1 << 20])?;
     let backend = Backend::storage_daemon(dir, "blk", &image, "")?;
     let chardev = format!("socket,id=blk,path={}", backend.socket.display());
-    let device = "vhost-user-blk-pci,id=blk0,chardev=blk,memory-isolation=on";
+    let device = "vhost-user-blk-pci,id=blk0,chardev=blk,num-queues=1,memory-isolation=on";
     vm.plug(["-chardev", &chardev, "-device", device])?;
     let said = vm.qmp.execute("mapped-ram-detach", json!({})).err();
     let said = said.context("it is detached beside a vhost device")?;
