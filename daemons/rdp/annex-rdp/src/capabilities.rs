@@ -64,10 +64,12 @@ pub fn server(size: Size) -> Vec<CapabilitySet> {
 
 /// The orders that are sent ([`crate::orders`]): a client with PatBlt has OpaqueRect as well
 /// (MS-RDPBCGR 2.2.7.1.3).
+const ORDERS: [OrderSupportIndex; 2] = [OrderSupportIndex::PatBlt, OrderSupportIndex::ScrBlt];
+
 fn orders() -> Order {
     let flags = OrderFlags::NEGOTIATE_ORDER_SUPPORT | OrderFlags::ZERO_BOUNDS_DELTAS_SUPPORT;
     let mut orders = Order::new(flags, OrderSupportExFlags::empty(), 0, 0);
-    for order in [OrderSupportIndex::PatBlt, OrderSupportIndex::ScrBlt] {
+    for order in ORDERS {
         orders.set_support_flag(order, true);
     }
     orders
@@ -104,9 +106,7 @@ impl From<&[CapabilitySet]> for Client {
                 CapabilitySet::Bitmap(bitmap) => client.resizes = bitmap.desktop_resize_flag,
                 CapabilitySet::Order(order) => {
                     let mut order = order.clone();
-                    client.orders = [OrderSupportIndex::PatBlt, OrderSupportIndex::ScrBlt]
-                        .into_iter()
-                        .all(|it| order.get_support_flag(it));
+                    client.orders = ORDERS.into_iter().all(|it| order.get_support_flag(it));
                 }
                 CapabilitySet::LargePointer(pointer) => {
                     large = pointer

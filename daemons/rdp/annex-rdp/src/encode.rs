@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Tiles and pointers as fast-path updates (MS-RDPBCGR 2.2.9.1.2).
 //!
-//! What a few bytes can draw becomes orders ([`crate::orders`]). A tile becomes a bitmap of RDP 6.0 (MS-RDPEGDI 2.2.2.5.1): planes that are run-length coded,
-//! which every client decodes and which lose nothing. If the client has asked for it, an update is
+//! What a few bytes can draw becomes orders ([`crate::orders`]). A tile becomes a bitmap of RDP 6.0
+//! (MS-RDPEGDI 2.2.2.5.1): planes that are run-length coded, which every client decodes and which
+//! lose nothing. If the client has asked for it, an update is
 //! then compressed in bulk ([`crate::bulk`]), which loses nothing either.
 
 use anyhow::Context;

@@ -43,10 +43,15 @@ fn shown(dir: &Dir, way: Way) -> Result<()> {
         // Of a photograph nothing can be drawn by an order.
         let drawn = way == Way::Rdp && scene != Scene::Photo;
         ensure!(drawn == (orders > 0), "{orders} orders");
-        if drawn && [Scene::Fill, Scene::Scroll].contains(&scene) {
-            let most = if scene == Scene::Fill { 200 } else { 10_000 };
-            ensure!(figures.bytes / PICTURES < most, "{} bytes", figures.bytes);
-        }
+        // What text takes without being cut into letters is more, too.
+        let most = match scene {
+            Scene::Fill => 200,
+            Scene::Text => 48_000,
+            Scene::Scroll => 10_000,
+            Scene::Desktop | Scene::Photo => usize::MAX,
+        };
+        let each = figures.bytes / PICTURES;
+        ensure!(way != Way::Rdp || each < most, "{each} bytes a picture");
     }
     let figures = rig.keys(4)?;
     dir.log(format!("keys: {}", figures.json()));

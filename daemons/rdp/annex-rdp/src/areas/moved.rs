@@ -12,14 +12,14 @@ use crate::pixels::BYTES;
 const SEGMENT: usize = 32;
 /// One of so many segments is looked for, chosen by what it shows: the same ones in both pictures.
 const CHOSEN: u64 = 32;
-/// Every how manieth row is looked for.
+/// One of so many rows is looked for, of all that were there.
 const ROWS: usize = 4;
 /// Columns that are looked at together for how far an area goes.
 const CELL: usize = 16;
 /// Rows and columns below which it isn't worth a look.
 const LEAST: usize = 64;
-/// How far beyond what has changed it is looked for what has moved, in pixels. A guest may be at the
-/// top of its screen still when it is shown: the line below belongs there then, and hasn't changed.
+/// Pixels around what has changed where it may have come from, too. A guest that is shown while it
+/// scrolls has drawn the upper lines only: the last of them comes from one that is still there.
 const BEYOND: usize = 64;
 /// Pixels above which it would take too long.
 const MOST: usize = 1 << 22;
