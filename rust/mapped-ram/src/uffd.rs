@@ -157,12 +157,22 @@ impl Uffd {
 
     /// Fills missing pages at `dst` with the bytes of `src`, and wakes who waits for them.
     pub fn copy(&self, dst: u64, src: &[u8]) -> Result<(), Stopped> {
+        self.copy_with(0, dst, src)
+    }
+
+    /// The same, but who waits goes on with a [`Uffd::wake`] only. What this call wakes may take its
+    /// core, and it returns when it gets that back.
+    pub fn copy_unwoken(&self, dst: u64, src: &[u8]) -> Result<(), Stopped> {
+        self.copy_with(kernel::UFFDIO_COPY_MODE_DONTWAKE, dst, src)
+    }
+
+    fn copy_with(&self, mode: u32, dst: u64, src: &[u8]) -> Result<(), Stopped> {
         let len = src.len() as u64;
         let mut arg = kernel::uffdio_copy {
             dst,
             src: src.as_ptr() as u64,
             len,
-            mode: 0,
+            mode: u64::from(mode),
             copy: 0,
         };
         // SAFETY: UFFDIO_COPY reads `src`, a slice, and writes only to missing pages registered

@@ -97,9 +97,11 @@ fn serve(uffd: &Uffd, file: &File, start: u64) -> Result<Vec<Duration>> {
         for fault in &faults {
             let offset = (fault.address - start) & !(PAGE - 1);
             file.read_exact_at(&mut page, offset)?;
-            uffd.copy(start + offset, &page)
+            // In place is what counts: who is woken may take this core.
+            uffd.copy_unwoken(start + offset, &page)
                 .map_err(|stopped| stopped.errno)?;
             latencies.push(read.elapsed());
+            uffd.wake(start + offset, PAGE)?;
         }
     }
     Ok(latencies)

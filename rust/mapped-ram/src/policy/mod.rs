@@ -47,14 +47,14 @@ use bucket::Bucket;
 use rate::Rate;
 
 /// The least that is read at once, in bytes, if there is so much: less costs more than it spares.
-pub const MIN_READ: u64 = 128 << 10;
+pub const MIN_READ: u64 = 64 << 10;
 
 /// The most that is read at once, in bytes: storage has its full speed with it.
 pub const MAX_READ: u64 = 2 << 20;
 
 /// For how long a fault may have to wait for what the background has in flight, and
 /// [`WAIT_SHARE`] times what faults take by themselves.
-pub const MAX_WAIT: Duration = Duration::from_millis(1);
+pub const MAX_WAIT: Duration = Duration::from_micros(350);
 
 /// See [`MAX_WAIT`]. Storage far away has more in flight before it shows what it can do.
 pub const WAIT_SHARE: u32 = 2;
@@ -229,7 +229,7 @@ impl Policy {
                 } else {
                     most
                 };
-                let size = (allowed / self.threads).clamp(MIN_READ, MAX_READ);
+                let size = self.read_of(allowed);
                 (size, allowed, false)
             }
             (Background::Off | Background::Adaptive, Part::Rest) => {
@@ -242,7 +242,7 @@ impl Policy {
                 } else {
                     self.window
                 };
-                let size = (allowed / self.threads).clamp(MIN_READ, MAX_READ);
+                let size = self.read_of(allowed);
                 (size, allowed, !disturbed && allowed == most)
             }
         };
@@ -290,6 +290,12 @@ impl Policy {
             || self
                 .answered
                 .is_some_and(|answered| now.saturating_duration_since(answered) < QUIET)
+    }
+
+    /// What one thread reads at once when so many bytes may be in flight. So small that all threads have
+    /// their turn: while one puts pages in place, others keep storage busy.
+    fn read_of(&self, allowed: u64) -> u64 {
+        (allowed / self.threads / MIN_READ * MIN_READ).clamp(MIN_READ, MAX_READ)
     }
 
     /// Bytes in flight that a fault can wait for.

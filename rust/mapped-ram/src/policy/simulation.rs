@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::*;
 
 /// A step of simulated time.
-const STEP: Duration = Duration::from_micros(10);
+const STEP: Duration = Duration::from_micros(5);
 const PAGE: u64 = 4096;
 /// Bytes per second that a core copies into guest memory.
 const COPIED: u64 = 2 << 30;
@@ -362,7 +362,9 @@ fn life_comes_as_if_nothing_else_was_loaded_and_the_end_not_much_later() {
         assert!(life <= 1.5, "{name}: life after {life} of that without");
         let loaded = ours.loaded.expect("it ends").as_secs_f64();
         let loaded = loaded / full.loaded.expect("it ends").as_secs_f64();
-        assert!(loaded <= 1.2, "{name}: loaded after {loaded} of full");
-        assert!(ours.p99 <= 3 * off.p99 + MAX_WAIT, "{name}: {ours:?}");
+        assert!(loaded <= 1.3, "{name}: loaded after {loaded} of full");
+        // A tenth of a millisecond is what a thread copies at once before it looks for faults.
+        let most = 3 * off.p99 + Duration::from_micros(100);
+        assert!(ours.p99 <= most, "{name}: {ours:?}");
     }
 }

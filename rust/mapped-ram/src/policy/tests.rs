@@ -19,11 +19,17 @@ fn granted(turn: Turn) -> u64 {
     }
 }
 
+/// What is read within [`MAX_WAIT`], as a single thread reads it.
+fn in_max_wait(policy: &Policy) -> u64 {
+    let bytes = policy.rate.per_second() * MAX_WAIT.as_micros() as u64 / 1_000_000;
+    (bytes / MIN_READ * MIN_READ).max(MIN_READ)
+}
+
 #[test]
 fn reads_grow_while_nobody_faults_and_are_bounded_when_somebody_does() {
     let (mut policy, mut now) = adaptive(1);
     let mut sizes = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..7 {
         let Turn::Read { bytes: size, ahead } = policy.poll_read(Part::Rest, now) else {
             panic!("nobody waits");
         };
@@ -33,7 +39,10 @@ fn reads_grow_while_nobody_faults_and_are_bounded_when_somebody_does() {
         now += Duration::from_micros(size >> 8);
         policy.handle_read(size, size, now);
     }
-    assert_eq!(sizes, [1, 2, 4, 8, 16, 16].map(|factor| factor * MIN_READ));
+    assert_eq!(
+        sizes,
+        [1, 2, 4, 8, 16, 32, 32].map(|factor| factor * MIN_READ)
+    );
     policy.handle_fault();
     policy.handle_answer(Duration::ZERO, now);
     let Turn::WaitUntil(quiet) = policy.poll_read(Part::Rest, now) else {
@@ -42,8 +51,8 @@ fn reads_grow_while_nobody_faults_and_are_bounded_when_somebody_does() {
     assert_eq!(quiet, now + QUIET);
     assert_eq!(
         granted(policy.poll_read(Part::Rest, quiet)),
-        policy.rate.per_second() / 1000,
-        "what is read in 1 ms: it begins small again"
+        in_max_wait(&policy),
+        "it begins small again"
     );
 }
 
@@ -66,7 +75,7 @@ fn patience_has_an_end_and_what_follows_is_bounded() {
     while let Turn::Read { bytes, .. } = policy.poll_read(Part::Rest, end) {
         in_flight += bytes;
     }
-    let bound = FIRST_GUESS * MAX_WAIT.as_millis() as u64 / 1000;
+    let bound = FIRST_GUESS * MAX_WAIT.as_micros() as u64 / 1_000_000;
     assert!((MIN_READ..=bound).contains(&in_flight), "{in_flight}");
     // It isn't given back.
     policy.handle_answer(Duration::ZERO, end);
@@ -186,11 +195,7 @@ fn a_working_set_is_read_whoever_waits_and_whatever_the_background() {
             assert_eq!(bytes, MAX_READ);
             continue;
         }
-        assert_eq!(
-            bytes,
-            policy.rate.per_second() / 1000,
-            "what is read in 1 ms"
-        );
+        assert_eq!(bytes, in_max_wait(&policy));
         assert_eq!(policy.poll_read(Part::WorkingSet, now), Turn::Wait);
         let rest = policy.poll_read(Part::Rest, now);
         assert!(!matches!(rest, Turn::Read { .. }), "{rest:?}");

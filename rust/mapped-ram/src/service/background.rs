@@ -15,7 +15,7 @@ use super::control::{Origin, Phase};
 use super::fault::Handler;
 use super::lock;
 use super::observer::BatchTrace;
-use super::pacer::Lease;
+use super::pacer::{Lease, Taken};
 use super::recording::Recording;
 use super::shared::Shared;
 use crate::memory::populate;
@@ -136,10 +136,10 @@ impl Shared {
             return None;
         }
         let offsets = block.offsets(&pages);
-        let chunk = self.chunk(block) * block.page();
-        let chunk = chunk.min(offsets.end - offsets.start);
-        let fresh = self.pacer.take(lease, part, chunk, go_on)?;
         let run = offsets.end - offsets.start;
+        let most = run.min(self.chunk(block) * block.page());
+        let Taken { len: chunk, fresh } =
+            self.pacer.take(lease, part, block.page(), most, go_on)?;
         let permit = |manner, bytes: u64| {
             let pages = (bytes / block.page()).max(1);
             Some(Permit { manner, pages })

@@ -5,6 +5,7 @@
 //! base pages: if a fault overtakes it, it meets `EEXIST`, and whose claim it finds has counted.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use rustix::io::Errno;
 
@@ -44,6 +45,8 @@ pub(super) struct Brought {
     pub kind: FaultKind,
     /// The page that was asked for, and those that came along.
     pub pages: Range<u64>,
+    /// When they were in place: who waited may have had this thread's core since.
+    pub at: Instant,
 }
 
 impl Shared {
@@ -66,7 +69,11 @@ impl Shared {
         let one = page..page + 1;
         if !block.data.get(page) {
             return match self.bring_zeros(block, page, buffers) {
-                Ok(kind) => Ok(Brought { kind, pages: one }),
+                Ok(kind) => Ok(Brought {
+                    kind,
+                    pages: one,
+                    at: Instant::now(),
+                }),
                 Err(error) => Err(lost(one, error)),
             };
         }
@@ -91,7 +98,7 @@ impl Shared {
             block.page(),
             |at| {
                 let bytes = &buf[at as usize..len as usize];
-                self.uffd.copy(address + at, bytes)
+                self.uffd.copy_unwoken(address + at, bytes)
             },
             |met, bytes| {
                 let at = page + bytes.start / block.page()..page + bytes.end / block.page();
@@ -104,15 +111,12 @@ impl Shared {
                 }
             },
         );
+        let at = Instant::now();
+        let done = copied.map_or_else(|error| error.done, |()| len) / block.page();
+        self.wake(block, page..page + done);
         buffers.shrink();
-        copied.map_err(|error| {
-            let rest = page + error.done / block.page()..pages.end;
-            lost(rest, place_error(block, &pages, error))
-        })?;
-        if kind == FaultKind::AlreadyThere {
-            self.wake(block, page);
-        }
-        Ok(Brought { kind, pages })
+        copied.map_err(|error| lost(page + done..pages.end, place_error(block, &pages, error)))?;
+        Ok(Brought { kind, pages, at })
     }
 
     /// Reads the first of `wanted` and, if they can be read, the others: those that the page cache
@@ -173,7 +177,7 @@ impl Shared {
         };
         placed.map_err(|error| place_error(block, &pages, error))?;
         // Pages that were there already woke nobody.
-        self.wake(block, page);
+        self.wake(block, page..page + 1);
         self.end_waits(addresses);
         Ok(FaultKind::Zero)
     }

@@ -161,7 +161,7 @@ impl Shared {
             }
             Origin::Demand => pages.clone().try_for_each(|page| {
                 if block.placed.get(page) || !block.claims.set(page) {
-                    self.wake(block, page);
+                    self.wake(block, page..page + 1);
                     return Ok(());
                 }
                 let result =

@@ -75,19 +75,21 @@ impl Shared {
         for index in 0..handler.faults.len() {
             self.pacer.fault();
             let fault = handler.faults[index];
-            self.answer(fault, read, &mut handler.single);
-            self.pacer.answered(read);
+            let answered = self.answer(fault, read, &mut handler.single);
+            self.pacer.answered(read, answered);
         }
         true
     }
 
-    pub(super) fn answer(&self, fault: Fault, read: Instant, single: &mut Single) {
+    /// Answers a fault that was read at `read`. Returns when it was answered, or was found to be
+    /// failed for now.
+    pub(super) fn answer(&self, fault: Fault, read: Instant, single: &mut Single) -> Instant {
         let Some((index, page)) = self.find(fault.address) else {
             log::error!(
                 "a page fault at {:#x}, which is in no RAM block",
                 fault.address
             );
-            return;
+            return Instant::now();
         };
         self.counters.faults.fetch_add(1, Ordering::Relaxed);
         let around = if self.linear() {
@@ -96,10 +98,10 @@ impl Shared {
             lock(&self.streaks).next(fault.tid, index, page)
         };
         let answered = self.answer_page(index, page, fault.tid, around, read, single);
-        let Some(Brought { kind, pages }) = answered else {
-            return;
+        let Some(Brought { kind, pages, at }) = answered else {
+            return Instant::now();
         };
-        let latency_ns = read.elapsed().as_nanos() as u64;
+        let latency_ns = (at - read).as_nanos() as u64;
         if kind == FaultKind::Data {
             self.counters.latency.record(latency_ns);
         }
@@ -114,6 +116,7 @@ impl Shared {
             latency_ns,
             kind,
         });
+        at
     }
 
     /// Nothing when the page is failed for now.
@@ -131,10 +134,11 @@ impl Shared {
             Some(Brought {
                 kind: FaultKind::AlreadyThere,
                 pages: page..page + 1,
+                at: Instant::now(),
             })
         };
         if block.placed.get(page) {
-            self.wake(block, page);
+            self.wake(block, page..page + 1);
             return already_there();
         }
         let addresses = block.addresses(&(page..page + 1));
@@ -149,7 +153,7 @@ impl Shared {
         self.waits.begin(addresses.start, tid, read);
         if block.placed.get(page) {
             self.end_waits(addresses);
-            self.wake(block, page);
+            self.wake(block, page..page + 1);
             return already_there();
         }
         if self.is_failed_page(index, page) {

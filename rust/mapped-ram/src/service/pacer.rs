@@ -33,11 +33,23 @@ impl Lease {
         more
     }
 
-    /// Whether another `len` bytes of `part` are within it. The first read always is, however large a
-    /// page is.
-    fn has(&self, part: Part, len: u64) -> bool {
-        self.granted > 0 && self.part == part && (self.read == 0 || self.read + len <= self.granted)
+    /// Bytes of `part` that may still be read.
+    fn left(&self, part: Part) -> u64 {
+        if self.part == part {
+            self.granted.saturating_sub(self.read)
+        } else {
+            0
+        }
     }
+}
+
+/// What was taken from a lease.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    /// Bytes, of whole pages.
+    pub len: u64,
+    /// Bytes of the lease if it is a new one, 0 if it isn't.
+    pub fresh: u64,
 }
 
 #[derive(Debug)]
@@ -74,31 +86,34 @@ impl Pacer {
         lock(&self.policy).handle_fault();
     }
 
-    /// The fault that was read at `read` is dealt with.
-    pub fn answered(&self, read: Instant) {
-        let now = Instant::now();
-        lock(&self.policy).handle_answer(now - read, now);
+    /// The fault that was read at `read` was answered at `at`.
+    pub fn answered(&self, read: Instant, at: Instant) {
+        lock(&self.policy).handle_answer(at - read, at);
     }
 
-    /// Takes `len` bytes of `part` from the lease. Where it hasn't as many gets a new one, and waits for that as
-    /// long as `go_on` says so. Returns the bytes of a new lease, 0 if the old one did, and nothing
-    /// if `go_on` ended it.
+    /// Takes at most `most` bytes of `part` from the lease, in pages of `page` bytes. Where not even one
+    /// is left of it gets a new one, and waits for that as long as `go_on` says so. Nothing if
+    /// `go_on` ended it.
     pub fn take(
         &self,
         lease: &mut Lease,
         part: Part,
-        len: u64,
+        page: u64,
+        most: u64,
         mut go_on: impl FnMut() -> bool,
-    ) -> Option<u64> {
+    ) -> Option<Taken> {
         let mut fresh = 0;
-        if !lease.has(part, len) {
+        if lease.left(part) < page {
             self.give_back(lease);
             (fresh, lease.ahead) = self.acquire(part, &mut go_on)?;
             lease.part = part;
             lease.granted = fresh;
         }
+        // A page is read whole, however large it is.
+        let pages = (lease.left(part).min(most) / page).max(1);
+        let len = pages * page;
         lease.read += len;
-        Some(fresh)
+        Some(Taken { len, fresh })
     }
 
     fn acquire(&self, part: Part, go_on: &mut impl FnMut() -> bool) -> Option<(u64, bool)> {
@@ -123,5 +138,34 @@ impl Pacer {
             lock(&self.policy).handle_read(granted, read, Instant::now());
             self.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::MIN_READ;
+
+    const PAGE: u64 = 4096;
+
+    #[test]
+    fn reads_are_as_large_as_what_is_left_of_a_lease_in_whole_pages() {
+        let pacer = Pacer::new(Pace::default(), 1, 1 << 30);
+        let mut lease = Lease::default();
+        let mut take = |page, most| {
+            let taken = pacer.take(&mut lease, Part::Rest, page, most, || true);
+            let Taken { len, fresh } = taken.expect("nobody ends it");
+            (len, fresh)
+        };
+        assert_eq!(take(PAGE, 2 * MIN_READ), (MIN_READ, MIN_READ), "the first");
+        assert_eq!(take(PAGE, MIN_READ + PAGE), (MIN_READ + PAGE, 2 * MIN_READ));
+        assert_eq!(take(PAGE, 2 * MIN_READ), (MIN_READ - PAGE, 0), "the rest");
+        let huge = 8 * MIN_READ;
+        assert_eq!(
+            take(huge, huge),
+            (huge, 4 * MIN_READ),
+            "a page is read whole"
+        );
+        assert_eq!(take(PAGE, PAGE).1, 8 * MIN_READ, "nothing is left of it");
     }
 }

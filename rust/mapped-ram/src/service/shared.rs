@@ -144,9 +144,9 @@ impl Shared {
         self.placed(block, page..page + 1, Origin::Background);
     }
 
-    pub fn wake(&self, block: &Block, page: u64) {
-        let addresses = block.addresses(&(page..page + 1));
-        // Fails only where nothing is watched, and so nobody waits.
+    pub fn wake(&self, block: &Block, pages: Range<u64>) {
+        let addresses = block.addresses(&pages);
+        // Fails only where nothing is watched, and so nobody waits, and where there are no pages.
         let _ = self
             .uffd
             .wake(addresses.start, addresses.end - addresses.start);
