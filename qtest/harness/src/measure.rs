@@ -22,8 +22,9 @@ pub struct Timings {
     pub to_run: Duration,
     /// Until the guest's counter went on: a tick on the console.
     pub to_life: Duration,
-    /// Until all was loaded: the migration status completed. Without a
-    /// background that never comes by itself.
+    /// Until all was loaded: the migration status completed, and, if it was to
+    /// be detached, the end of that. Without a background it never comes by
+    /// itself.
     pub to_loaded: Option<Duration>,
     /// Resident memory of QEMU then.
     pub resident_kib: u64,
@@ -134,7 +135,12 @@ pub fn load(kept: &Kept, path: &Path, mode: Mode, load_threads: u8) -> Result<Ti
         snapshot::set_background(&vm, "full")?;
         loading.wait_loaded()?;
     } else {
-        to_loaded = Some(loading.wait_loaded()?.at - start);
+        let loaded = loading.wait_loaded()?.at;
+        let all = match mode {
+            Mode::Detached => snapshot::detach(&vm)?,
+            _ => loaded,
+        };
+        to_loaded = Some(all - start);
         if mode.background().is_some() {
             figures = Some(snapshot::figures(&vm)?);
         }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure, Context, Result};
 use serde_json::{json, Value};
@@ -26,20 +26,24 @@ pub enum Mode {
     OnDemand,
     /// The same without the background: only what is touched comes.
     DemandOnly,
-    /// The same, with a background that goes from page to page, as QEMU's
+    /// On demand, past the page cache: `direct-io`.
+    Direct,
+    /// On demand, with a background that goes from page to page, as QEMU's
     /// own later loader does it.
     Linear,
     /// Not at all: RAM is the file, copy on write, which must be held in
     /// sealed memory.
     Mapped,
+    /// Mapped, and made the VM's own when it runs.
+    Detached,
 }
 
 impl Mode {
     /// How the background of a load on demand goes about it, if it is one.
     pub fn background(self) -> Option<&'static str> {
         match self {
-            Self::Eager | Self::Multifd(_) | Self::Mapped => None,
-            Self::OnDemand => Some("adaptive"),
+            Self::Eager | Self::Multifd(_) | Self::Mapped | Self::Detached => None,
+            Self::OnDemand | Self::Direct => Some("adaptive"),
             Self::DemandOnly => Some("off"),
             Self::Linear => Some("linear"),
         }
@@ -53,8 +57,10 @@ impl fmt::Display for Mode {
             Self::Multifd(channels) => write!(f, "eager, multifd × {channels}"),
             Self::OnDemand => f.write_str("on demand"),
             Self::DemandOnly => f.write_str("on demand, no background"),
+            Self::Direct => f.write_str("on demand, direct-io"),
             Self::Linear => f.write_str("as later QEMU: linear"),
             Self::Mapped => f.write_str("mapped"),
+            Self::Detached => f.write_str("mapped, detached"),
         }
     }
 }
@@ -104,14 +110,15 @@ pub struct Loading<'a> {
 pub fn prepare(vm: &Vm, mode: Mode) -> Result<()> {
     match mode {
         Mode::Eager => enable(&vm.qmp, &["events", "mapped-ram"]),
-        Mode::OnDemand | Mode::DemandOnly | Mode::Linear => {
+        Mode::OnDemand | Mode::DemandOnly | Mode::Linear | Mode::Direct => {
             enable(&vm.qmp, &["events", "mapped-ram", "postcopy-ram"])?;
-            let Some(background) = mode.background().filter(|_| mode != Mode::OnDemand) else {
-                return Ok(());
-            };
-            set_background(vm, background)
+            match mode.background() {
+                _ if mode == Mode::Direct => use_direct_io(vm),
+                Some(background) if mode != Mode::OnDemand => set_background(vm, background),
+                _ => Ok(()),
+            }
         }
-        Mode::Mapped => {
+        Mode::Mapped | Mode::Detached => {
             enable(&vm.qmp, &["events", "mapped-ram"])?;
             let parameters = json!({ "mapped-ram-backing": "map" });
             vm.qmp
@@ -128,8 +135,7 @@ pub fn prepare(vm: &Vm, mode: Mode) -> Result<()> {
     }
 }
 
-/// The next load reads past the page cache.
-pub fn use_direct_io(vm: &Vm) -> Result<()> {
+fn use_direct_io(vm: &Vm) -> Result<()> {
     let parameters = json!({ "direct-io": true });
     vm.qmp
         .execute("migrate-set-parameters", parameters)
@@ -175,6 +181,15 @@ pub fn begin<'a>(vm: &'a Vm, path: &Path) -> Result<Loading<'a>> {
     let arguments = json!({ "uri": uri(path), "exit-on-error": false });
     vm.qmp.execute("migrate-incoming", arguments)?;
     Ok(Loading { vm, from })
+}
+
+/// Makes all RAM of a machine whose RAM is mapped its own; when that was done.
+pub fn detach(vm: &Vm) -> Result<Instant> {
+    let from = vm.qmp.now();
+    vm.qmp.execute("mapped-ram-detach", json!({}))?;
+    let ended = vm.qmp.wait_event(from, "MAPPED_RAM_DETACH_ENDED", LIMIT)?;
+    ensure!(ended.data["error"].is_null(), "detaching: {}", ended.data);
+    Ok(ended.at)
 }
 
 impl Loading<'_> {

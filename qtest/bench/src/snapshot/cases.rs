@@ -142,6 +142,16 @@ impl Case {
     pub fn modes(self) -> &'static [Mode] {
         // What is mapped is in memory, wherever the file is.
         match (self.doing, self.cache) {
+            // It takes 5 s for each GiB.
+            (Doing::Ticks, Cache::Warm) if self.guest.mib <= 1024 => &[
+                Mode::Multifd,
+                Mode::Eager,
+                Mode::OnDemand,
+                Mode::DemandOnly,
+                Mode::Linear,
+                Mode::Mapped,
+                Mode::Detached,
+            ],
             (Doing::Ticks, Cache::Warm) => &[
                 Mode::Multifd,
                 Mode::Eager,
@@ -155,6 +165,7 @@ impl Case {
                 Mode::Eager,
                 Mode::OnDemand,
                 Mode::DemandOnly,
+                Mode::Direct,
                 Mode::Linear,
             ],
             (Doing::Works, Cache::Cold) => &[
@@ -228,6 +239,8 @@ pub enum Mode {
     OnDemand,
     /// Only when it is touched.
     DemandOnly,
+    /// When it is touched, and in the background, past the page cache.
+    Direct,
     /// When it is touched, and page after page in the background: with this
     /// project's code, as QEMU's own later loader does it.
     Linear,
@@ -236,6 +249,8 @@ pub enum Mode {
     WorkingSet,
     /// Not at all: it is the file, copy on write, which is held in sealed memory.
     Mapped,
+    /// The same, and then all of it is made the VM's own.
+    Detached,
 }
 
 impl Mode {
@@ -248,7 +263,9 @@ impl Mode {
             Self::DemandOnly => snapshot::Mode::DemandOnly,
             Self::Linear => snapshot::Mode::Linear,
             Self::WorkingSet => snapshot::Mode::OnDemand,
+            Self::Direct => snapshot::Mode::Direct,
             Self::Mapped => snapshot::Mode::Mapped,
+            Self::Detached => snapshot::Mode::Detached,
         }
     }
 }

@@ -147,7 +147,9 @@ fn loads(
             };
             results.turns_of(case, case.modes(), run, &progress, |case, mode: Mode| {
                 let held = match mode {
-                    Mode::Mapped => Some(Held::of(&kept.path).context("holding it in memory")?),
+                    Mode::Mapped | Mode::Detached => {
+                        Some(Held::of(&kept.path).context("holding it in memory")?)
+                    }
                     _ => None,
                 };
                 let set = match mode {

@@ -32,7 +32,8 @@ Mapped: RAM is the snapshot, copy on write, which \"annex-snapshot hold\" keeps 
   long that takes is left out. Several \"of\" a guest are loaded from one file at the same time:
   times are the last one's, and what is resident is what all have in memory together, what they
   share once, with all of a held snapshot; of a file on a disk, what the page cache has of it
-  isn't counted";
+  isn't counted. \"Detached\": mapped-ram-detach is given when the guest has shown life, and all
+  is loaded when all RAM is the VM's own";
 
 const FAULT: &str = "\
 ## Demand faults
@@ -72,7 +73,9 @@ pub fn text(bench: &Snapshot) -> String {
              \"As later QEMU\" is this project's own code doing what QEMU's later releases do: \
              one\n  thread that goes from page to page, beside 1 fault thread"
         ),
-        "Without a background faults are watched for a second".into(),
+        "Without a background faults are watched for a second. With direct-io nothing is read\n  \
+         through the page cache"
+            .into(),
         "\"A tenth read\": the guest reads and compares a tenth of its pages in random order, always\n  \
          the same; instead of showing life it is done then, and no load is awaited. The working\n  \
          set is what the same guest touched in a load before, without a background"
@@ -180,6 +183,7 @@ fn faults(bench: &Snapshot) -> Table {
     let on_demand = [
         Mode::OnDemand,
         Mode::DemandOnly,
+        Mode::Direct,
         Mode::Linear,
         Mode::WorkingSet,
     ];

@@ -31,8 +31,7 @@ fn direct_io(dir: &Dir) -> Result<()> {
         return Err(Skip("the snapshot stays in memory, as on tmpfs".into()).into());
     }
     let vm = fixture.config.incoming().start("restored", dir)?;
-    snapshot::prepare(&vm, Mode::OnDemand)?;
-    snapshot::use_direct_io(&vm)?;
+    snapshot::prepare(&vm, Mode::Direct)?;
     snapshot::begin(&vm, &path)?.wait_loaded()?;
     fixture.check(&vm)?;
     // Beside the pages that were looked at before, as looking brings them there.
