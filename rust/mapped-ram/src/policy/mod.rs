@@ -7,9 +7,9 @@
 //!      ┌──────────────────────────────────────┐
 //!      ▼                                      │
 //!   Growing ── a fault ──▶ Standing back ── patience is spent ──▶ Sharing
-//!   each read twice        nothing is read                        so much in flight as is
-//!   the last one, up       while a fault waits,                   read in MAX_WAIT
-//!   to MAX_READ, then      or came just now                         │
+//!   twice as much each     nothing is read                        so much in flight as is
+//!   GROWTH, up to          while a fault waits,                   read in MAX_WAIT
+//!   MAX_READ, then         or came just now                         │
 //!   with readahead                                                  │
 //!      ▲                                                            │
 //!      └───────────────────── no fault for QUIET ───────────────────┘
@@ -61,6 +61,10 @@ pub const WAIT_SHARE: u32 = 2;
 
 /// A machine that hasn't faulted for so long is busy with what it has.
 pub const QUIET: Duration = Duration::from_millis(10);
+
+/// What may be in flight doubles no sooner than this after the last time, so that a machine that
+/// faults now and then doesn't wait each time behind all that storage can have.
+pub const GROWTH: Duration = Duration::from_millis(10);
 
 /// One part in so many of the time that a load takes may be spent standing back.
 pub const PATIENCE_SHARE: u32 = 8;
@@ -134,6 +138,8 @@ pub struct Policy {
     answer_time: Duration,
     /// Bytes that may be in flight while no fault comes.
     window: u64,
+    /// When it grew last.
+    grown: Option<Instant>,
     in_flight: u64,
     readers: u32,
     rate: Rate,
@@ -155,6 +161,7 @@ impl Policy {
             answered: None,
             answer_time: Duration::ZERO,
             window: MIN_READ * threads,
+            grown: None,
             in_flight: 0,
             readers: 0,
             rate: Rate::default(),
@@ -202,8 +209,10 @@ impl Policy {
             self.rate.pause(now);
         }
         self.bucket.take(read);
-        if !self.disturbed(now) {
+        let grows = |since: Instant| now.saturating_duration_since(since) >= GROWTH;
+        if !self.disturbed(now) && self.grown.is_none_or(grows) {
             self.window = (self.window * 2).min(MAX_READ * self.threads);
+            self.grown = Some(now);
         }
     }
 

@@ -38,6 +38,7 @@ fn reads_grow_while_nobody_faults_and_are_bounded_when_somebody_does() {
         // 256 MiB/s.
         now += Duration::from_micros(size >> 8);
         policy.handle_read(size, size, now);
+        now += GROWTH;
     }
     assert_eq!(
         sizes,
@@ -54,6 +55,23 @@ fn reads_grow_while_nobody_faults_and_are_bounded_when_somebody_does() {
         in_max_wait(&policy),
         "it begins small again"
     );
+}
+
+#[test]
+fn reads_double_no_sooner_than_they_may() {
+    let (mut policy, start) = adaptive(1);
+    let at = |micros| start + Duration::from_micros(micros);
+    let growth = GROWTH.as_micros() as u64;
+    let mut size = |asked, done| {
+        let size = granted(policy.poll_read(Part::Rest, at(asked)));
+        policy.handle_read(size, size, at(done));
+        size / MIN_READ
+    };
+    assert_eq!(size(0, 100), 1);
+    assert_eq!(size(100, 200), 2, "there was no growth before");
+    assert_eq!(size(200, 99 + growth), 2);
+    assert_eq!(size(99 + growth, 100 + growth), 2);
+    assert_eq!(size(100 + growth, 200 + growth), 4);
 }
 
 #[test]

@@ -144,28 +144,28 @@ impl Pacer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::MIN_READ;
+    use crate::policy::MAX_READ;
 
     const PAGE: u64 = 4096;
 
     #[test]
     fn reads_are_as_large_as_what_is_left_of_a_lease_in_whole_pages() {
-        let pacer = Pacer::new(Pace::default(), 1, 1 << 30);
+        let pace = Pace {
+            background: Background::Full,
+            max_bandwidth: None,
+        };
+        let pacer = Pacer::new(pace, 1, 1 << 30);
         let mut lease = Lease::default();
         let mut take = |page, most| {
             let taken = pacer.take(&mut lease, Part::Rest, page, most, || true);
             let Taken { len, fresh } = taken.expect("nobody ends it");
             (len, fresh)
         };
-        assert_eq!(take(PAGE, 2 * MIN_READ), (MIN_READ, MIN_READ), "the first");
-        assert_eq!(take(PAGE, MIN_READ + PAGE), (MIN_READ + PAGE, 2 * MIN_READ));
-        assert_eq!(take(PAGE, 2 * MIN_READ), (MIN_READ - PAGE, 0), "the rest");
-        let huge = 8 * MIN_READ;
-        assert_eq!(
-            take(huge, huge),
-            (huge, 4 * MIN_READ),
-            "a page is read whole"
-        );
-        assert_eq!(take(PAGE, PAGE).1, 8 * MIN_READ, "nothing is left of it");
+        let most = MAX_READ - PAGE;
+        assert_eq!(take(PAGE, most), (most, MAX_READ));
+        assert_eq!(take(PAGE, most), (PAGE, 0), "the rest");
+        let huge = 2 * MAX_READ;
+        assert_eq!(take(huge, huge), (huge, MAX_READ), "a page is read whole");
+        assert_eq!(take(PAGE, PAGE), (PAGE, MAX_READ), "nothing was left");
     }
 }
