@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A module for Linux that misses a flush when it is told to: another page is
- * put into a place of the kernel's, and the old translation isn't dropped.
+ * put into some places of the kernel's, and the old translations aren't dropped.
+ * There are several, as a TLB may happen to drop one for a page that is used all
+ * the time.
  *
  *   echo miss > /sys/module/missflush/parameters/page     another page
  *   echo flush > /sys/module/missflush/parameters/page    the same, with INVLPG
- *   cat /sys/module/missflush/parameters/page             which page it sees,
- *                                                         which there is, and where
+ *   cat /sys/module/missflush/parameters/page             how many places still have
+ *                                                         the page from before, and
+ *                                                         where the first place is
  *
  * INVLPG drops what the current PCID has, and global pages: enough for a process
  * that does all of the above on one CPU.
@@ -15,30 +18,52 @@
 #include <linux/module.h>
 #include <linux/vmalloc.h>
 
+#define PLACES 32
+
 static struct page *pages[2];
-static unsigned long *window;
+static char *window;
 static unsigned long mapped;
+
+static unsigned long *place(int i)
+{
+	return (unsigned long *)(window + i * PAGE_SIZE);
+}
+
+static pte_t *entry(int i)
+{
+	unsigned int level;
+	pte_t *pte = lookup_address((unsigned long)place(i), &level);
+
+	return level == PG_LEVEL_4K ? pte : NULL;
+}
 
 static int set(const char *value, const struct kernel_param *unused)
 {
 	bool flush = sysfs_streq(value, "flush");
-	unsigned int level;
-	pte_t *pte = lookup_address((unsigned long)window, &level);
+	int i;
 
 	if (!flush && !sysfs_streq(value, "miss"))
 		return -EINVAL;
-	if (!pte || level != PG_LEVEL_4K)
-		return -EIO;
+	for (i = 0; i < PLACES; i++) {
+		if (!entry(i))
+			return -EIO;
+	}
 	mapped = !mapped;
-	set_pte(pte, mk_pte(pages[mapped], PAGE_KERNEL));
-	if (flush)
-		asm volatile("invlpg (%0)" : : "r"(window) : "memory");
+	for (i = 0; i < PLACES; i++) {
+		set_pte(entry(i), mk_pte(pages[mapped], PAGE_KERNEL));
+		if (flush)
+			asm volatile("invlpg (%0)" : : "r"(place(i)) : "memory");
+	}
 	return 0;
 }
 
 static int get(char *buffer, const struct kernel_param *unused)
 {
-	return sysfs_emit(buffer, "%lu %lu %px\n", READ_ONCE(*window), mapped, window);
+	int i, stale = 0;
+
+	for (i = 0; i < PLACES; i++)
+		stale += READ_ONCE(*place(i)) != mapped;
+	return sysfs_emit(buffer, "%d %px\n", stale, window);
 }
 
 static const struct kernel_param_ops ops = { .set = set, .get = get };
@@ -58,6 +83,7 @@ static void drop(void)
 
 static int __init start(void)
 {
+	struct page *first[PLACES];
 	unsigned long i;
 
 	for (i = 0; i < 2; i++) {
@@ -66,7 +92,9 @@ static int __init start(void)
 			goto fail;
 		*(unsigned long *)page_address(pages[i]) = i;
 	}
-	window = vmap(pages, 1, VM_MAP, PAGE_KERNEL);
+	for (i = 0; i < PLACES; i++)
+		first[i] = pages[0];
+	window = vmap(first, PLACES, VM_MAP, PAGE_KERNEL);
 	if (!window)
 		goto fail;
 	return 0;
