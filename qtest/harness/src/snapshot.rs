@@ -112,10 +112,11 @@ pub fn prepare(vm: &Vm, mode: Mode) -> Result<()> {
         Mode::Eager => enable(&vm.qmp, &["events", "mapped-ram"]),
         Mode::OnDemand | Mode::DemandOnly | Mode::Linear | Mode::Direct => {
             enable(&vm.qmp, &["events", "mapped-ram", "postcopy-ram"])?;
-            match mode.background() {
-                _ if mode == Mode::Direct => use_direct_io(vm),
-                Some(background) if mode != Mode::OnDemand => set_background(vm, background),
-                _ => Ok(()),
+            match (mode, mode.background()) {
+                (Mode::Direct, _) => use_direct_io(vm),
+                // As it is if nobody says anything.
+                (Mode::OnDemand, _) | (_, None) => Ok(()),
+                (_, Some(background)) => set_background(vm, background),
             }
         }
         Mode::Mapped | Mode::Detached => {

@@ -25,7 +25,7 @@ inventory::submit! { Family(|add| {
 /// reason of its own in between, which it seldom does.
 const ROUNDS: usize = 20;
 
-/// Pages that it does it with, one behind the other.
+/// Pages that it does it with, one behind the other: PLACES of guest/missflush.c.
 const PLACES: u64 = 32;
 
 /// One CPU, and with page-table isolation, so that each system call makes another context current.

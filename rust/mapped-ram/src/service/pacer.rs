@@ -28,7 +28,7 @@ impl Lease {
 
     /// Takes as much of what is left of it, at most `most` bytes, and returns how much.
     pub fn take_more(&mut self, most: u64) -> u64 {
-        let more = most.min(self.granted.saturating_sub(self.read));
+        let more = most.min(self.left(self.part));
         self.read += more;
         more
     }

@@ -138,3 +138,35 @@ fn a_fault_is_traced_with_its_thread_and_kind() {
     );
     assert_eq!(lock(&recorder.0).begun, 0, "not asked for");
 }
+
+/// Takes its time at the end of a wait, and looks whether who waited has gone on meanwhile.
+#[derive(Default)]
+struct Lingerer {
+    gone_on: AtomicBool,
+    overtaken: Mutex<Option<bool>>,
+}
+
+impl Observer for Lingerer {
+    fn fault_end(&self, _: u64) {
+        std::thread::sleep(Duration::from_millis(50));
+        *lock(&self.overtaken) = Some(self.gone_on.load(Ordering::Acquire));
+    }
+}
+
+/// Who is woken may take the fault thread's core, so nothing that is told of a fault, its latency above
+/// all, may wait for that thread to have it back.
+#[test]
+fn a_page_is_accounted_for_before_who_waits_goes_on() {
+    let lingerer = Arc::new(Lingerer::default());
+    let options = Options {
+        track_faults: true,
+        observer: lingerer.clone(),
+        ..Options::held()
+    };
+    let rig = Rig::new(vec![anonymous(full(64))], options);
+    rig.load.start().unwrap();
+    rig.memories[0].touch(7);
+    lingerer.gone_on.store(true, Ordering::Release);
+    eventually("the wait ends", || lock(&lingerer.overtaken).is_some());
+    assert_eq!(*lock(&lingerer.overtaken), Some(false));
+}
